@@ -1,0 +1,37 @@
+"""Luma-guided upsampling: chroma made at the network's size, brought to the picture's, edges kept.
+
+The fast guided filter of He and Sun (2015, arXiv:1505.00996): within a small window chroma is taken to be
+`a * luma + b`; a and b are fitted where the network worked and applied to the picture's own luma.
+"""
+
+import cv2
+import numpy as np
+
+from colorcli.core.color import Plane
+
+RADIUS = 2
+"""Window radius in pixels of the network's size: wide enough to span an edge, no wider, or colours mix."""
+EPSILON = 4e-4
+"""Luma variance (about 5 code values squared) below which a window counts as flat: grain stays grey there."""
+
+
+def guided_upsample(chroma: Plane, small_luma: Plane, luma: Plane) -> Plane:
+    """Chroma [2, h, w] made from luma [h, w] -> chroma [2, H, W] that follows luma [H, W]."""
+    size = (luma.shape[1], luma.shape[0])
+    mean_luma = _window_mean(small_luma)
+    variance = _window_mean(small_luma * small_luma) - mean_luma * mean_luma
+    result = np.empty((2, *luma.shape), np.float32)
+    for plane, target in zip(chroma, result, strict=True):
+        mean = _window_mean(plane)
+        slope = (_window_mean(small_luma * plane) - mean_luma * mean) / (variance + EPSILON)
+        offset = _window_mean(mean - slope * mean_luma)
+        slope = _window_mean(slope)
+        cv2.resize(slope, size, dst=target, interpolation=cv2.INTER_LINEAR)
+        target *= luma
+        target += cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
+    return result
+
+
+def _window_mean(plane: Plane) -> Plane:
+    side = 2 * RADIUS + 1
+    return cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]

@@ -1,0 +1,1 @@
+"""Networks, data, losses, the loop, metrics."""
