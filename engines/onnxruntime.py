@@ -13,7 +13,7 @@ from colorcli.engines.base import Engine
 
 
 class OnnxEngine(Engine):
-    def __init__(self, path: Path, device: str = "auto") -> None:
+    def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
         """Open an exported generator.
 
         Raises:
@@ -22,7 +22,7 @@ class OnnxEngine(Engine):
         if device not in ("auto", "cpu"):
             raise SetupError(device, "this ONNX Runtime runs on the CPU only", "use --device cpu")
         options = ort.SessionOptions()
-        options.intra_op_num_threads = len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
         try:
             self._session = ort.InferenceSession(str(path), options, ["CPUExecutionProvider"])
             self.card = ModelCard.from_json(self._session.get_modelmeta().custom_metadata_map[CARD_KEY])

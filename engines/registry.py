@@ -6,11 +6,12 @@ from colorcli.core.errors import SetupError
 from colorcli.engines.base import Engine
 
 
-def open_engine(path: Path, device: str = "auto") -> Engine:
+def open_engine(path: Path, device: str = "auto", threads: int | None = None) -> Engine:
     """Open a generator file: `.onnx`, a checkpoint's `.safetensors`, or a TensorRT `.engine`.
 
     Args:
         device: `auto`, `cpu`, `cuda` or `cuda:N`; `auto` takes the fastest one present.
+        threads: CPU threads to use, all cores if None.
 
     Raises:
         SetupError: no such file, an unknown kind of file, or a backend or device that is missing.
@@ -23,9 +24,9 @@ def open_engine(path: Path, device: str = "auto") -> Engine:
         case ".onnx":
             from colorcli.engines.onnxruntime import OnnxEngine
 
-            return OnnxEngine(path, device)
+            return OnnxEngine(path, device, threads)
         case ".safetensors":
             from colorcli.engines.pytorch import TorchEngine
 
-            return TorchEngine(path, device)
+            return TorchEngine(path, device, threads)
     raise SetupError(path, "not a model file", "give an .onnx, .safetensors or .engine file")

@@ -1,0 +1,79 @@
+"""What a run was asked for, as frozen values; `commands/run.py` fills them from flags, variables and files."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+from colorcli.colorize import DEFAULT_MODEL
+
+
+class Existing(StrEnum):
+    """What to do where an output already exists."""
+
+    REFUSE = "refuse"
+    SKIP = "skip"
+    OVERWRITE = "overwrite"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How pictures are coloured."""
+
+    model: Path = DEFAULT_MODEL
+    device: str = "auto"
+    size: int | None = None
+    """Working short side in pixels; the model's own if None."""
+    saturation: float = 1.0
+    hints: Path | None = None
+    reference: Path | None = None
+    recolor: bool = False
+    """Do pictures and shots that already have colour, too."""
+    provenance: bool = True
+    """Mark outputs as algorithmically colorized."""
+
+
+@dataclass(frozen=True)
+class Film:
+    """How film is read and encoded."""
+
+    codec: str = "libx264"
+    crf: float | None = None
+    preset: str | None = None
+    pix_fmt: str | None = None
+    encoder_args: str = ""
+    """More arguments for the encoder, split as a shell would."""
+    start: str | None = None
+    """Seconds (`12.5`, `12.5s`), timecode (`00:01:02.5`, `00:01:02:12`) or frame number (`300f`)."""
+    end: str | None = None
+    stabilize: bool = True
+    references: Path | None = None
+    shots: Path | None = None
+    deinterlace: bool = False
+    tonemap: bool = False
+    contact_sheet: Path | None = None
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    look: Look = field(default_factory=Look)
+    film: Film = field(default_factory=Film)
+    existing: Existing = Existing.REFUSE
+    fail_fast: bool = False
+    jobs: int | None = None
+    """Worker processes for stills; None fits them to cores and memory."""
+    max_pixels: int = 400_000_000
+    """Pictures with more pixels by their header are refused before decoding."""
+    compare: bool = False
+    """Write grey and colour side by side."""
+    preserve_times: bool = False
+    stream_format: str | None = None
+    """Format written to standard output."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one input; `action` as in `events.Done`."""
+
+    action: str = "colorized"
+    facts: dict[str, object] = field(default_factory=dict)

@@ -1,0 +1,16 @@
+"""Fixtures for every test."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from support.toy import toy_generator  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def toy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small deterministic generator; hints shift its colours."""
+    return toy_generator(tmp_path_factory.mktemp("model") / "toy.onnx")
