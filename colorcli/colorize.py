@@ -1,7 +1,5 @@
 """Luma in, chroma out: what stills and film share."""
 
-from pathlib import Path
-
 import cv2
 import numpy as np
 
@@ -9,8 +7,6 @@ from colorcli.core.color import Plane
 from colorcli.core.condition import Hints, condition
 from colorcli.engines import Engine
 from colorcli.upsample import guided_upsample
-
-DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"
 
 
 class Colorizer:

@@ -1,10 +1,10 @@
-"""What a run was asked for, as frozen values; `commands/run.py` fills them from flags, variables and files."""
+"""What a run was asked for, as frozen values; `commands/run.py` fills them in."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
-from colorcli.colorize import DEFAULT_MODEL
+DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"
 
 
 class Existing(StrEnum):
@@ -37,7 +37,8 @@ class Look:
 class Film:
     """How film is read and encoded."""
 
-    codec: str = "libx264"
+    codec: str | None = None
+    """Encoder; None takes the one that suits container and source best."""
     crf: float | None = None
     preset: str | None = None
     pix_fmt: str | None = None

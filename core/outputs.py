@@ -27,7 +27,9 @@ def whole_file(output: Path) -> Iterator[Path]:
         publish(partial, output)
     except OSError as error:
         partial.unlink(missing_ok=True)
-        raise InputError(output, f"cannot be written ({error.strerror or error})", "check folder and disk") from error
+        raise InputError(
+            output, f"cannot be written ({error.strerror or error})", "check folder and disk"
+        ) from error
     except BaseException:
         partial.unlink(missing_ok=True)
         raise
@@ -36,7 +38,7 @@ def whole_file(output: Path) -> Iterator[Path]:
 def publish(partial: Path, output: Path) -> None:
     """Give a finished file its name, durably: contents first, then the name (fsync, rename, fsync)."""
     _sync(partial)
-    os.replace(partial, output)
+    partial.replace(output)
     _sync(output.parent)
 
 

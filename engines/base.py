@@ -24,7 +24,7 @@ class Engine(ABC):
         H and W are multiples of `card.multiple_of`; any N >= 1.
         """
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most backends hold nothing that needs freeing
         """Free what the backend holds; the engine is of no use afterwards."""
 
     def __enter__(self) -> Self:

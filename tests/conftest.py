@@ -7,7 +7,7 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from support.toy import toy_generator  # noqa: E402
+from support.toy import toy_generator
 
 
 @pytest.fixture(scope="session")

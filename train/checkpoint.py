@@ -5,12 +5,13 @@
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save, save_file
+from safetensors.torch import load_file, save
 from torch import Tensor
 
 from colorcli.core.card import CARD_KEY, ModelCard
@@ -26,7 +27,7 @@ def save_generator(generator: Generator, card: ModelCard, path: Path) -> None:
     tensors = {name: value.contiguous() for name, value in generator.state_dict().items()}
     digest = hashlib.sha256(save(tensors)).hexdigest()
     with whole_file(path) as partial:
-        save_file(tensors, partial, {CARD_KEY: ModelCard(**{**vars(card), "digest": digest}).to_json()})
+        partial.write_bytes(save(tensors, {CARD_KEY: replace(card, digest=digest).to_json()}))
 
 
 def load_generator(path: Path) -> tuple[Generator, ModelCard]:
@@ -51,7 +52,7 @@ def save_state(path: Path, parts: dict[str, Any], facts: dict[str, Any]) -> None
     tensors: dict[str, Tensor] = {}
     outline = {name: _split(part, name, tensors) for name, part in parts.items()}
     with whole_file(path) as partial:
-        save_file(tensors, partial, {STATE_KEY: json.dumps({"parts": outline, "facts": facts})})
+        partial.write_bytes(save(tensors, {STATE_KEY: json.dumps({"parts": outline, "facts": facts})}))
 
 
 def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -52,7 +52,7 @@ class Config:
     reconstruction: float = 10.0
     """Weight of smooth L1 on chroma, whose size is about a tenth of the perceptual distance's."""
     perceptual: float = 5.0
-    """Weight of the perceptual distance: it, not L1, brings the colours (1 % or 4 % under grey, same time)."""
+    """Weight of the perceptual distance: it, not L1, brings the colours (train/README.md)."""
     encoder_rate: float = 0.3
     """The encoder's share of the learning rate: it already knows what things are."""
     discriminator_rate: float = 2e-4

@@ -15,7 +15,7 @@ Rng = np.random.Generator
 
 
 def grey_from_rgb(rgb: Plane, rng: Rng) -> Plane:
-    """[3, H, W] -> luma as some film stock saw it: mostly BT.601, sometimes blue-sensitive or panchromatic."""
+    """[3, H, W] -> luma as some film stock saw it: mostly BT.601, sometimes blind to a colour."""
     weights = np.array([0.299, 0.587, 0.114])
     if rng.random() < 0.3:
         weights = rng.dirichlet([2.0, 4.0, 2.0])

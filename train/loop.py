@@ -3,7 +3,6 @@
 import copy
 import math
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -50,7 +49,9 @@ class Trainer:
         self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.discriminator = PatchDiscriminator().to(device)
         self.perceptual = (
-            losses.PerceptualLoss(Path(config.perceptual_weights)).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            losses.PerceptualLoss(Path(config.perceptual_weights)).to(
+                device, memory_format=torch.channels_last
+            )  # type: ignore[call-overload]
             if config.perceptual_weights
             else None
         )
@@ -66,7 +67,10 @@ class Trainer:
         known = set(encoder.parameters()) if encoder is not None and self.config.encoder_weights else set()
         return [
             {"params": [p for p in self.generator.parameters() if p not in known], "share": 1.0},
-            {"params": [p for p in self.generator.parameters() if p in known], "share": self.config.encoder_rate},
+            {
+                "params": [p for p in self.generator.parameters() if p in known],
+                "share": self.config.encoder_rate,
+            },
         ]
 
     def step(self, phase: Phase, done: int, batch: Batch) -> dict[str, float]:
@@ -163,11 +167,9 @@ def train(
     """Run all phases over the pack; `run` receives state, generator, metrics and samples.
 
     Raises:
-        UsageError: `run` already holds a run and `resume` was not asked for, or the set is too small.
+        UsageError: the set is too small.
         InputError: nothing to resume from.
     """
-    if (run / "state.safetensors").exists() and not resume:
-        raise UsageError(run, "holds a training run", "continue it with --resume, or name another folder")
     run.mkdir(parents=True, exist_ok=True)
     (run / "config.toml").write_text(to_toml(config))
     trainer = Trainer(config, device)
@@ -203,7 +205,9 @@ def _run_phases(
             parts = trainer.step(phase, trainer.seen - start, batch)
             report.step(phase.name, trainer.seen, parts)
             if _crossed(trainer.seen, phase.batch, config.validate_every) or trainer.seen == end:
-                values, sheet = validate(trainer.averaged, pack, held_out, config.working_size, trainer.device)
+                values, sheet = validate(
+                    trainer.averaged, pack, held_out, config.working_size, trainer.device
+                )
                 report.metrics(phase.name, trainer.seen, values)
                 report.sheet(trainer.seen, sheet)
             if _crossed(trainer.seen, phase.batch, config.checkpoint_every) or trainer.seen == end:

@@ -1,6 +1,7 @@
 """What training asks for: chroma near the truth, pictures that look alike, a discriminator convinced."""
 
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -30,7 +31,7 @@ class PerceptualLoss(nn.Module):
     Five layers with equal weight: LPIPS (Zhang et al. 2018) without its learned weights.
     """
 
-    FIRES = {2: (64, 16, 64), 3: (128, 16, 64), 4: (128, 32, 128), 5: (256, 32, 128),
+    FIRES: ClassVar = {2: (64, 16, 64), 3: (128, 16, 64), 4: (128, 32, 128), 5: (256, 32, 128),
              6: (256, 48, 192), 7: (384, 48, 192), 8: (384, 64, 256), 9: (512, 64, 256)}  # fmt: skip
     """Fire module -> input, squeezed and expanded channels."""
     POOL_AFTER = (1, 3, 5)
@@ -49,9 +50,13 @@ class PerceptualLoss(nn.Module):
         try:
             self.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
         except (OSError, RuntimeError) as error:
-            raise SetupError(weights, f"no SqueezeNet weights ({error})", "check perceptual_weights") from error
+            raise SetupError(
+                weights, f"no SqueezeNet weights ({error})", "check perceptual_weights"
+            ) from error
         self.requires_grad_(False)
-        self.register_buffer("mean", torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1), persistent=False)
+        self.register_buffer(
+            "mean", torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1), persistent=False
+        )
 
     def features(self, rgb: Tensor) -> list[Tensor]:
         """R'G'B' [N, 3, H, W] in [0, 1] -> unit-normalised features of each tap."""

@@ -5,6 +5,7 @@ of its `multiple_of`. MACs are multiply-accumulates for one 256x256 picture.
 """
 
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import torch
@@ -53,7 +54,15 @@ class MobileEncoder(nn.Module):
     Gives features at strides 2, 4, 8, 16 (16, 24, 32, 96 channels) and 32 (1280 channels).
     """
 
-    STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
+    STAGES = (
+        (1, 16, 1, 1),
+        (6, 24, 2, 2),
+        (6, 32, 3, 2),
+        (6, 64, 4, 2),
+        (6, 96, 3, 1),
+        (6, 160, 3, 2),
+        (6, 320, 1, 1),
+    )
     """Expansion, channels, blocks, first stride: table 2 of the paper."""
     SKIPS = (0, 2, 5, 12)
     """Blocks after which strides 2, 4, 8 and 16 are complete."""
@@ -112,7 +121,7 @@ class Up(nn.Module):
         self.mix = nn.Sequential(
             *[
                 layer
-                for before, after in zip(widths, widths[1:], strict=False)
+                for before, after in pairwise(widths)
                 for layer in (
                     nn.Conv2d(before, after, 3, padding=1, bias=False),
                     nn.BatchNorm2d(after),
@@ -137,7 +146,9 @@ class MobileUNet(Generator):
     def __init__(self) -> None:
         super().__init__()
         self.encoder = MobileEncoder()
-        self.bottleneck = nn.Sequential(nn.Conv2d(1280, 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU(True))
+        self.bottleneck = nn.Sequential(
+            nn.Conv2d(1280, 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU(True)
+        )
         self.decoder = nn.ModuleList(
             [
                 Up(256, 96, 160, depth=2),
@@ -199,19 +210,21 @@ class PatchDiscriminator(nn.Module):
     """A conditional PatchGAN: one verdict (a logit) for each 70x70 patch, on a grid of stride 8.
 
     Input: the condition (4 channels) beside chroma (2), so that it judges the pair, not the colours alone.
-    Spectral norm keeps it Lipschitz (Miyato et al. 2018), as the hinge loss wants. 0.7 M weights, 0.8 GMACs at
-    width 32.
+    Spectral norm keeps it Lipschitz (Miyato et al. 2018), as the hinge loss wants.
+    0.7 M weights, 0.8 GMACs at width 32.
     """
 
     def __init__(self, width: int = 32) -> None:
         super().__init__()
         widths = [CHANNELS + 2, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
-        for index, (inputs, outputs) in enumerate(zip(widths, widths[1:], strict=False)):
+        for index, (inputs, outputs) in enumerate(pairwise(widths)):
             stride = 2 if index < 3 else 1
             layers += [nn.utils.parametrizations.spectral_norm(nn.Conv2d(inputs, outputs, 4, stride, 1))]
             layers += [nn.LeakyReLU(0.2, inplace=True)]
-        self.judge = nn.Sequential(*layers, nn.utils.parametrizations.spectral_norm(nn.Conv2d(widths[-1], 1, 4, 1, 1)))
+        self.judge = nn.Sequential(
+            *layers, nn.utils.parametrizations.spectral_norm(nn.Conv2d(widths[-1], 1, 4, 1, 1))
+        )
 
     def forward(self, condition: Tensor, chroma: Tensor) -> Tensor:
         """Condition [N, 4, H, W] and chroma [N, 2, H, W] -> verdicts [N, 1, H / 8 - 2, W / 8 - 2]."""

@@ -70,7 +70,9 @@ def find_pictures(data: Sequence[str]) -> list[Path]:
         else:
             files += sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in SUFFIXES)
     if not files:
-        raise InputError(", ".join(data), "no pictures in it", f"give folders with {', '.join(sorted(SUFFIXES))}")
+        raise InputError(
+            ", ".join(data), "no pictures in it", f"give folders with {', '.join(sorted(SUFFIXES))}"
+        )
     return files
 
 
@@ -119,7 +121,9 @@ def pack_pictures(
     # The index comes last: a pack without one was interrupted, and is made anew.
     index.write_text(json.dumps({"key": key, **content}))
     if not names:
-        raise InputError(path, "no picture could be used", f"{len(corrupt)} were unreadable, {dull} without colour")
+        raise InputError(
+            path, "no picture could be used", f"{len(corrupt)} were unreadable, {dull} without colour"
+        )
     return Pack.load(path)
 
 
@@ -138,14 +142,17 @@ def read_picture(path: Path, short_side: int | None = None) -> NDArray[np.uint8]
 
 
 def colorfulness(rgb: NDArray[np.uint8]) -> float:
-    """Hasler and Suesstrunk's colourfulness (2003) of R'G'B' [H, W, 3]: 0 for grey, about 40 for a holiday picture."""
+    """Colourfulness (Hasler and Suesstrunk 2003) of R'G'B' [H, W, 3]: 0 is grey, about 40 usual."""
     red, green, blue = rgb.reshape(-1, 3).T.astype(np.float32)
     rg, yb = red - green, (red + green) / 2 - blue
     return float(np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean()))
 
 
 class Crops(Dataset[dict[str, NDArray[np.float32]]]):
-    """Sample k of the endless, seeded order: `condition` [4, S, S], clean `luma` [1, S, S], `chroma` [2, S, S]."""
+    """Sample k of the endless, seeded order.
+
+    Each holds `condition` [4, S, S] with worn luma, clean `luma` [1, S, S], and true `chroma` [2, S, S].
+    """
 
     def __init__(self, pack: Pack, indices: Sequence[int], size: int, seed: int) -> None:
         self.pack, self.indices, self.size, self.seed = pack, np.asarray(indices), size, seed
@@ -165,7 +172,7 @@ class Crops(Dataset[dict[str, NDArray[np.float32]]]):
 
 
 def random_crop(rgb: NDArray[np.uint8], size: int, rng: np.random.Generator) -> Plane:
-    """R'G'B' [H, W, 3] -> a crop [3, S, S] in [0, 1]: a third of the area or more, aspect varied, maybe mirrored."""
+    """R'G'B' [H, W, 3] -> [3, S, S] in [0, 1]: a third of the area or more, aspect varied, maybe mirrored."""
     height, width = rgb.shape[:2]
     area = height * width * rng.uniform(0.35, 1)
     aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))

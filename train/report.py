@@ -65,7 +65,9 @@ class RunReport:
         for name, value in {**self._smooth, **values}.items():
             self._board.add_scalar(name, value, seen)
         if not self._console.is_terminal:
-            self.note(json.dumps({name: round(v, 5) if isinstance(v, float) else v for name, v in row.items()}))
+            self.note(
+                json.dumps({name: round(v, 5) if isinstance(v, float) else v for name, v in row.items()})
+            )
 
     def sheet(self, seen: int, rows: list[list[NDArray[np.uint8]]]) -> None:
         """Save R'G'B' pictures [S, S, 3] as one PNG: a row each of grey, made, real."""

@@ -12,7 +12,7 @@ CARD = ModelCard(name="toy", version="1", architecture="toy", working_size=64, m
 
 
 def toy_generator(path: Path) -> Path:
-    """Write an ONNX generator: Cb = 0.1 - 0.2 * luma + hint, Cr = 0.2 * luma - 0.05 + hint, averaged over 3x3."""
+    """Write an ONNX generator: Cb = 0.1 - 0.2 Y + hint, Cr = 0.2 Y - 0.05 + hint, Y averaged over 3x3."""
     weight = np.zeros((2, 4, 3, 3), np.float32)
     weight[0, 0], weight[1, 0] = -0.2 / 9, 0.2 / 9
     weight[0, 1, 1, 1] = weight[1, 2, 1, 1] = 1

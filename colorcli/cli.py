@@ -1,0 +1,60 @@
+"""The command line: commands registered, errors mapped to one line and an exit code."""
+
+import os
+import sys
+from importlib import import_module
+from typing import Annotated
+
+import typer
+
+from colorcli import __version__
+from colorcli.config import load_defaults
+from colorcli.core.errors import ColorcliError, ExitCode
+
+app = typer.Typer(
+    help="Give black-and-white photographs and film their colour back.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+COMMANDS = {"run": "run", "train": "train"}
+"""Command name -> module and function in `colorcli.commands`."""
+
+for command, module in COMMANDS.items():
+    function = getattr(import_module(f"colorcli.commands.{module}"), module)
+    app.command(command)(function)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"colorcli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")
+    ] = False,
+) -> None:
+    """Give black-and-white photographs and film their colour back."""
+    context.default_map = load_defaults()
+
+
+def main() -> None:
+    """Run the command line; every expected failure is one line on stderr and its exit code."""
+    try:
+        app(prog_name="colorcli")
+    except ColorcliError as error:
+        sys.stderr.write(f"colorcli: {error}\n")
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.stderr.write("colorcli: interrupted\n")
+        sys.exit(ExitCode.INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of our stdout went away, as `head` does: nothing is wrong, and Python's own flush at exit
+        # must not complain either.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(ExitCode.OK)

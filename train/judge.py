@@ -1,0 +1,119 @@
+"""What a network that recognises things makes of the colours: MobileNetV2 trained on ImageNet, as the judge.
+
+Two figures that grey cannot fool. Colour helps to recognise things, so the share of recognised pictures lost by
+going grey and won back by colorizing says whether the colours are the right ones (Zhang et al. 2016, section
+3.1; Larsson et al. 2016). The Frechet distance between features of made and real pictures says whether they
+look alike as a set (FID, Heusel et al. 2017), here as a share of the distance that grey pictures have. The
+judge is never a training loss.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from colorcli.core.errors import SetupError
+from colorcli.train.metrics import Picture
+from colorcli.train.networks import MobileEncoder, SameConv
+
+SIDE = 224
+"""Side in pixels of what the judge sees."""
+CENTRAL = 0.875
+"""Share of the short side that it sees, cut from the centre, as in the network's own evaluation."""
+FEATURES, CLASSES = 1280, 1001
+
+
+@dataclass(frozen=True)
+class Opinions:
+    """The judge's view of n pictures."""
+
+    features: NDArray[np.float32]
+    """[n, 1280], what the classifier reads."""
+    labels: NDArray[np.int64]
+    """[n], the likeliest class; 0 is background, 1 to 1000 are ImageNet's in the usual order."""
+
+    @classmethod
+    def joined(cls, parts: list["Opinions"]) -> "Opinions":
+        return cls(np.concatenate([p.features for p in parts]), np.concatenate([p.labels for p in parts]))
+
+
+class Judge(nn.Module):
+    """MobileNetV2 1.0 with its classifier: R'G'B' [N, 3, 224, 224] in [-1, 1] -> features and logits."""
+
+    def __init__(self, weights: Path) -> None:
+        """Read weights named conv00 ... conv52 in network order, batch norm folded in.
+
+        Raises:
+            SetupError: the file is missing or holds other weights.
+        """
+        super().__init__()
+        self.body = MobileEncoder()
+        self.body.stem = SameConv(3, 32, stride=2)
+        self.classifier = nn.Conv2d(FEATURES, CLASSES, 1)
+        layers = [module for module in self.modules() if isinstance(module, nn.Conv2d)]
+        names = [f"conv{index:02d}" for index in range(len(layers))]
+        try:
+            state = {name: value.float() for name, value in load_file(weights).items()}
+            nn.ModuleDict(dict(zip(names, layers, strict=True))).load_state_dict(state)
+        except (OSError, SafetensorError, RuntimeError) as error:
+            raise SetupError(weights, f"no MobileNetV2 weights ({error})", "check --judge") from error
+        self.eval().requires_grad_(False)
+
+    def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
+        x = F.relu6(self.body.stem(rgb))
+        for block in self.body.blocks:
+            x = block(x)
+        features = F.relu6(self.body.head(x)).mean(dim=(2, 3), keepdim=True)
+        return features.flatten(1), self.classifier(features).flatten(1)
+
+    @torch.inference_mode()
+    def look(self, pictures: list[Picture]) -> Opinions:
+        """Pictures of any size, R'G'B' [H, W, 3] each -> opinions, in one batch."""
+        batch = torch.from_numpy(np.stack([_centre(picture) for picture in pictures]))
+        features, logits = self(batch.permute(0, 3, 1, 2).float() / 127.5 - 1)
+        return Opinions(features.numpy(), logits.argmax(dim=1).numpy())
+
+
+def _centre(picture: Picture) -> Picture:
+    """The central square, as the judge was trained to see it: [224, 224, 3]."""
+    height, width = picture.shape[:2]
+    side = round(CENTRAL * min(height, width))
+    top, left = (height - side) // 2, (width - side) // 2
+    square = picture[top : top + side, left : left + side]
+    if side == SIDE:
+        return square
+    return cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA if side > SIDE else cv2.INTER_LINEAR)  # type: ignore[return-value]
+
+
+def share_won_back(real: Opinions, grey: Opinions, made: Opinions) -> float:
+    """Share of the top-1 agreement lost by going grey that colorizing wins back; what is right is what the
+    judge sees in the original. 0: no better than grey; 1: as the originals; NaN where grey loses nothing."""
+    lost = float((grey.labels != real.labels).mean())
+    won = float((made.labels == real.labels).mean() - (grey.labels == real.labels).mean())
+    return won / lost if lost else float("nan")
+
+
+def frechet_distance(real: NDArray[np.float32], made: NDArray[np.float32]) -> float:
+    """Distance between the normal distributions fitted to two sets of features [n, d] and [m, d]; n, m >= 2.
+
+    |mean difference|^2 + tr(A + B - 2 (A B)^(1/2)) for covariances A, B. With A = R'R and B = S'S the last
+    trace is the sum of the singular values of R S', which needs no square root of a rank-deficient matrix.
+    """
+    (mean, root), (other_mean, other_root) = _moments(real), _moments(made)
+    shared = np.linalg.svd(root @ other_root.T, compute_uv=False).sum()
+    spread = np.square(root).sum() + np.square(other_root).sum() - 2 * shared
+    return float(np.square(mean - other_mean).sum() + spread)
+
+
+def _moments(features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean [d] and a root R [min(n, d), d] of the covariance, R'R, of features [n, d]."""
+    wide = features.astype(np.float64)
+    mean = wide.mean(axis=0)
+    return mean, np.linalg.qr((wide - mean) / np.sqrt(len(wide) - 1), mode="r")
