@@ -1,5 +1,6 @@
 """A checkpoint's generator as an ONNX file: any batch, height and width, the model card in its metadata."""
 
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,8 +32,8 @@ def export_onnx(checkpoint: Path, output: Path, precision: str = "fp32") -> Mode
     """
     generator, card = load_generator(checkpoint)
     card = replace(card, precision=precision)
-    # Folded in float32: a batch norm folded in 16 bits would round twice.
-    model = _Cast(fold_batch_norm(generator), DTYPES[precision]).eval()
+    fold_batch_norm(generator)  # while still in float32: in 16 bits it would round twice
+    model = _Cast(generator, DTYPES[precision]).eval()
     graph = _trace(model, card.multiple_of, OPSET_BF16 if precision == "bf16" else OPSET)
     _tidy(graph)
     onnx.helper.set_model_props(graph, {CARD_KEY: card.to_json()})
@@ -85,6 +86,12 @@ def _tidy(model: onnx.ModelProto) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """The exporter warns about its own internals, which nobody who exports can change."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

@@ -33,5 +33,6 @@ class OnnxEngine(Engine):
         self.device = "cpu"
 
     def colorize(self, condition: NDArray[np.float32]) -> NDArray[np.float32]:
+        chroma: NDArray[np.float32]
         (chroma,) = self._session.run(None, {"condition": condition})
         return chroma

@@ -14,8 +14,8 @@ SHAPES = ((1, 2, 2), (1, 8, 8), (3, 8, 4), (8, 4, 6))
 """Batch, and height and width in multiples of what the generator takes."""
 
 LIMITS = {"fp32": (0.25, 0.05), "fp16": (4.0, 0.5), "bf16": (24.0, 3.0), "int8": (64.0, 6.0)}
-"""Largest and mean difference allowed, by precision: fp32 may round a code value differently, no more; the others
-may cost what their bits cost, while a wrong layer, order of channels or padding costs far more."""
+"""Largest and mean difference allowed, by precision: fp32 may round a code value differently, no more; the
+others may cost what their bits cost, while a wrong layer, order of channels or padding costs far more."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ def compare(reference: Engine, made: Engine) -> Iterator[Parity]:
 
 
 def sample_condition(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.float32]:
-    """A condition [N, 4, H, W] with the spectrum of photographs (about 1 / f), every other picture with hints."""
+    """A condition [N, 4, H, W] with a photograph's spectrum (about 1 / f), every other picture with hints."""
     rng = np.random.default_rng(seed)
-    batch, _, height, width = shape
+    height, width = shape[2:]
     made = np.zeros(shape, np.float32)
     for picture in made:
         picture[0] = _octaves(rng, height, width)
@@ -62,4 +62,4 @@ def _octaves(rng: np.random.Generator, height: int, width: int) -> NDArray[np.fl
         cells = rng.standard_normal((1 << octave, 1 << octave), np.float32) / (1 << octave)
         total += cv2.resize(cells, (width, height), interpolation=cv2.INTER_CUBIC)
     low, high = total.min(), total.max()
-    return (total - low) / max(high - low, 1e-6)
+    return np.asarray((total - low) / max(high - low, 1e-6), np.float32)

@@ -27,7 +27,8 @@ class TorchEngine(Engine):
             raise SetupError(device, "this PyTorch runs on the CPU only", "use --device cpu")
         torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
         generator, self.card = load_generator(path)
-        self._generator = fold_batch_norm(generator).to(memory_format=torch.channels_last)
+        fold_batch_norm(generator)
+        self._generator = generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.device = "cpu"
 
     @torch.inference_mode()
@@ -37,7 +38,7 @@ class TorchEngine(Engine):
         return chroma
 
 
-def fold_batch_norm(generator: nn.Module) -> nn.Module:
+def fold_batch_norm(generator: nn.Module) -> None:
     """Fold every batch norm that follows a convolution into that convolution's weights, in place.
 
     In eval mode the result is the same up to rounding, for less work.
@@ -48,4 +49,3 @@ def fold_batch_norm(generator: nn.Module) -> nn.Module:
                 transpose = isinstance(convolution, nn.ConvTranspose2d)
                 setattr(parent, before, fuse_conv_bn_eval(convolution, norm, transpose))
                 setattr(parent, name, nn.Identity())
-    return generator
