@@ -64,7 +64,7 @@ class Judge(nn.Module):
             nn.ModuleDict(dict(zip(names, layers, strict=True))).load_state_dict(state)
         except (OSError, SafetensorError, RuntimeError) as error:
             raise SetupError(weights, f"no MobileNetV2 weights ({error})", "check --judge") from error
-        self.eval().requires_grad_(False)
+        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, rgb: Tensor) -> tuple[Tensor, Tensor]:
         x = F.relu6(self.body.stem(rgb))
@@ -77,6 +77,7 @@ class Judge(nn.Module):
     def look(self, pictures: list[Picture]) -> Opinions:
         """Pictures of any size, R'G'B' [H, W, 3] each -> opinions, in one batch."""
         batch = torch.from_numpy(np.stack([_centre(picture) for picture in pictures]))
+        # A permuted NHWC batch is channels-last already, which these depthwise convolutions like best.
         features, logits = self(batch.permute(0, 3, 1, 2).float() / 127.5 - 1)
         return Opinions(features.numpy(), logits.argmax(dim=1).numpy())
 
@@ -92,12 +93,14 @@ def _centre(picture: Picture) -> Picture:
     return cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA if side > SIDE else cv2.INTER_LINEAR)  # type: ignore[return-value]
 
 
-def share_won_back(real: Opinions, grey: Opinions, made: Opinions) -> float:
-    """Share of the top-1 agreement lost by going grey that colorizing wins back; what is right is what the
-    judge sees in the original. 0: no better than grey; 1: as the originals; NaN where grey loses nothing."""
+def share_won_back(real: Opinions, grey: Opinions, made: Opinions) -> float | None:
+    """Share of the top-1 agreement lost by going grey that colorizing wins back: 0 as grey, 1 as the originals.
+
+    What is right is what the judge sees in the original. None where grey loses nothing.
+    """
     lost = float((grey.labels != real.labels).mean())
     won = float((made.labels == real.labels).mean() - (grey.labels == real.labels).mean())
-    return won / lost if lost else float("nan")
+    return won / lost if lost else None
 
 
 def frechet_distance(real: NDArray[np.float32], made: NDArray[np.float32]) -> float:

@@ -1,0 +1,154 @@
+"""`colorcli eval`: how good a generator is, every figure beside what leaving the pictures grey would score."""
+
+import json as json_format
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from typer import Argument, Option
+
+from colorcli.core.errors import ExitCode, SetupError
+
+if TYPE_CHECKING:
+    from colorcli.evaluation import Evaluation, Figures
+
+
+def evaluate(
+    data: Annotated[
+        list[str],
+        Argument(metavar="DATA...", help="Folders of colour pictures, or coco-sample (its test part)."),
+    ],
+    model: Annotated[
+        Path | None, Option(envvar="COLORCLI_MODEL", help="Generator file; the built-in one if left out.")
+    ] = None,
+    device: Annotated[str, Option(envvar="COLORCLI_DEVICE", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    size: Annotated[int | None, Option(min=32, help="Short side of the pictures and of the network.")] = None,
+    saturation: Annotated[float, Option(min=0, max=4, help="Multiplies the colours.")] = 1.0,
+    judge: Annotated[
+        Path | None,
+        Option(
+            metavar="WEIGHTS",
+            help="MobileNetV2 weights (.safetensors): judge by what an ImageNet classifier recognises, too.",
+        ),
+    ] = None,
+    json: Annotated[bool, Option("--json", help="The figures as one JSON object.")] = False,
+) -> None:
+    """Measure a generator on pictures whose colours are known, always beside leaving them grey."""
+    try:
+        from colorcli.evaluation import evaluate_colorizer, evaluation_files
+        from colorcli.train.judge import Judge
+    except ModuleNotFoundError as error:
+        raise SetupError(
+            "colorcli eval", f"{error.name} is not installed", "pip install 'colorcli[train]'"
+        ) from error
+    from colorcli import engines
+    from colorcli.colorize import Colorizer
+    from colorcli.options import DEFAULT_MODEL
+
+    files = evaluation_files(data)
+    network = Judge(judge) if judge else None
+    with engines.open(model or DEFAULT_MODEL, device) as engine, _Progress(len(files)) as progress:
+        colorizer = Colorizer(engine, size=size, saturation=saturation)
+        result = evaluate_colorizer(colorizer, files, network, progress.done)
+        title = f"{engine.card.name} {engine.card.version}"
+        if json:
+            facts = {"model": vars(engine.card), "short_side": colorizer.size, "saturation": saturation}
+            typer.echo(json_format.dumps({**facts, **_as_json(result)}))
+        else:
+            _print_table(result, f"{title}, {result.pictures} pictures, short side {colorizer.size}")
+    for name in result.skipped:
+        typer.echo(f"colorcli: {name}: not a readable picture of 7 pixels or more; left out", err=True)
+    sys.exit(ExitCode.SOME_FAILED if result.skipped else ExitCode.OK)
+
+
+class _Progress:
+    """A bar on stderr while a person is watching."""
+
+    def __init__(self, total: int) -> None:
+        from rich.console import Console
+        from rich.progress import MofNCompleteColumn, Progress
+
+        console = Console(stderr=True)
+        self._bar = Progress(
+            *Progress.get_default_columns(), MofNCompleteColumn(),
+            console=console, disable=not console.is_terminal, transient=True,
+        )  # fmt: skip
+        self._task = self._bar.add_task("pictures", total=total)
+
+    def __enter__(self) -> "_Progress":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def done(self, count: int) -> None:
+        self._bar.update(self._task, completed=count)
+
+
+def _as_json(result: "Evaluation") -> dict[str, object]:
+    from colorcli.evaluation import figures_as_json
+
+    made, grey = result.colorized.scores, result.grey.scores
+    return {
+        "pictures": result.pictures,
+        "skipped": result.skipped,
+        "original_colorfulness": result.original_colorfulness,
+        "grey": figures_as_json(result.grey),
+        "colorized": figures_as_json(result.colorized),
+        "ciede2000_under_grey": 1 - made.ciede2000 / grey.ciede2000 if grey.ciede2000 else None,
+        "psnr_over_grey": made.psnr - grey.psnr,
+        "psnr_of_mse_over_grey": made.psnr_of_mse - grey.psnr_of_mse,
+    }
+
+
+def _print_table(result: "Evaluation", title: str) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left")
+    table.add_column("figure")
+    for column in ("grey", "colorized", "gain over grey"):
+        table.add_column(column, justify="right")
+    for row in _rows(result.grey, result.colorized):
+        table.add_row(*row)
+    Console().print(table)
+
+
+def _rows(grey: "Figures", made: "Figures") -> list[tuple[str, str, str, str]]:
+    a, b = grey.scores, made.scores
+    rows = [
+        ("PSNR, mean of the pictures', dB", f"{a.psnr:.2f}", f"{b.psnr:.2f}", f"{b.psnr - a.psnr:+.2f}"),
+        (
+            "PSNR of the mean squared error, dB",
+            f"{a.psnr_of_mse:.2f}", f"{b.psnr_of_mse:.2f}", f"{b.psnr_of_mse - a.psnr_of_mse:+.2f}",
+        ),
+        ("SSIM", f"{a.ssim:.4f}", f"{b.ssim:.4f}", f"{b.ssim - a.ssim:+.4f}"),
+        ("CIEDE2000, less is better", f"{a.ciede2000:.2f}", f"{b.ciede2000:.2f}", _less(a.ciede2000, b.ciede2000)),
+        ("colourfulness", f"{a.colorfulness:.1f}", f"{b.colorfulness:.1f}", ""),
+        ("  share of the originals'", _percent(grey.colorfulness_share), _percent(made.colorfulness_share), ""),
+        (
+            "  distance to the originals', less is better",
+            f"{a.colorfulness_distance:.1f}", f"{b.colorfulness_distance:.1f}",
+            _less(a.colorfulness_distance, b.colorfulness_distance),
+        ),
+    ]  # fmt: skip
+    if made.won_back is not None or made.frechet_share is not None:
+        rows += [
+            ("recognition lost by grey, won back", _percent(grey.won_back), _percent(made.won_back), ""),
+            ("Frechet distance, share of grey's", _share(grey.frechet_share), _share(made.frechet_share), ""),
+        ]
+    return rows
+
+
+def _less(before: float, after: float) -> str:
+    return f"{100 * (after / before - 1):+.1f} %" if before else "-"
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def _share(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"

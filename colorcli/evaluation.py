@@ -1,0 +1,173 @@
+"""How good a generator is: pictures with known colours, made grey, colorized as `run` does it, and compared."""
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from colorcli.colorize import Colorizer
+from colorcli.core.color import fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
+from colorcli.core.errors import InputError
+from colorcli.train.judge import Judge, Opinions, frechet_distance, share_won_back
+from colorcli.train.metrics import Picture, Scores, mean_scores, score
+from colorcli.train.pictures import (
+    COCO_SAMPLE,
+    COCO_TEST,
+    coco_sample,
+    colorfulness,
+    find_pictures,
+    read_picture,
+)
+from colorcli.train.validate import to_picture
+
+BATCH = 16
+"""Pictures worked on at once: enough to keep all cores busy, few enough to hold in memory."""
+LEAST_SIDE = 7
+"""Smaller pictures do not hold one window of SSIM."""
+
+
+@dataclass(frozen=True)
+class Trio:
+    """One picture three times over."""
+
+    real: Picture
+    grey: Picture
+    made: Picture
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Scores of one way of treating all pictures, with what only the whole set can tell."""
+
+    scores: Scores
+    colorfulness_share: float | None
+    """Mean colourfulness over the originals'; None where they have none."""
+    won_back: float | None = None
+    """Share of the judge's top-1 agreement lost by going grey that is won back."""
+    frechet_share: float | None = None
+    """Frechet distance of the judge's features to the originals', over grey's: 0 as they, 1 no better than grey."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    pictures: int
+    skipped: list[str]
+    """Files that cannot be read as pictures, or are too small to compare."""
+    original_colorfulness: float
+    grey: Figures
+    colorized: Figures
+
+
+def evaluation_files(data: Sequence[str]) -> list[Path]:
+    """Folders -> the pictures in them; `coco-sample` -> its 2,000 test pictures.
+
+    Raises:
+        InputError: a folder is missing or holds no pictures.
+    """
+    files: list[Path] = []
+    for source in data:
+        files += coco_sample()[-COCO_TEST:] if source == COCO_SAMPLE else find_pictures([source])
+    return files
+
+
+def evaluate_colorizer(
+    colorizer: Colorizer,
+    files: Sequence[Path],
+    judge: Judge | None = None,
+    progress: Callable[[int], None] = lambda done: None,
+) -> Evaluation:
+    """One forward pass per picture, its short side reduced to the colorizer's working size.
+
+    Raises:
+        InputError: not one picture can be used.
+    """
+    made: list[Scores] = []
+    grey: list[Scores] = []
+    originals: list[float] = []
+    skipped: list[str] = []
+    seen = _Seen()
+    with ThreadPoolExecutor() as pool:
+        for trios in _trios(colorizer, files, pool, skipped, progress):
+            made += pool.map(lambda trio: score(trio.real, trio.made), trios)
+            grey += pool.map(lambda trio: score(trio.real, trio.grey), trios)
+            originals += [colorfulness(trio.real) for trio in trios]
+            if judge is not None:
+                seen.add(judge, trios)
+    if not made:
+        raise InputError(files[0].parent, "no usable picture in it", "give folders of colour pictures")
+    original = float(np.mean(originals))
+    return Evaluation(
+        pictures=len(made),
+        skipped=skipped,
+        original_colorfulness=original,
+        grey=_figures(mean_scores(grey), original, *seen.verdict(seen.grey)),
+        colorized=_figures(mean_scores(made), original, *seen.verdict(seen.made)),
+    )
+
+
+def figures_as_json(figures: Figures) -> dict[str, Any]:
+    """The stable names under which `eval --json` gives the figures; what was not measured is null."""
+    shares = {name: value for name, value in vars(figures).items() if name != "scores"}
+    return {**vars(figures.scores), "psnr_of_mse": figures.scores.psnr_of_mse, **shares}
+
+
+def _trios(
+    colorizer: Colorizer,
+    files: Sequence[Path],
+    pool: ThreadPoolExecutor,
+    skipped: list[str],
+    progress: Callable[[int], None],
+) -> Iterator[list[Trio]]:
+    """Batches of pictures with their grey and colorized versions; files of no use go to `skipped`."""
+    for start in range(0, len(files), BATCH):
+        batch = files[start : start + BATCH]
+        trios = []
+        for file, real in zip(
+            batch, pool.map(lambda path: read_picture(path, colorizer.size), batch), strict=True
+        ):
+            if real is None or min(real.shape[:2]) < LEAST_SIDE:
+                skipped.append(str(file))
+            else:
+                trios.append(_trio(colorizer, real))
+        if trios:
+            yield trios
+        progress(start + len(batch))
+
+
+def _trio(colorizer: Colorizer, real: Picture) -> Trio:
+    luma, _ = ycbcr_from_rgb(real.transpose(2, 0, 1) / np.float32(255))
+    chroma = fit_gamut(luma, colorizer.colorize(luma))
+    return Trio(real, to_picture(np.stack([luma] * 3)), to_picture(rgb_from_ycbcr(luma, chroma)))
+
+
+def _figures(scores: Scores, original: float, won_back: float | None, frechet_share: float | None) -> Figures:
+    share = scores.colorfulness / original if original else None
+    return Figures(scores, share, won_back, frechet_share)
+
+
+class _Seen:
+    """What the judge has seen so far; empty where there is no judge."""
+
+    def __init__(self) -> None:
+        self.real: list[Opinions] = []
+        self.grey: list[Opinions] = []
+        self.made: list[Opinions] = []
+
+    def add(self, judge: Judge, trios: list[Trio]) -> None:
+        self.real.append(judge.look([trio.real for trio in trios]))
+        self.grey.append(judge.look([trio.grey for trio in trios]))
+        self.made.append(judge.look([trio.made for trio in trios]))
+
+    def verdict(self, parts: list[Opinions]) -> tuple[float | None, float | None]:
+        """Share won back and share of grey's Frechet distance."""
+        if not parts:
+            return None, None
+        real, grey, opinions = (Opinions.joined(p) for p in (self.real, self.grey, parts))
+        if len(real.labels) < 2:  # one picture has no covariance
+            return share_won_back(real, grey, opinions), None
+        most = frechet_distance(real.features, grey.features)
+        share = frechet_distance(real.features, opinions.features) / most if most else None
+        return share_won_back(real, grey, opinions), share
