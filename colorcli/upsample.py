@@ -18,18 +18,25 @@ EPSILON = 4e-4
 def guided_upsample(chroma: Plane, small_luma: Plane, luma: Plane) -> Plane:
     """Chroma [2, h, w] made from luma [h, w] -> chroma [2, H, W] that follows luma [H, W]."""
     size = (luma.shape[1], luma.shape[0])
-    mean_luma = _window_mean(small_luma)
-    variance = _window_mean(small_luma * small_luma) - mean_luma * mean_luma
     result = np.empty((2, *luma.shape), np.float32)
-    for plane, target in zip(chroma, result, strict=True):
-        mean = _window_mean(plane)
-        slope = (_window_mean(small_luma * plane) - mean_luma * mean) / (variance + EPSILON)
-        offset = _window_mean(mean - slope * mean_luma)
-        slope = _window_mean(slope)
+    for slope, offset, target in zip(*guide(chroma, small_luma), result, strict=True):
         cv2.resize(slope, size, dst=target, interpolation=cv2.INTER_LINEAR)
         target *= luma
         target += cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
     return result
+
+
+def guide(chroma: Plane, luma: Plane) -> tuple[Plane, Plane]:
+    """Chroma [2, h, w] as a local function of luma [h, w]: slopes and offsets, [2, h, w] each."""
+    mean_luma = _window_mean(luma)
+    variance = _window_mean(luma * luma) - mean_luma * mean_luma
+    slopes, offsets = np.empty_like(chroma), np.empty_like(chroma)
+    for plane, slope, offset in zip(chroma, slopes, offsets, strict=True):
+        mean = _window_mean(plane)
+        fit = (_window_mean(luma * plane) - mean_luma * mean) / (variance + EPSILON)
+        slope[:] = _window_mean(fit)
+        offset[:] = _window_mean(mean - fit * mean_luma)
+    return slopes, offsets
 
 
 def _window_mean(plane: Plane) -> Plane:
