@@ -1,4 +1,4 @@
-"""How good a generator is: pictures with known colours, made grey, colorized as `run` does it, and compared."""
+"""How good a generator is: pictures of known colours, made grey, colorized as `run` does, and compared."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -48,7 +48,7 @@ class Figures:
     won_back: float | None = None
     """Share of the judge's top-1 agreement lost by going grey that is won back."""
     frechet_share: float | None = None
-    """Frechet distance of the judge's features to the originals', over grey's: 0 as they, 1 no better than grey."""
+    """Frechet distance of the judge's features to the originals', over grey's: 0 as they are, 1 as grey."""
 
 
 @dataclass(frozen=True)

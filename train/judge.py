@@ -1,8 +1,8 @@
 """What a network that recognises things makes of the colours: MobileNetV2 trained on ImageNet, as the judge.
 
-Two figures that grey cannot fool. Colour helps to recognise things, so the share of recognised pictures lost by
-going grey and won back by colorizing says whether the colours are the right ones (Zhang et al. 2016, section
-3.1; Larsson et al. 2016). The Frechet distance between features of made and real pictures says whether they
+Two figures that grey cannot fool. Colour helps to recognise things, so the share of recognised pictures lost
+by going grey and won back by colorizing says whether the colours are the right ones (Zhang et al. 2016,
+section 3.1; Larsson et al. 2016). The Frechet distance between features of made and real pictures says whether they
 look alike as a set (FID, Heusel et al. 2017), here as a share of the distance that grey pictures have. The
 judge is never a training loss.
 """
@@ -94,9 +94,10 @@ def _centre(picture: Picture) -> Picture:
 
 
 def share_won_back(real: Opinions, grey: Opinions, made: Opinions) -> float | None:
-    """Share of the top-1 agreement lost by going grey that colorizing wins back: 0 as grey, 1 as the originals.
+    """Share of the top-1 agreement lost by going grey that colorizing wins back.
 
-    What is right is what the judge sees in the original. None where grey loses nothing.
+    What is right is what the judge sees in the original. 0: as grey; 1: as the originals; None where grey
+    loses nothing.
     """
     lost = float((grey.labels != real.labels).mean())
     won = float((made.labels == real.labels).mean() - (grey.labels == real.labels).mean())
@@ -119,4 +120,5 @@ def _moments(features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArra
     """Mean [d] and a root R [min(n, d), d] of the covariance, R'R, of features [n, d]."""
     wide = features.astype(np.float64)
     mean = wide.mean(axis=0)
-    return mean, np.linalg.qr((wide - mean) / np.sqrt(len(wide) - 1), mode="r")
+    root: NDArray[np.float64] = np.linalg.qr((wide - mean) / np.sqrt(len(wide) - 1), mode="r")
+    return mean, root

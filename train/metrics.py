@@ -1,7 +1,7 @@
 """How near made pictures come to the real ones, always beside what leaving them grey would score.
 
-PSNR and SSIM reward grey (leaving ImageNet pictures grey scores 23 dB), so colourfulness and its distance stand
-beside them. Pictures are R'G'B' [H, W, 3] uint8.
+PSNR and SSIM reward grey (leaving ImageNet pictures grey scores 23 dB), so colourfulness and its distance
+stand beside them. Pictures are R'G'B' [H, W, 3] uint8.
 """
 
 import math
@@ -53,8 +53,8 @@ def score(real: Picture, made: Picture) -> Scores:
     return Scores(
         psnr=psnr(mse),
         mse=mse,
-        ssim=float(structural_similarity(real, made, channel_axis=2, data_range=255)),
-        ciede2000=float(deltaE_ciede2000(rgb2lab(real), rgb2lab(made)).mean()),
+        ssim=float(structural_similarity(real, made, channel_axis=2, data_range=255)),  # type: ignore[no-untyped-call]
+        ciede2000=float(deltaE_ciede2000(rgb2lab(real), rgb2lab(made)).mean()),  # type: ignore[no-untyped-call]
         colorfulness=colorfulness(made),
         colorfulness_distance=abs(colorfulness(real) - colorfulness(made)),
     )

@@ -1,4 +1,4 @@
-"""`colorcli eval`: how good a generator is, every figure beside what leaving the pictures grey would score."""
+"""`colorcli eval`: how good a generator is, every figure beside what grey pictures score."""
 
 import json as json_format
 import sys
@@ -117,38 +117,43 @@ def _print_table(result: "Evaluation", title: str) -> None:
 
 
 def _rows(grey: "Figures", made: "Figures") -> list[tuple[str, str, str, str]]:
+    """Name, grey's figure, the generator's, and what it gained."""
     a, b = grey.scores, made.scores
     rows = [
-        ("PSNR, mean of the pictures', dB", f"{a.psnr:.2f}", f"{b.psnr:.2f}", f"{b.psnr - a.psnr:+.2f}"),
+        ("PSNR, mean of the pictures', dB", *_more(a.psnr, b.psnr, 2)),
+        ("PSNR of the mean squared error, dB", *_more(a.psnr_of_mse, b.psnr_of_mse, 2)),
+        ("SSIM", *_more(a.ssim, b.ssim, 4)),
+        ("CIEDE2000", *_less(a.ciede2000, b.ciede2000)),
         (
-            "PSNR of the mean squared error, dB",
-            f"{a.psnr_of_mse:.2f}", f"{b.psnr_of_mse:.2f}", f"{b.psnr_of_mse - a.psnr_of_mse:+.2f}",
+            "colourfulness, share of originals'",
+            _percent(grey.colorfulness_share),
+            _percent(made.colorfulness_share),
+            "",
         ),
-        ("SSIM", f"{a.ssim:.4f}", f"{b.ssim:.4f}", f"{b.ssim - a.ssim:+.4f}"),
-        ("CIEDE2000, less is better", f"{a.ciede2000:.2f}", f"{b.ciede2000:.2f}", _less(a.ciede2000, b.ciede2000)),
-        ("colourfulness", f"{a.colorfulness:.1f}", f"{b.colorfulness:.1f}", ""),
-        ("  share of the originals'", _percent(grey.colorfulness_share), _percent(made.colorfulness_share), ""),
-        (
-            "  distance to the originals', less is better",
-            f"{a.colorfulness_distance:.1f}", f"{b.colorfulness_distance:.1f}",
-            _less(a.colorfulness_distance, b.colorfulness_distance),
-        ),
-    ]  # fmt: skip
+        ("colourfulness, distance to originals'", *_less(a.colorfulness_distance, b.colorfulness_distance)),
+    ]
     if made.won_back is not None or made.frechet_share is not None:
         rows += [
             ("recognition lost by grey, won back", _percent(grey.won_back), _percent(made.won_back), ""),
-            ("Frechet distance, share of grey's", _share(grey.frechet_share), _share(made.frechet_share), ""),
+            (
+                "Frechet distance, share of grey's",
+                _percent(grey.frechet_share),
+                _percent(made.frechet_share),
+                "",
+            ),
         ]
     return rows
 
 
-def _less(before: float, after: float) -> str:
-    return f"{100 * (after / before - 1):+.1f} %" if before else "-"
+def _more(before: float, after: float, digits: int) -> tuple[str, str, str]:
+    """Of a figure where more is better."""
+    return f"{before:.{digits}f}", f"{after:.{digits}f}", f"{after - before:+.{digits}f}"
+
+
+def _less(before: float, after: float) -> tuple[str, str, str]:
+    """Of a figure where less is better."""
+    return f"{before:.2f}", f"{after:.2f}", f"{100 * (after / before - 1):+.1f} %" if before else ""
 
 
 def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
-
-
-def _share(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"
+    return "" if value is None else f"{100 * value:.1f} %"

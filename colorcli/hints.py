@@ -1,0 +1,153 @@
+"""Colours that a person supplies: points in a JSON or CSV file, or strokes painted on a transparent PNG.
+
+    [{"x": 120, "y": 80, "colour": "#8c1f2f"}, {"x": 300, "y": 15, "colour": "skyblue"}]
+
+    x,y,colour
+    120,80,#8c1f2f
+    300,15,135,206,235
+
+x and y count pixels of the picture as it is displayed, from its top left corner. A colour is #rrggbb, a CSS
+name or r,g,b; what counts of it is the chroma, for the luma is the picture's own.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from PIL import ImageColor
+
+from colorcli.core.color import Plane, ycbcr_from_rgb
+from colorcli.core.condition import Hints
+from colorcli.core.errors import InputError, UsageError
+
+RADIUS = 2
+"""A point becomes a patch of 5x5 pixels at the working size: the network was shown patches of 1 to 9."""
+COVERED = 0.05
+"""Share of a working-size pixel from which a stroke counts: thin strokes on large pictures must survive."""
+ASPECT_TOLERANCE = 0.02
+"""Relative difference in aspect up to which a painted PNG belongs to the picture: rounding, no more."""
+
+Shape = tuple[int, int]
+"""Height, width."""
+Row = tuple[Any, Any, str]
+"""x, y and colour as they stand in the file."""
+
+
+@dataclass(frozen=True)
+class Point:
+    x: float
+    y: float
+    rgb: tuple[int, int, int]
+
+
+def load_hints(path: Path, shape: Shape, working_shape: Shape) -> Hints:
+    """Read a hint file for a picture of `shape` as it is displayed -> hints of `working_shape`.
+
+    Raises:
+        UsageError: the file is missing, or holds no hints.
+        InputError: the hints lie outside the picture, or were painted for one of another aspect.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(path, f"cannot be read ({error.strerror})", "check --hints") from error
+    match path.suffix.lower():
+        case ".json":
+            return _patches(path, _points(path, _json_rows(content)), shape, working_shape)
+        case ".csv":
+            return _patches(path, _points(path, _csv_rows(content)), shape, working_shape)
+        case ".png":
+            return _strokes(path, content, shape, working_shape)
+    raise UsageError(path, "not a hint file", "give a .json, .csv or .png file")
+
+
+def parse_colour(text: str) -> tuple[int, int, int]:
+    """`#rrggbb`, a CSS name or `r,g,b` -> R'G'B' of 0 to 255.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if "," not in text:
+        return ImageColor.getrgb(text.strip())[:3]
+    red, green, blue = (int(part) for part in text.split(","))
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
+        raise ValueError(f"{text!r} is not within 0 to 255")
+    return red, green, blue
+
+
+def _json_rows(content: bytes) -> Iterator[Row]:
+    for entry in json.loads(content):
+        colour = entry["colour"] if "colour" in entry else entry["color"]
+        yield entry["x"], entry["y"], colour if isinstance(colour, str) else ",".join(map(str, colour))
+
+
+def _csv_rows(content: bytes) -> Iterator[Row]:
+    for line, row in enumerate(csv.reader(io.StringIO(content.decode("utf-8-sig")))):
+        titles = line == 0 and row[:1] == ["x"]
+        if row and not titles:
+            x, y, *colour = row
+            yield x, y, ",".join(colour)  # an unquoted r,g,b spreads over three cells
+
+
+def _points(path: Path, rows: Iterator[Row]) -> list[Point]:
+    points: list[Point] = []
+    try:
+        points.extend(Point(float(x), float(y), parse_colour(colour)) for x, y, colour in rows)
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        cause = f"hint {len(points) + 1} cannot be understood ({error})"
+        raise UsageError(path, cause, "each needs x, y and a colour: #rrggbb, a name or r,g,b") from error
+    if not points:
+        raise UsageError(path, "holds no hints", "give x, y and colour of at least one point")
+    return points
+
+
+def _patches(path: Path, points: list[Point], shape: Shape, working_shape: Shape) -> Hints:
+    """Each point as a small patch; where patches overlap, the later point's colour stands."""
+    hints = Hints(np.zeros((2, *working_shape), np.float32), np.zeros(working_shape, np.float32))
+    (height, width), (rows, columns) = shape, working_shape
+    for point in points:
+        if not (0 <= point.x < width and 0 <= point.y < height):
+            cause = f"point {point.x:g}, {point.y:g} lies outside the picture of {width}x{height} pixels"
+            raise InputError(
+                path, cause, "count pixels of the picture as displayed, from its top left corner"
+            )
+    for radius in (RADIUS, 0):  # the points themselves come last: no neighbour's patch may cover them
+        for point in points:
+            row, column = int(point.y * rows / height), int(point.x * columns / width)
+            patch = np.s_[
+                max(0, row - radius) : row + radius + 1, max(0, column - radius) : column + radius + 1
+            ]
+            hints.chroma[:, *patch] = _chroma(np.float32(point.rgb).reshape(3, 1, 1) / np.float32(255))
+            hints.mask[patch] = 1
+    return hints
+
+
+def _strokes(path: Path, content: bytes, shape: Shape, working_shape: Shape) -> Hints:
+    """The painted pixels of a PNG, reduced to the working size."""
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    if pixels is None:
+        raise UsageError(path, "not a readable PNG", "save it again")
+    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels[..., 3].all():
+        raise UsageError(path, "has no transparent background", "paint the hints on a transparent layer")
+    (height, width), (rows, columns) = pixels.shape[:2], shape
+    if abs(width * rows / (height * columns) - 1) > ASPECT_TOLERANCE:
+        cause = f"{width}x{height} pixels, another shape than the picture's {columns}x{rows}"
+        raise InputError(path, cause, "paint on a copy of the picture as it is displayed")
+    painted = pixels.astype(np.float32) / (65535 if pixels.dtype == np.uint16 else 255)
+    painted[..., :3] *= painted[..., 3:]  # or the colour of what is transparent would bleed in
+    painted = cv2.resize(painted, working_shape[::-1], interpolation=cv2.INTER_AREA)
+    cover = painted[..., 3]
+    if not (cover > COVERED).any():
+        raise UsageError(path, "nothing is painted on it", "paint the hints on a transparent layer")
+    bgr = painted[..., :3] / np.maximum(cover, COVERED)[..., None]
+    return Hints(_chroma(bgr[..., ::-1].transpose(2, 0, 1)), (cover > COVERED).astype(np.float32))
+
+
+def _chroma(rgb: Plane) -> Plane:
+    return ycbcr_from_rgb(rgb)[1]
