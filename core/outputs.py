@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from colorcli.core.errors import InputError
@@ -26,12 +26,12 @@ def whole_file(output: Path) -> Iterator[Path]:
         yield partial
         publish(partial, output)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
         raise InputError(
             output, f"cannot be written ({error.strerror or error})", "check folder and disk"
         ) from error
     except BaseException:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
         raise
 
 
@@ -40,6 +40,11 @@ def publish(partial: Path, output: Path) -> None:
     _sync(partial)
     partial.replace(output)
     _sync(output.parent)
+
+
+def _remove(partial: Path) -> None:
+    with suppress(OSError):  # the folder itself may be what is wrong
+        partial.unlink()
 
 
 def _sync(path: Path) -> None:

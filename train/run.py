@@ -26,6 +26,11 @@ def start(data: Sequence[str], run: Path, config_file: Path | None, device: str,
     config = load_config(config_file) if config_file else Config()
     if kept.exists() and not resume:
         raise UsageError(run, "holds a training run", "continue it with --resume, or name another folder")
+    for folder in data:
+        if run.resolve().is_relative_to(Path(folder).resolve()):
+            raise UsageError(
+                run, f"lies inside {folder}", "its sample sheets would be trained on; put it elsewhere"
+            )
     pack = _pack(data, run, config, console)
     train(config, pack, run, choose_device(device), console, resume=resume)
     console.print(f"Done: {run / 'generator.safetensors'}", highlight=False)

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from colorcli.core.errors import UsageError
+from colorcli.train.config import Config, DataConfig, Phase, load_config, to_toml
+
+
+def test_round_trip(tmp_path: Path) -> None:
+    config = Config(
+        name='quo"te',
+        data=DataConfig(short_side=99),
+        phases=(Phase("a", 10), Phase("b", 20, adversarial=0.5)),
+    )
+    path = tmp_path / "c.toml"
+    path.write_text(to_toml(config))
+    assert load_config(path) == config
+
+
+def test_whole_numbers_stand_for_fractions(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text("perceptual = 2")
+    assert load_config(path).perceptual == 2.0
+
+
+@pytest.mark.parametrize(
+    "text", ["nonsense = 1", "seed = 'x'", "[data]\nshort = 1", "[[phases]]\nsize = 1", "not toml"]
+)
+def test_what_means_nothing_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "c.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError, match=r"c\.toml"):
+        load_config(path)
+
+
+def test_the_shipped_configuration_is_valid() -> None:
+    shipped = load_config(Path(__file__).parents[2] / "train" / "default.toml")
+    assert any(phase.adversarial for phase in shipped.phases)

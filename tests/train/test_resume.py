@@ -1,0 +1,107 @@
+"""Killed and resumed equals uninterrupted, through the real command line."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+CONFIG = """
+validation = 2
+working_size = 32
+checkpoint_every = 8
+validate_every = 24
+workers = 1
+
+[data]
+short_side = 48
+
+[[phases]]
+name = "alone"
+pictures = 32
+size = 32
+batch = 4
+
+[[phases]]
+name = "against"
+pictures = 16
+size = 32
+batch = 4
+adversarial = 0.1
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("train") / "data"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for index in range(10):
+        small = rng.integers(0, 256, (4, 5, 3), np.uint8)
+        cv2.imwrite(str(folder / f"{index}.png"), cv2.resize(small, (60, 48), interpolation=cv2.INTER_CUBIC))
+    (folder / "config.toml").write_text(CONFIG)
+    return folder
+
+
+def start(data: Path, run: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "colorcli", "train", str(data), "-o", str(run), "--device", "cpu"]
+    return subprocess.Popen(
+        [*command, "--config", str(data / "config.toml"), *more], stderr=subprocess.PIPE, text=True
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> None:
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(data: Path) -> Path:
+    run = data.parent / "whole"
+    finish(start(data, run))
+    return run
+
+
+def test_run_leaves_weights_metrics_and_a_sample_sheet(uninterrupted: Path) -> None:
+    rows = [json.loads(line) for line in (uninterrupted / "metrics.jsonl").read_text().splitlines()]
+    assert [row["pictures"] for row in rows] == [24, 32, 48]
+    assert {"reconstruction", "ciede2000", "grey_ciede2000"} <= rows[-1].keys()
+    assert "discriminator" in rows[-1]
+    assert cv2.imread(str(uninterrupted / "samples" / "000000048.png")).shape == (64, 96, 3)
+    assert list((uninterrupted / "tensorboard").iterdir())
+
+
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+def test_stopped_and_resumed_equals_uninterrupted(
+    data: Path, uninterrupted: Path, stop: signal.Signals
+) -> None:
+    run = data.parent / stop.name
+    process = start(data, run)
+    deadline = time.monotonic() + 120
+    while not (run / "state.safetensors").exists() and time.monotonic() < deadline:
+        time.sleep(0.005)
+    process.send_signal(stop)
+    process.communicate(timeout=60)
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[stop]
+    finish(start(data, run, "--resume"))
+    weights = "generator.safetensors"
+    assert (run / weights).read_bytes() == (uninterrupted / weights).read_bytes()
+
+
+def test_a_run_inside_its_own_pictures_is_refused(data: Path) -> None:
+    process = start(data, data / "run")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "put it elsewhere" in errors
+
+
+def test_a_second_run_in_the_same_folder_is_refused(data: Path, uninterrupted: Path) -> None:
+    process = start(data, uninterrupted)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "--resume" in errors.splitlines()[-1]

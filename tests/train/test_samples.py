@@ -1,0 +1,121 @@
+"""What a sample is made of: degraded luma, simulated hints, crops that depend on the seed alone."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from colorcli.core.errors import InputError
+from colorcli.train.config import DataConfig
+from colorcli.train.degrade import FAULTS, degrade
+from colorcli.train.hints import simulate_hints
+from colorcli.train.pictures import Crops, colorfulness, find_pictures, pack_pictures
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+@pytest.mark.parametrize("fault", [fault for _, fault in FAULTS])
+def test_every_fault_does_something_and_keeps_the_size(fault) -> None:
+    luma = rng().random((48, 64), dtype=np.float32)
+    worn = fault(luma.copy(), rng(1))
+    assert worn.shape == luma.shape
+    assert not np.array_equal(worn, luma)
+
+
+def test_degrading_stays_in_range_and_follows_the_seed() -> None:
+    luma = rng().random((48, 64), dtype=np.float32)
+    for seed in range(30):
+        worn = degrade(luma, rng(seed))
+        assert worn.dtype == np.float32
+        assert worn.min() >= 0
+        assert worn.max() <= 1
+        assert np.array_equal(worn, degrade(luma, rng(seed)))
+
+
+def test_hints_show_true_colours_and_are_often_missing() -> None:
+    chroma = np.broadcast_to(np.float32([[[0.2]], [[-0.1]]]), (2, 64, 64)).copy()
+    drawn = [simulate_hints(chroma, rng(seed)) for seed in range(200)]
+    assert 0.5 < sum(hints is None for hints in drawn) / 200 < 0.8
+    for hints in filter(None, drawn):
+        known = hints.mask > 0
+        assert known.any()
+        assert np.abs(hints.chroma - chroma)[:, known].max() < 0.06
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Six colourful pictures, a grey one, a text file with a picture's name, and a truncated picture."""
+    for index in range(6):
+        cv2.imwrite(str(tmp_path / f"{index}.png"), rng(index).integers(0, 256, (80, 100, 3), np.uint8))
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((80, 100, 3), 128, np.uint8))
+    (tmp_path / "text.jpg").write_text("no picture")
+    whole = cv2.imencode(".png", rng(9).integers(0, 256, (80, 100, 3), np.uint8))[1].tobytes()
+    (tmp_path / "cut.png").write_bytes(whole[:40])
+    return tmp_path
+
+
+def test_corrupt_pictures_are_named_and_dull_ones_left_out(folder: Path) -> None:
+    pack = pack_pictures(find_pictures([str(folder)]), folder / "pack" / "p.rgb", DataConfig(short_side=64))
+    assert [Path(name).name for name in pack.corrupt] == ["cut.png", "text.jpg"]
+    assert pack.dull == 1
+    assert pack.names == [f"{index}.png" for index in range(6)]
+    assert {pack[index].shape for index in range(6)} == {(64, 80, 3)}
+
+
+def test_a_pack_is_reused_until_the_pictures_change(folder: Path) -> None:
+    path = folder / "pack" / "p.rgb"
+    pack_pictures(find_pictures([str(folder)]), path, DataConfig())
+    made = path.stat().st_mtime_ns
+    pack_pictures(find_pictures([str(folder)]), path, DataConfig())
+    assert path.stat().st_mtime_ns == made
+    pack_pictures(find_pictures([str(folder)])[:3], path, DataConfig())
+    assert path.stat().st_mtime_ns != made
+
+
+def test_a_sample_depends_on_its_position_and_the_seed(folder: Path) -> None:
+    pack = pack_pictures(find_pictures([str(folder)]), folder / "pack" / "p.rgb", DataConfig())
+    crops, again = (Crops(pack, range(6), 32, seed=5) for _ in range(2))
+    other = Crops(pack, range(6), 32, seed=6)
+    for position in (0, 7, 100):
+        sample = crops[position]
+        assert sample["condition"].shape == (4, 32, 32)
+        assert sample["chroma"].shape == (2, 32, 32)
+        assert all(np.array_equal(sample[name], again[position][name]) for name in sample)
+        assert not np.array_equal(sample["luma"], other[position]["luma"])
+
+
+def test_an_epoch_shows_every_picture_once(folder: Path) -> None:
+    pack = pack_pictures(find_pictures([str(folder)]), folder / "pack" / "p.rgb", DataConfig())
+    shown: list[int] = []
+
+    class Spy:
+        def __len__(self) -> int:
+            return len(pack)
+
+        def __getitem__(self, index: int) -> np.ndarray:
+            shown.append(index)
+            return pack[index]
+
+    crops = Crops(Spy(), range(6), 32, seed=0)  # type: ignore[arg-type]
+    for position in range(12):
+        crops[position]
+    assert sorted(shown[:6]) == sorted(shown[6:]) == list(range(6))
+
+
+@pytest.mark.parametrize("data", [["missing"], ["."]])
+def test_a_folder_without_pictures_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=data[0]):
+        find_pictures(data)
+
+
+def test_colourfulness_of_known_pictures() -> None:
+    assert colorfulness(np.full((4, 4, 3), 77, np.uint8)) == 0
+    red = np.zeros((4, 4, 3), np.uint8)
+    red[..., 0] = 255
+    assert colorfulness(red) == pytest.approx(0.3 * np.hypot(255, 127.5), rel=1e-5)
