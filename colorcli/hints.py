@@ -20,6 +20,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ImageColor
 
 from colorcli.core.color import Plane, ycbcr_from_rgb
@@ -123,7 +124,7 @@ def _patches(path: Path, points: list[Point], shape: Shape, working_shape: Shape
             patch = np.s_[
                 max(0, row - radius) : row + radius + 1, max(0, column - radius) : column + radius + 1
             ]
-            hints.chroma[:, *patch] = _chroma(np.float32(point.rgb).reshape(3, 1, 1) / np.float32(255))
+            hints.chroma[:, *patch] = _chroma(np.array(point.rgb).reshape(3, 1, 1) / 255)
             hints.mask[patch] = 1
     return hints
 
@@ -139,7 +140,7 @@ def _strokes(path: Path, content: bytes, shape: Shape, working_shape: Shape) -> 
     if abs(width * rows / (height * columns) - 1) > ASPECT_TOLERANCE:
         cause = f"{width}x{height} pixels, another shape than the picture's {columns}x{rows}"
         raise InputError(path, cause, "paint on a copy of the picture as it is displayed")
-    painted = pixels.astype(np.float32) / (65535 if pixels.dtype == np.uint16 else 255)
+    painted: NDArray[Any] = pixels.astype(np.float32) / (65535 if pixels.dtype == np.uint16 else 255)
     painted[..., :3] *= painted[..., 3:]  # or the colour of what is transparent would bleed in
     painted = cv2.resize(painted, working_shape[::-1], interpolation=cv2.INTER_AREA)
     cover = painted[..., 3]
@@ -149,5 +150,5 @@ def _strokes(path: Path, content: bytes, shape: Shape, working_shape: Shape) -> 
     return Hints(_chroma(bgr[..., ::-1].transpose(2, 0, 1)), (cover > COVERED).astype(np.float32))
 
 
-def _chroma(rgb: Plane) -> Plane:
+def _chroma(rgb: NDArray[Any]) -> Plane:
     return ycbcr_from_rgb(rgb)[1]

@@ -2,9 +2,9 @@
 
 Two figures that grey cannot fool. Colour helps to recognise things, so the share of recognised pictures lost
 by going grey and won back by colorizing says whether the colours are the right ones (Zhang et al. 2016,
-section 3.1; Larsson et al. 2016). The Frechet distance between features of made and real pictures says whether they
-look alike as a set (FID, Heusel et al. 2017), here as a share of the distance that grey pictures have. The
-judge is never a training loss.
+section 3.1; Larsson et al. 2016). The Frechet distance between features of made and real pictures says whether
+they look alike as a set (FID, Heusel et al. 2017), here as a share of the distance that grey pictures have.
+The judge is never a training loss.
 """
 
 from dataclasses import dataclass
@@ -120,5 +120,4 @@ def _moments(features: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArra
     """Mean [d] and a root R [min(n, d), d] of the covariance, R'R, of features [n, d]."""
     wide = features.astype(np.float64)
     mean = wide.mean(axis=0)
-    root: NDArray[np.float64] = np.linalg.qr((wide - mean) / np.sqrt(len(wide) - 1), mode="r")
-    return mean, root
+    return mean, np.asarray(np.linalg.qr((wide - mean) / np.sqrt(len(wide) - 1), mode="r"))
