@@ -57,10 +57,15 @@ def color_difference(chroma: Plane, matrix: Matrix = BT601) -> Plane:
 
 def fit_gamut(luma: Plane, chroma: Plane, matrix: Matrix = BT601) -> Plane:
     """Shrink chroma [2, H, W] towards grey, hue kept, until R'G'B' lies in [0, 1]; luma is not touched."""
+    return fit_between(luma, luma, chroma, matrix)
+
+
+def fit_between(darkest: Plane, brightest: Plane, chroma: Plane, matrix: Matrix = BT601) -> Plane:
+    """As `fit_gamut`, for chroma that several pixels share: for every luma from `darkest` to `brightest`."""
     difference = color_difference(chroma, matrix)
     tallest = np.maximum(difference.max(axis=0), 1e-6)
     deepest = np.maximum(-difference.min(axis=0), 1e-6)
-    scale = np.minimum((1 - luma) / tallest, luma / deepest)
+    scale = np.minimum((1 - brightest) / tallest, darkest / deepest)
     return chroma * np.clip(scale, 0, 1)
 
 
