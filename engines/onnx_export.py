@@ -1,9 +1,5 @@
 """A checkpoint's generator as an ONNX file: any batch, height and width, the model card in its metadata."""
 
-import logging
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +9,7 @@ from torch import Tensor, nn
 
 from colorcli.core.card import CARD_KEY, ModelCard
 from colorcli.engines.pytorch import fold_batch_norm
+from colorcli.engines.quiet import quiet
 from colorcli.train.checkpoint import load_generator
 
 OPSET = 20
@@ -60,7 +57,7 @@ def _trace(model: nn.Module, multiple_of: int, opset: int) -> onnx.ModelProto:
     columns = torch.export.Dim("columns", min=1, max=1 << 12)
     # Sizes differ from each other and from 1, or the exporter would take them for constants.
     sample = torch.zeros(2, 4, 2 * multiple_of, 3 * multiple_of)
-    with _quiet():
+    with quiet():
         program = torch.onnx.export(
             model,
             (sample,),
@@ -81,17 +78,3 @@ def _tidy(model: onnx.ModelProto) -> None:
         del part.metadata_props[:]
         part.doc_string = ""
     del model.graph.value_info[:]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """The exporter warns about its own internals, which nobody who exports can change."""
-    logger = logging.getLogger("torch.onnx")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logger.setLevel(level)

@@ -1,4 +1,4 @@
-"""ONNX Runtime: the default backend, on any CPU."""
+"""ONNX Runtime: the default backend on any CPU; with `onnxruntime-gpu` also CUDA and TensorRT."""
 
 import os
 from pathlib import Path
@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from colorcli.core.card import CARD_KEY, ModelCard
 from colorcli.core.errors import SetupError
 from colorcli.engines.base import Engine
+from colorcli.engines.device import Device, cpu_threads
+
+CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 
 
 class OnnxEngine(Engine):
@@ -19,20 +22,58 @@ class OnnxEngine(Engine):
         Raises:
             SetupError: the file is no exported generator, or the device is not to be had.
         """
-        if device not in ("auto", "cpu"):
-            raise SetupError(device, "this ONNX Runtime runs on the CPU only", "use --device cpu")
+        asked = Device.parse(device)
+        provider = _provider(asked)
         options = ort.SessionOptions()
-        options.intra_op_num_threads = threads or len(os.sched_getaffinity(0))
+        options.intra_op_num_threads = threads or cpu_threads()
         try:
-            self._session = ort.InferenceSession(str(path), options, ["CPUExecutionProvider"])
-            self.card = ModelCard.from_json(self._session.get_modelmeta().custom_metadata_map[CARD_KEY])
+            session = ort.InferenceSession(str(path), options, [(provider, _settings(provider, asked.index))])
+            self.card = ModelCard.from_json(session.get_modelmeta().custom_metadata_map[CARD_KEY])
         except (KeyError, ValueError) as error:
             raise SetupError(path, "no model card inside", "export it with `colorcli export`") from error
         except Exception as error:  # onnxruntime's own exceptions share no base class but this
             raise SetupError(path, f"not a readable ONNX model ({error})", "export it again") from error
-        self.device = "cpu"
+        if session.get_providers()[0] != provider:
+            # It falls back to the CPU with no more than a warning; whoever asked for a GPU wants to know.
+            if asked.kind != "auto":
+                raise SetupError(device, f"{provider} does not start", "check the driver, or --device cpu")
+            provider = CPU
+        self._session = session
+        self.device = "cpu" if provider == CPU else f"cuda:{asked.index}"
 
     def colorize(self, condition: NDArray[np.float32]) -> NDArray[np.float32]:
         chroma: NDArray[np.float32]
         (chroma,) = self._session.run(None, {"condition": condition})
         return chroma
+
+
+def has_cuda() -> bool:
+    """Is this an ONNX Runtime built for CUDA? It may still find no GPU."""
+    return CUDA in ort.get_available_providers()
+
+
+def _provider(device: Device) -> str:
+    wanted = {"auto": CUDA if has_cuda() else CPU, "cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}[
+        device.kind
+    ]
+    if wanted not in ort.get_available_providers():
+        remedy = "install onnxruntime-gpu in place of onnxruntime, or use --device cpu"
+        raise SetupError(str(device), f"this ONNX Runtime has no {wanted}", remedy)
+    return wanted
+
+
+def _settings(provider: str, index: int) -> dict[str, str]:
+    if provider == CPU:
+        return {}
+    if provider == CUDA:
+        return {
+            "device_id": str(index),
+            "cudnn_conv_algo_search": "HEURISTIC",
+        }  # sizes vary: no search for each
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "colorcli" / "tensorrt"
+    cache.mkdir(parents=True, exist_ok=True)
+    return {
+        "device_id": str(index),
+        "trt_engine_cache_enable": "1",  # a plan takes minutes to build
+        "trt_engine_cache_path": str(cache),
+    }

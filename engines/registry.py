@@ -1,32 +1,96 @@
-"""Which backend opens which file."""
+"""Which backend opens which file, and what installs one that is missing."""
 
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from colorcli.core.errors import SetupError
 from colorcli.engines.base import Engine
+from colorcli.engines.device import Device
+
+
+def _extra(name: str) -> str:
+    return f"pip install 'colorcli[{name}]'"
+
+
+@dataclass(frozen=True)
+class Backend:
+    name: str
+    suffix: str
+    """Of the files it opens."""
+    engine: str
+    """`module:class` in `colorcli.engines`; imported only when used, for some runtimes take seconds."""
+    needs: tuple[str, ...]
+    """Modules it imports."""
+    install: str
+
+    @property
+    def missing(self) -> list[str]:
+        """What of `needs` is not installed."""
+        return [module for module in self.needs if not _installed(module)]
+
+    def require(self, subject: Path) -> None:
+        """Raise a SetupError about `subject` where the backend is not installed."""
+        if self.missing:
+            raise SetupError(subject, f"{' and '.join(self.missing)} not installed", self.install)
+
+    def open(self, path: Path, device: str = "auto", threads: int | None = None) -> Engine:
+        """Open a generator file.
+
+        Raises:
+            SetupError: the backend is not installed, the file is unfit for it, or there is no such device.
+        """
+        self.require(path)
+        module, name = self.engine.split(":")
+        engine: Engine = getattr(import_module(f"colorcli.engines.{module}"), name)(path, device, threads)
+        return engine
+
+
+_ALL = (
+    Backend("onnxruntime", ".onnx", "onnxruntime:OnnxEngine", ("onnxruntime",), "pip install onnxruntime"),
+    Backend("openvino", ".onnx", "openvino:OpenvinoEngine", ("openvino",), _extra("openvino")),
+    Backend("torch", ".safetensors", "pytorch:TorchEngine", ("torch", "safetensors"), _extra("train")),
+    Backend(
+        "tensorrt", ".engine", "tensorrt:TensorrtEngine", ("tensorrt", "cuda.bindings"), _extra("tensorrt")
+    ),
+)
+BACKENDS = {backend.name: backend for backend in _ALL}
 
 
 def open_engine(path: Path, device: str = "auto", threads: int | None = None) -> Engine:
     """Open a generator file: `.onnx`, a checkpoint's `.safetensors`, or a TensorRT `.engine`.
 
     Args:
-        device: `auto`, `cpu`, `cuda` or `cuda:N`; `auto` takes the fastest one present.
+        device: as `Device.parse` reads it; `auto` takes the fastest one present.
         threads: CPU threads to use, all cores if None.
 
     Raises:
         SetupError: no such file, an unknown kind of file, or a backend or device that is missing.
+        UsageError: no such device.
     """
     path = Path(path)
     if not path.is_file():
         raise SetupError(path, "no such model file", "check --model, or leave it out for the built-in one")
-    # Backends are imported here, not above, so that opening one never imports another's runtime.
-    match path.suffix:
-        case ".onnx":
-            from colorcli.engines.onnxruntime import OnnxEngine
+    candidates = [backend for backend in BACKENDS.values() if backend.suffix == path.suffix]
+    if not candidates:
+        raise SetupError(path, "not a model file", "give an .onnx, .safetensors or .engine file")
+    return _fastest(candidates, Device.parse(device)).open(path, device, threads)
 
-            return OnnxEngine(path, device, threads)
-        case ".safetensors":
-            from colorcli.engines.pytorch import TorchEngine
 
-            return TorchEngine(path, device, threads)
-    raise SetupError(path, "not a model file", "give an .onnx, .safetensors or .engine file")
+def _fastest(candidates: list[Backend], device: Device) -> Backend:
+    """OpenVINO for ONNX files on the CPU where it is installed, else the first, which is always there."""
+    first, *others = candidates
+    for backend in others:
+        if backend.missing or device.kind in ("cuda", "tensorrt"):
+            continue
+        if device.kind == "cpu" or not import_module("colorcli.engines.onnxruntime").has_cuda():
+            return backend
+    return first
+
+
+def _installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # the parent of a dotted name
+        return False

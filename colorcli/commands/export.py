@@ -1,61 +1,137 @@
 """`colorcli export`: a checkpoint's generator as a file for the machine that will run it."""
 
+import signal
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
+from typer import Argument, Option
 
 from colorcli.core.errors import SetupError, UsageError
-from colorcli.core.outputs import whole_file
 
 if TYPE_CHECKING:
     from colorcli.engines.parity import Parity
+    from colorcli.exporting import Cost
 
 
 class Precision(StrEnum):
     FP32 = "fp32"
     FP16 = "fp16"
+    BF16 = "bf16"
+    INT8 = "int8"
+
+
+SHAPES = ("1x256x256", "8x512x512", "16x1024x1024")
+"""Of `--min`, `--opt` and `--max`: pictures, height, width."""
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(help="generator.safetensors of a training run.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="FILE.onnx")],
-    precision: Annotated[Precision, typer.Option(help="Of weights and activations.")] = Precision.FP32,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing output.")] = False,
+    checkpoint: Annotated[Path, Argument(help="generator.safetensors of a training run.")],
+    output: Annotated[
+        Path,
+        Option("-o", "--output", metavar="FILE", help="FILE.onnx for any machine, FILE.engine for TensorRT."),
+    ],
+    precision: Annotated[Precision, Option(help="Of weights and activations.")] = Precision.FP32,
+    calibrate: Annotated[
+        Path | None, Option(metavar="FOLDER", help="int8: training pictures to measure ranges on.")
+    ] = None,
+    evaluate: Annotated[
+        Path | None, Option(metavar="FOLDER", help="Colour pictures on which to print what the export costs.")
+    ] = None,
+    smallest: Annotated[
+        list[str] | None, Option("--min", metavar="NxHxW", help=f"TensorRT: smallest shape [{SHAPES[0]}].")
+    ] = None,
+    best: Annotated[
+        list[str] | None, Option("--opt", metavar="NxHxW", help=f"TensorRT: fastest shape [{SHAPES[1]}].")
+    ] = None,
+    largest: Annotated[
+        list[str] | None,
+        Option(
+            "--max",
+            metavar="NxHxW",
+            help=f"TensorRT: largest shape [{SHAPES[2]}]. All three again: another profile.",
+        ),
+    ] = None,
+    timing_cache: Annotated[
+        Path | None, Option(metavar="FILE", help="TensorRT: measurements kept from build to build.")
+    ] = None,
+    version_compatible: Annotated[
+        bool, Option("--version-compatible", help="TensorRT: run with later versions, too.")
+    ] = False,
+    hardware_compatible: Annotated[
+        bool, Option("--hardware-compatible", help="TensorRT: run on any GPU from Ampere on.")
+    ] = False,
+    via: Annotated[
+        str, Option(metavar="onnx|torch2trt", help="TensorRT: what hands it the network.")
+    ] = "onnx",
+    device: Annotated[str, Option(help="TensorRT: the GPU to build on, cuda or cuda:N.")] = "cuda",
+    overwrite: Annotated[bool, Option("--overwrite", help="Replace an existing output.")] = False,
 ) -> None:
-    """Write a generator as an ONNX file and print how far it is from PyTorch."""
-    if output.suffix != ".onnx":
-        raise UsageError(output, "not a kind of file that can be exported", "name it .onnx")
+    """Write a generator for the machine that will run it, and print how far it is from PyTorch."""
+    if output.suffix not in (".onnx", ".engine"):
+        raise UsageError(output, "not a kind of file that can be exported", "name it .onnx or .engine")
+    if output.suffix == ".onnx" and precision == Precision.BF16:
+        raise UsageError(output, "bf16 is for TensorRT", "name it .engine, or choose fp16")
     if output.exists() and not overwrite:
-        raise UsageError(output, "exists", "give another name or --overwrite")
+        raise UsageError(output, "exists", "give another name, or --overwrite")
     try:
-        from colorcli.engines.onnx_export import export_onnx
-    except ImportError as error:
-        raise SetupError("export", f"needs {error.name}", "pip install 'colorcli[train]'") from error
-    with whole_file(output) as partial:
-        export_onnx(checkpoint, partial, precision)
-        _check_parity(checkpoint, partial, precision)
+        from colorcli.exporting import ExportRequest, export_generator, measure_costs
+    except ModuleNotFoundError as error:
+        cause = f"{error.name} is not installed"
+        raise SetupError("colorcli export", cause, "pip install 'colorcli[train]'") from error
+    from colorcli.engines.plan_file import PlanOptions, Profile
+
+    plan = None
+    if output.suffix == ".engine":
+        triples = zip(smallest or SHAPES[:1], best or SHAPES[1:2], largest or SHAPES[2:], strict=True)
+        profiles = tuple(Profile.parse(*triple) for triple in triples)
+        plan = PlanOptions(profiles, version_compatible, hardware_compatible)
+    request = ExportRequest(checkpoint, output, precision, calibrate, plan, timing_cache, via, device)
+    progress = _BuildProgress()
+    with progress if plan else nullcontext():
+        rows = export_generator(request, progress)
+    _print_parity(rows, precision)
+    if evaluate is not None:
+        _print_costs(measure_costs(request, evaluate))
 
 
-def _check_parity(checkpoint: Path, made: Path, precision: Precision) -> None:
-    """Print the parity table.
+class _BuildProgress:
+    """TensorRT's phases as bars on stderr while a person is watching; Ctrl-C ends the build in good order."""
 
-    Raises:
-        SetupError: the file gives other colours than the checkpoint.
-    """
-    from colorcli import engines
-    from colorcli.engines.parity import compare
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import Progress, TaskID
 
-    with engines.open(checkpoint, "cpu") as reference, engines.open(made, "cpu") as engine:
-        rows = list(compare(reference, engine))
-    _print_table(rows, precision)
-    if not all(row.within(precision) for row in rows):
-        cause = f"its {precision} export differs from PyTorch by more than rounding"
-        raise SetupError(checkpoint, cause, "update torch and onnxruntime, or export another precision")
+        console = Console(stderr=True)
+        self._bars = Progress(console=console, disable=not console.is_terminal, transient=True)
+        self._phases: dict[str, TaskID] = {}
+        self._interrupted = False
+
+    def __call__(self, phase: str, done: int, steps: int) -> bool:
+        if phase not in self._phases:
+            self._phases[phase] = self._bars.add_task(phase, total=steps)
+        self._bars.update(self._phases[phase], completed=done)
+        if done == steps:
+            self._bars.remove_task(self._phases.pop(phase))
+        return not self._interrupted
+
+    def __enter__(self) -> None:
+        # An exception must not pass through TensorRT's own frames: note the signal, and tell it to stop.
+        self._before = signal.signal(signal.SIGINT, self._interrupt)
+        self._bars.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._bars.stop()
+        signal.signal(signal.SIGINT, self._before)
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def _interrupt(self, *_: object) -> None:
+        self._interrupted = True
 
 
-def _print_table(rows: list["Parity"], precision: Precision) -> None:
+def _print_parity(rows: list["Parity"], precision: Precision) -> None:
     from rich.console import Console
     from rich.table import Table
 
@@ -64,4 +140,20 @@ def _print_table(rows: list["Parity"], precision: Precision) -> None:
     for row in rows:
         batch, _, height, width = row.shape
         table.add_row(str(batch), f"{width}x{height}", f"{row.largest:.2g}", f"{row.mean:.2g}")
+    Console().print(table)
+
+
+def _print_costs(costs: list["Cost"]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("", "CIEDE2000", "colourfulness", "ms per picture", title="What the export costs")
+    reference = costs[0]
+    for cost in costs:
+        table.add_row(
+            cost.name,
+            f"{cost.ciede2000:.3f} ({cost.ciede2000 / reference.ciede2000 - 1:+.2%})",
+            f"{cost.colorfulness:.2f} ({cost.colorfulness / reference.colorfulness - 1:+.2%})",
+            f"{cost.milliseconds:.1f}",
+        )
     Console().print(table)

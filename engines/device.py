@@ -1,0 +1,42 @@
+"""Devices as the command line names them, and the CPU threads at hand."""
+
+import os
+import re
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from colorcli.core.errors import UsageError
+
+Kind = Literal["auto", "cpu", "cuda", "tensorrt"]
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where a generator is to run."""
+
+    kind: Kind
+    """`tensorrt` is CUDA through ONNX Runtime's TensorRT provider, which compiles at the first picture."""
+    index: int = 0
+    """Which GPU."""
+
+    @classmethod
+    def parse(cls, text: str) -> "Device":
+        """Read `auto`, `cpu`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`.
+
+        Raises:
+            UsageError: it is none of them.
+        """
+        match = re.fullmatch(r"(auto|cpu)|(cuda|tensorrt)(?::(\d+))?", text)
+        if match is None:
+            raise UsageError(text, "no such device", "give auto, cpu, cuda or cuda:N")
+        return cls(cast(Kind, match[1] or match[2]), int(match[3] or 0))
+
+    def __str__(self) -> str:
+        return self.kind if self.kind in ("auto", "cpu") else f"{self.kind}:{self.index}"
+
+
+def cpu_threads() -> int:
+    """Cores this process may use; a container or `taskset` may grant fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
