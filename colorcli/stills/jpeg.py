@@ -1,0 +1,256 @@
+"""JPEG in, JPEG out: the luma scan of the source stands in the output byte for byte, beside new chroma.
+
+A JPEG may carry each component in a scan of its own (T.81, B.2.3). So a grey file's scan is kept as it is,
+entropy-coded bits and all, the frame header is given two more components, and their scans are added behind.
+Where luma and chroma are interleaved, luma's quantised coefficients are first written into a scan of their
+own, without loss (jpeglib). Only files that hold no luma at all (RGB, CMYK) are encoded anew.
+"""
+
+import io
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import jpeglib
+import numpy as np
+from PIL import Image
+
+from colorcli.core.color import Plane, ycbcr_from_rgb
+from colorcli.core.errors import InputError
+from colorcli.stills import icc
+from colorcli.stills import jpeg_segments as seg
+from colorcli.stills.jpeg_chroma import Bytes, Sampling, chroma_planes, encode
+from colorcli.stills.jpeg_segments import Component, Frame, Segment
+from colorcli.stills.paint import ChromaFit
+
+FULL_CHROMA_PIXELS = 4_000_000
+"""Up to here chroma is stored at full size; above, at half of it where the source allows it, as cameras do:
+the network works at a few hundred pixels, so that nothing is lost, and files and time are saved."""
+CHROMA_QUALITY = 92
+"""Quality (libjpeg's scale) that chroma is given at least; more where the source's own tables are finer."""
+FINEST = 16
+"""Steps of chroma's table are no coarser than this, so that ringing stays small where colour must end."""
+EXACT_ATTEMPTS = 4
+SEQUENTIAL_OR_PROGRESSIVE = (0xC0, 0xC1, 0xC2)
+CANONICAL = (1, 2, 3)
+"""Component numbers of Y, Cb and Cr in JFIF."""
+_ANNEX_K_CHROMA = [
+    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99,
+    47, 66, 99, 99, 99, 99, 99, 99, *[99] * 32,
+]  # fmt: skip
+"""Table K.2 of T.81, row by row."""
+
+
+@dataclass(frozen=True)
+class Jpeg:
+    """A JPEG taken apart so far that its luma can be seen and its chroma replaced."""
+
+    head: tuple[Segment, ...]
+    """Application segments and comments, in their order."""
+    luma: tuple[Segment, ...]
+    """A grey JPEG of the luma: tables, frame and scans."""
+    pixels: Bytes
+    """Luma [H, W]."""
+    chroma: Plane | None
+    """The source's own chroma [2, h, w], at whatever size it is at hand; None for a grey file."""
+    sampling: Sampling
+    """How the source stored chroma; the coarsest that is allowed for a grey file."""
+    trailer: bytes
+    """What follows the picture in the file."""
+
+
+def read(source: Path, data: bytes) -> Jpeg:
+    """Take a JPEG apart.
+
+    Raises:
+        InputError: it is damaged, or coded in a way nobody here can read.
+    """
+    try:
+        segments, trailer = seg.parse(data)
+        frame = seg.frame_of(segments)
+        _coarsest_table(segments)
+    except ValueError as error:
+        raise InputError(source, f"damaged JPEG ({error})", "scan or copy it again") from error
+    head = tuple(segment for segment in segments if _is_head(segment))
+    if len(frame.components) == 1 and frame.marker in SEQUENTIAL_OR_PROGRESSIVE and frame.depth == 8:
+        pixels = _decode_grey(source, data)
+        luma = tuple(segment for segment in segments if not _is_head(segment))
+        return Jpeg(head, luma, pixels, None, Sampling(2, 2), trailer)
+    if len(frame.components) <= 3 and frame.depth == 8 and not _holds_rgb(frame, head):
+        return _read_interleaved(source, data, head, frame, trailer)
+    return _read_without_luma(source, data, head, trailer)
+
+
+def colored(jpeg: Jpeg, fit: ChromaFit, head: Sequence[Segment]) -> bytes:
+    """The JPEG with its luma as it was and chroma from `fit`, under the segments `head`."""
+    large = jpeg.pixels.size > FULL_CHROMA_PIXELS
+    sampling = jpeg.sampling if large else Sampling(1, 1)
+    frame = seg.frame_of(jpeg.luma)
+    table = _chroma_table(jpeg.luma)
+    planes = chroma_planes(jpeg.pixels, fit, sampling)
+    cb, cr = (seg.parse(data)[0] for data in encode(planes, table, frame.marker == 0xC2))
+    return seg.join(_spliced(head, jpeg.luma, frame, sampling, (cb, cr))) + jpeg.trailer
+
+
+def _spliced(
+    head: Sequence[Segment],
+    luma: Sequence[Segment],
+    frame: Frame,
+    sampling: Sampling,
+    chroma: tuple[list[Segment], list[Segment]],
+) -> list[Segment]:
+    """One JPEG of three grey ones."""
+    free = next(number for number in (1, 2, 3, 0) if number != frame.components[0].table)
+    components = (
+        Component(CANONICAL[0], sampling.across, sampling.down, frame.components[0].table),
+        *(Component(number, 1, 1, free) for number in CANONICAL[1:]),
+    )
+    result = [Segment(seg.SOI), *head]
+    for segment in luma:
+        if segment.marker in seg.FRAMES:
+            result += [_table_segment(chroma[0], free), replace(frame, components=components).segment()]
+        elif segment.marker == seg.SOS:
+            result.append(_for_component(segment, CANONICAL[0]))
+        elif segment.marker not in (seg.SOI, seg.EOI):
+            result.append(segment)
+    if any(segment.marker == seg.DRI for segment in luma):
+        result.append(Segment(seg.DRI, b"\0\0"))
+    for number, plane in zip(CANONICAL[1:], chroma, strict=True):
+        for segment in plane:
+            if segment.marker == seg.SOS:
+                result.append(_for_component(segment, number))
+            elif segment.marker == seg.DHT:
+                result.append(segment)
+    return [*result, Segment(seg.EOI)]
+
+
+def _for_component(scan: Segment, number: int) -> Segment:
+    """A scan of one component, given to another one."""
+    return replace(scan, payload=scan.payload[:1] + bytes((number,)) + scan.payload[2:])
+
+
+def _table_segment(plane: Sequence[Segment], number: int) -> Segment:
+    (table,) = (segment for segment in plane if segment.marker == seg.DQT)
+    return replace(table, payload=bytes((number,)) + table.payload[1:])
+
+
+def _chroma_table(luma: Sequence[Segment]) -> list[int]:
+    """Steps for chroma: libjpeg's at `CHROMA_QUALITY`, and nowhere coarser than the source's own."""
+    source = _coarsest_table(luma)
+    scale = 200 - 2 * CHROMA_QUALITY
+    standard = (max(1, (step * scale + 50) // 100) for step in _ANNEX_K_CHROMA)
+    return [min(ours, theirs, FINEST) for ours, theirs in zip(standard, source, strict=True)]
+
+
+def _coarsest_table(segments: Sequence[Segment]) -> list[int]:
+    tables = seg.quantisation_tables(segments)
+    if not tables:
+        raise ValueError("no quantisation table")
+    return [max(steps) for steps in zip(*tables.values(), strict=True)]
+
+
+def _is_head(segment: Segment) -> bool:
+    return 0xE0 <= segment.marker <= 0xEF or segment.marker == seg.COM
+
+
+def _is_adobe(segment: Segment) -> bool:
+    return (
+        segment.marker == seg.APP14 and segment.payload.startswith(seg.ADOBE) and len(segment.payload) >= 12
+    )
+
+
+def _holds_rgb(frame: Frame, head: Sequence[Segment]) -> bool:
+    """Three components that are no Y'CbCr, by the rules libjpeg goes by."""
+    if len(frame.components) != 3:
+        return False
+    if any(segment.marker == seg.APP0 and segment.payload.startswith(b"JFIF") for segment in head):
+        return False
+    for segment in head:
+        if _is_adobe(segment):
+            return segment.payload[11] == 0
+    return tuple(part.identifier for part in frame.components) == (ord("R"), ord("G"), ord("B"))
+
+
+def _decode_grey(source: Path, data: bytes) -> Bytes:
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        raise InputError(source, "damaged JPEG (it cannot be decoded)", "scan or copy it again")
+    return pixels  # type: ignore[return-value]
+
+
+def _read_interleaved(
+    source: Path, data: bytes, head: tuple[Segment, ...], frame: Frame, trailer: bytes
+) -> Jpeg:
+    """Luma's coefficients into a scan of their own."""
+    pixels = _decode_grey(source, data)  # first, since it survives damage that makes libjpeg exit
+    jpeglib.version.set("turbo210")
+    with tempfile.TemporaryDirectory(prefix="colorcli-") as folder:
+        place = Path(folder) / "luma.jpg"
+        try:
+            place.write_bytes(data)
+            coefficients = jpeglib.read_dct(str(place))
+            coefficients.load()
+            table = coefficients.qt[coefficients.quant_tbl_no[0]]
+            grey = jpeglib.from_dct(Y=coefficients.Y, qt=table[None], quant_tbl_no=[0])
+            grey.height, grey.width = frame.height, frame.width
+            grey.write_dct(str(place))
+            luma = seg.parse(place.read_bytes())[0]
+        except (OSError, ValueError, IndexError) as error:
+            raise InputError(source, f"damaged JPEG ({error})", "scan or copy it again") from error
+    chroma = None
+    if len(frame.components) == 3:
+        means = [
+            plane[:, :, 0, 0] * np.float32(coefficients.qt[coefficients.quant_tbl_no[number]][0, 0] / 8 / 255)
+            for number, plane in ((1, coefficients.Cb), (2, coefficients.Cr))
+        ]
+        chroma = np.stack(means).astype(np.float32)
+    sampling = _sampling(frame)
+    return Jpeg(head, tuple(part for part in luma if not _is_head(part)), pixels, chroma, sampling, trailer)
+
+
+def _sampling(frame: Frame) -> Sampling:
+    """How coarse the source's chroma is, as far as two samples across and down."""
+    if len(frame.components) < 3:
+        return Sampling(2, 2)
+    luma, cb, cr = frame.components
+    across = luma.horizontal // max(cb.horizontal, cr.horizontal, 1)
+    down = luma.vertical // max(cb.vertical, cr.vertical, 1)
+    return Sampling(min(2, max(1, across)), min(2, max(1, down)))
+
+
+def _read_without_luma(source: Path, data: bytes, head: tuple[Segment, ...], trailer: bytes) -> Jpeg:
+    """RGB or CMYK: luma is computed, and encoded so finely that it decodes to within a code value."""
+    try:
+        image = Image.open(io.BytesIO(data), formats=["JPEG"])
+        image.load()
+    except (OSError, ValueError, SyntaxError) as error:
+        raise InputError(source, f"damaged JPEG ({error})", "scan or copy it again") from error
+    kept = [part for part in head if not _is_adobe(part)]
+    if image.mode == "CMYK":
+        rgb = icc.rgb_from_cmyk(np.asarray(image), seg.icc_of(head))
+        kept = [*(part for part in kept if not seg.is_icc(part)), *seg.icc_segments(icc.srgb_profile())]
+    else:
+        rgb = np.asarray(image.convert("RGB"))
+    luma, chroma = ycbcr_from_rgb(rgb.transpose(2, 0, 1).astype(np.float32) / 255)
+    pixels = np.rint(luma * 255).astype(np.uint8)
+    scan = tuple(part for part in seg.parse(_encode_exactly(pixels))[0] if not _is_head(part))
+    return Jpeg(tuple(kept), scan, pixels, chroma, Sampling(1, 1), trailer)
+
+
+def _encode_exactly(luma: Bytes) -> bytes:
+    """A grey JPEG that decodes to within one code value of `luma`.
+
+    With steps of 1 it nearly always does; where a pixel is off by more, it is aimed at from the other side.
+    """
+    aim = luma.astype(np.int16)
+    for _ in range(EXACT_ATTEMPTS):
+        target = io.BytesIO()
+        Image.fromarray(np.clip(aim, 0, 255).astype(np.uint8)).save(target, "JPEG", qtables=[[1] * 64])
+        decoded = cv2.imdecode(np.frombuffer(target.getvalue(), np.uint8), cv2.IMREAD_GRAYSCALE)
+        error = decoded.astype(np.int16) - luma
+        if np.abs(error).max() <= 1:
+            break
+        aim -= np.where(np.abs(error) > 1, np.sign(error), 0).astype(np.int16)
+    return target.getvalue()

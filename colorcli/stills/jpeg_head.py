@@ -1,0 +1,71 @@
+"""What a JPEG carries beside its picture: kept as it is, but for what colour makes wrong."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from colorcli.core.card import ModelCard
+from colorcli.stills import icc
+from colorcli.stills import jpeg_segments as seg
+from colorcli.stills.exif import orientation
+from colorcli.stills.jpeg_segments import Segment
+from colorcli.stills.xmp import with_provenance
+
+YCBCR = 1
+"""Adobe's number for Y'CbCr, in the last byte of its segment."""
+
+
+def exif_of(head: Sequence[Segment]) -> bytes | None:
+    return _payload(head, seg.EXIF)
+
+
+def orientation_of(head: Sequence[Segment]) -> int:
+    return orientation(exif_of(head))
+
+
+def xmp_of(head: Sequence[Segment]) -> bytes | None:
+    return _payload(head, seg.XMP)
+
+
+def for_colour(head: Sequence[Segment], card: ModelCard | None) -> tuple[Segment, ...]:
+    """The segments of a file that has become Y'CbCr, marked with the model of `card` unless that is None."""
+    profile = seg.icc_of(head)
+    result = [_as_ycbcr(segment) for segment in head]
+    if profile is not None and icc.colour_space(profile) != "RGB":
+        result = [segment for segment in result if not seg.is_icc(segment)]
+        matching = icc.rgb_profile_like(profile) if icc.colour_space(profile) == "GRAY" else None
+        result += seg.icc_segments(matching) if matching else []
+    return tuple(_marked(result, card) if card else result)
+
+
+def _as_ycbcr(segment: Segment) -> Segment:
+    if segment.marker == seg.APP14 and segment.payload.startswith(seg.ADOBE) and len(segment.payload) >= 12:
+        return replace(segment, payload=segment.payload[:11] + bytes((YCBCR,)) + segment.payload[12:])
+    return segment
+
+
+def _marked(head: list[Segment], card: ModelCard) -> list[Segment]:
+    packet = seg.XMP + with_provenance(xmp_of(head), card)
+    if len(packet) > seg.LARGEST:
+        packet = seg.XMP + _unpadded(packet[len(seg.XMP) :])
+    if len(packet) > seg.LARGEST:
+        return head  # nowhere to put it without losing what is there
+    marked = Segment(seg.APP1, packet)
+    for place, segment in enumerate(head):
+        if segment.marker == seg.APP1 and segment.payload.startswith(seg.XMP):
+            return [*head[:place], marked, *head[place + 1 :]]
+    # Readers look for XMP after JFIF and Exif and before everything else.
+    first = sum(segment.marker in (seg.APP0, seg.APP1) for segment in head)
+    return [*head[:first], marked, *head[first:]]
+
+
+def _unpadded(packet: bytes) -> bytes:
+    """XMP writers leave room for editing in place: whitespace before the closing instruction."""
+    body, mark, end = packet.rpartition(b"<?xpacket")
+    return body.rstrip() + b"\n" + mark + end if mark else packet
+
+
+def _payload(head: Sequence[Segment], prefix: bytes) -> bytes | None:
+    for segment in head:
+        if segment.marker == seg.APP1 and segment.payload.startswith(prefix):
+            return segment.payload[len(prefix) :]
+    return None

@@ -1,0 +1,80 @@
+"""Pixels in bands from top to bottom, so that a picture need never be in memory whole."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorcli.core.color import BT601, Plane, luma_of
+
+Pixels = NDArray[Any]
+"""[rows, width, channels] uint8 or uint16; 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
+
+BAND_PIXELS = 1 << 18
+"""Pixels in a band of a picture in memory: its float planes then stay in a processor's cache."""
+
+
+@dataclass(frozen=True)
+class Raster:
+    height: int
+    width: int
+    channels: int
+    depth: int
+    """Bits in a sample, 8 or 16."""
+    bands: Callable[[], Iterator[Pixels]]
+    """Gives all rows anew, from the top, at each call."""
+
+    @classmethod
+    def of(cls, pixels: Pixels) -> "Raster":
+        """A raster over an array [H, W, C] that is in memory, or mapped into it."""
+        height, width, channels = pixels.shape
+        rows = max(1, BAND_PIXELS // width)
+
+        def bands() -> Iterator[Pixels]:
+            for top in range(0, height, rows):
+                yield pixels[top : top + rows]
+
+        return cls(height, width, channels, 8 * pixels.dtype.itemsize, bands)
+
+    @property
+    def peak(self) -> int:
+        return (1 << self.depth) - 1
+
+    @property
+    def has_alpha(self) -> bool:
+        return self.channels in (2, 4)
+
+    def whole(self) -> Pixels:
+        return np.concatenate(list(self.bands()))
+
+    def shrunk(self, height: int, width: int) -> Plane:
+        """Area-averaged picture without alpha: [1 or 3, height, width] in [0, 1].
+
+        Averaging is separable: each band is narrowed at once, and only then is the whole made lower.
+        """
+        colours = self.channels - self.has_alpha
+        narrow = [
+            cv2.resize(
+                np.ascontiguousarray(band[:, :, :colours], np.float32),
+                (width, len(band)),
+                interpolation=cv2.INTER_AREA,
+            ).reshape(len(band), width, colours)
+            for band in self.bands()
+        ]
+        small = cv2.resize(np.concatenate(narrow), (width, height), interpolation=cv2.INTER_AREA)
+        planes = small.reshape(height, width, colours).transpose(2, 0, 1) / np.float32(self.peak)
+        return np.ascontiguousarray(planes)
+
+
+def band_luma(band: Pixels, peak: int) -> Plane:
+    """Rows of a raster -> luma [rows, width] in [0, 1], grey samples as they are."""
+    scaled = band.astype(np.float32) / np.float32(peak)
+    return scaled[:, :, 0] if band.shape[2] < 3 else luma_of(scaled.transpose(2, 0, 1), BT601)
+
+
+def planes_luma(planes: Plane) -> Plane:
+    """[1 or 3, h, w] -> luma [h, w]."""
+    return planes[0] if len(planes) == 1 else luma_of(planes)
