@@ -6,6 +6,7 @@ import numpy as np
 from colorcli.core.color import Plane
 from colorcli.core.condition import Hints, condition
 from colorcli.engines import Engine
+from colorcli.spread import obey
 from colorcli.upsample import guided_upsample
 
 
@@ -29,12 +30,20 @@ class Colorizer:
         return cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
 
     def predict(self, lumas: list[Plane], hints: list[Hints | None] | None = None) -> list[Plane]:
-        """Lumas [h, w] at working size, all of one shape, -> chroma [2, h, w] each, in one batch."""
+        """Lumas [h, w] at working size, all of one shape, -> chroma [2, h, w] each, in one batch.
+
+        Where there are hints the chroma meets them, and around them up to the next edge.
+        """
+        hints = hints or [None] * len(lumas)
         height, width = lumas[0].shape
         pad = ((0, 0), (0, 0), (0, -height % self.multiple_of), (0, -width % self.multiple_of))
-        batch = np.stack([condition(*pair) for pair in zip(lumas, hints or [None] * len(lumas), strict=True)])
+        batch = np.stack([condition(*pair) for pair in zip(lumas, hints, strict=True)])
         chroma = self.engine.colorize(np.pad(batch, pad, mode="edge"))[:, :, :height, :width]
-        return list(np.clip(chroma * self.saturation, -0.5, 0.5))
+        made = [
+            plane if known is None else obey(plane, known, luma)
+            for plane, known, luma in zip(chroma * self.saturation, hints, lumas, strict=True)
+        ]
+        return [np.clip(plane, -0.5, 0.5) for plane in made]
 
     def colorize(self, luma: Plane, hints: Hints | None = None) -> Plane:
         """Luma [H, W] -> chroma [2, H, W], not yet fitted into the gamut; hints are at working size."""
