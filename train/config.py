@@ -64,6 +64,11 @@ class Config:
     """Decay of the averaged weights, which are the ones exported."""
     warmup: int = 2_000
     """Pictures over which a phase's learning rate rises."""
+    colorfulness: float = 0.0
+    """Share of the originals' colourfulness that the finished generator reaches on the held-out pictures.
+
+    Whatever minimises an average is paler than the truth; its last layer is scaled to make up. 0 leaves it.
+    """
     working_size: int = 256
     """Short side at which the exported model works."""
     checkpoint_every: int = 8_000

@@ -25,7 +25,7 @@ from colorcli.train.config import Config, Phase, to_toml
 from colorcli.train.networks import GENERATORS, MobileUNet, PatchDiscriminator
 from colorcli.train.pictures import Crops, Pack
 from colorcli.train.report import RunReport
-from colorcli.train.validate import validate
+from colorcli.train.validate import calibrated, validate
 
 Batch = dict[str, Tensor]
 
@@ -120,8 +120,9 @@ class Trainer:
         decay = min(self.config.ema, (1 + step) / (10 + step))
         for slow, fast in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
             slow.lerp_(fast, 1 - decay)
+        # Batch norm's statistics belong to the weights they were taken with: they are averaged alike.
         for slow, fast in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
-            slow.copy_(fast)
+            slow.lerp_(fast, 1 - decay) if slow.is_floating_point() else slow.copy_(fast)
 
     def save(self, run: Path) -> None:
         save_state(
@@ -136,7 +137,7 @@ class Trainer:
             },
             {"seen": self.seen, "seed": self.config.seed},
         )
-        save_generator(self.averaged, self._card(), run / "generator.safetensors")
+        save_generator(self.averaged, self.card(), run / "generator.safetensors")
 
     def restore(self, run: Path) -> None:
         parts, facts = load_state(run / "state.safetensors")
@@ -148,7 +149,7 @@ class Trainer:
         restore_random_state(parts["random"])
         self.seen = facts["seen"]
 
-    def _card(self) -> ModelCard:
+    def card(self) -> ModelCard:
         config = self.config
         return ModelCard(
             name=config.name,
@@ -213,6 +214,11 @@ def _run_phases(
             if _crossed(trainer.seen, phase.batch, config.checkpoint_every) or trainer.seen == end:
                 trainer.save(run)
         start = end
+    if config.colorfulness:
+        finished = calibrated(
+            trainer.averaged, pack, held_out, config.working_size, trainer.device, config.colorfulness
+        )
+        save_generator(finished, trainer.card(), run / "generator.safetensors")
 
 
 def _batches(

@@ -20,6 +20,16 @@ from colorcli.core.errors import SetupError
 class Generator(nn.Module):
     multiple_of: int
 
+    def last_layer(self) -> nn.Conv2d | nn.ConvTranspose2d:
+        """The convolution whose output is chroma, before it is squashed into range."""
+        raise NotImplementedError
+
+    @torch.no_grad()
+    def scale_chroma(self, gain: float) -> None:
+        """Make every colour stronger by `gain` (while chroma is small, where tanh is a straight line)."""
+        for parameter in self.last_layer().parameters():
+            parameter *= gain
+
 
 class SameConv(nn.Conv2d):
     """3x3 convolution with TensorFlow's SAME padding: at stride 2 it pads right and bottom only."""
@@ -161,6 +171,9 @@ class MobileUNet(Generator):
         nn.init.zeros_(self.chroma.weight)  # grey is the right place to start from
         nn.init.zeros_(self.chroma.bias)  # type: ignore[arg-type]
 
+    def last_layer(self) -> nn.Conv2d:
+        return self.chroma
+
     def forward(self, condition: Tensor) -> Tensor:
         *skips, x = self.encoder(condition)
         x = self.bottleneck(x)
@@ -192,6 +205,9 @@ class Pix2PixUNet(Generator):
             norm = nn.Identity() if last else nn.BatchNorm2d(outputs)
             drop = nn.Dropout(0.5) if index in (1, 2, 3) else nn.Identity()
             self.up.append(nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), norm, drop))
+
+    def last_layer(self) -> nn.ConvTranspose2d:
+        return self.up[-1][0]  # type: ignore[index,no-any-return]
 
     def forward(self, condition: Tensor) -> Tensor:
         skips = [condition]

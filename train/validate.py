@@ -1,5 +1,6 @@
 """Validation: how the averaged generator does on held-out pictures, and a sheet to look at."""
 
+import copy
 from dataclasses import asdict
 
 import cv2
@@ -7,34 +8,52 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from colorcli.core.color import fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
+from colorcli.core.color import Plane, fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
 from colorcli.core.condition import condition
 from colorcli.train.metrics import Picture, mean_scores, score
 from colorcli.train.networks import Generator
-from colorcli.train.pictures import Pack
+from colorcli.train.pictures import Pack, colorfulness
 
 SHEET_ROWS = 8
 
+STRONGEST_GAIN = 2.0
 
-@torch.no_grad()
+
 def validate(
     generator: Generator, pack: Pack, held_out: list[int], size: int, device: torch.device
 ) -> tuple[dict[str, float], list[list[Picture]]]:
     """Scores over the held-out pictures (their grey baseline as `grey_...`), and rows of grey, made, real."""
-    made_scores, grey_scores, rows = [], [], []
-    for index in held_out:
-        real = central_square(pack[index], size)
+    rows = []
+    for real in (central_square(pack[index], size) for index in held_out):
         luma, _ = ycbcr_from_rgb(real.transpose(2, 0, 1) / np.float32(255))
-        made_chroma = generator(torch.from_numpy(condition(luma)[None]).to(device))[0].cpu().numpy()
-        made = to_picture(rgb_from_ycbcr(luma, fit_gamut(luma, made_chroma)))
-        grey = to_picture(np.stack([luma] * 3))
-        made_scores.append(score(real, made))
-        grey_scores.append(score(real, grey))
-        if len(rows) < SHEET_ROWS:
-            rows.append([grey, made, real])
-    values = asdict(mean_scores(made_scores))
-    values |= {f"grey_{name}": value for name, value in asdict(mean_scores(grey_scores)).items()}
-    return values, rows
+        rows.append([to_picture(np.stack([luma] * 3)), repaint(generator, luma, device), real])
+    values = asdict(mean_scores(score(real, made) for _, made, real in rows))
+    baseline = asdict(mean_scores(score(real, grey) for grey, _, real in rows))
+    return values | {f"grey_{name}": value for name, value in baseline.items()}, rows[:SHEET_ROWS]
+
+
+@torch.no_grad()
+def repaint(generator: Generator, luma: Plane, device: torch.device) -> Picture:
+    """Luma [S, S] -> the picture [S, S, 3] that the generator makes of it."""
+    chroma = generator(torch.from_numpy(condition(luma)[None]).to(device))[0].cpu().numpy()
+    return to_picture(rgb_from_ycbcr(luma, fit_gamut(luma, chroma)))
+
+
+def calibrated(
+    generator: Generator, pack: Pack, held_out: list[int], size: int, device: torch.device, share: float
+) -> Generator:
+    """A copy whose mean colourfulness on the held-out pictures is `share` of the originals'."""
+    pictures = [central_square(pack[index], size) for index in held_out]
+    lumas = [ycbcr_from_rgb(real.transpose(2, 0, 1) / np.float32(255))[0] for real in pictures]
+    wanted = share * np.mean([colorfulness(real) for real in pictures])
+    low, high = 1 / STRONGEST_GAIN, STRONGEST_GAIN
+    for _ in range(7):
+        gain = (low * high) ** 0.5
+        scaled = copy.deepcopy(generator)
+        scaled.scale_chroma(gain)
+        reached = np.mean([colorfulness(repaint(scaled, luma, device)) for luma in lumas])
+        low, high = (gain, high) if reached < wanted else (low, gain)
+    return scaled
 
 
 def central_square(rgb: Picture, size: int) -> Picture:

@@ -1,0 +1,73 @@
+"""Write `colorcli.1`, the man page, from the commands themselves: python docs/make_man.py"""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+from typer.main import get_command
+
+from colorcli import __version__
+from colorcli.cli import app
+
+EXIT_STATUS = (
+    ("0", "All done."),
+    ("1", "Some inputs failed; the others were done."),
+    ("2", "The command line makes no sense as given."),
+    ("3", "ffmpeg, an engine, a device or an extra is missing."),
+    ("4", "An input was refused by policy."),
+    ("130", "Interrupted."),
+)
+FILES = (
+    "~/.config/colorcli/config.toml, or what COLORCLI_CONFIG names: defaults for flags, one table a command."
+)
+
+
+def man_page() -> str:
+    """The page as troff, man(7) macros."""
+    root: Any = get_command(app)
+    lines = [
+        f'.TH COLORCLI 1 "" "colorcli {__version__}" "User Commands"',
+        ".SH NAME",
+        rf"colorcli \- {_text(root.help)}",
+        ".SH SYNOPSIS",
+        ".B colorcli",
+        r"[\fIcommand\fR] [\fIoptions\fR]",
+        ".SH COMMANDS",
+    ]
+    for name, command in root.commands.items():
+        lines += [f".SS colorcli {name}", _text(inspect.cleandoc(command.help or ""))]
+        for parameter in command.params:
+            lines += _parameter(parameter)
+    lines += [".SH EXIT STATUS"]
+    for code, meaning in EXIT_STATUS:
+        lines += [".TP", rf"\fB{code}\fR", _text(meaning)]
+    return "\n".join([*lines, ".SH FILES", _text(FILES), ""])
+
+
+def _parameter(parameter: Any) -> list[str]:
+    if parameter.param_type_name == "argument":
+        return [
+            ".TP",
+            rf"\fI{_text(parameter.metavar or parameter.name.upper())}\fR",
+            _text(parameter.help or ""),
+        ]
+    names = ", ".join(rf"\fB{_text(flag)}\fR" for flag in [*parameter.opts, *parameter.secondary_opts])
+    value = "" if parameter.is_flag else rf" \fI{_text(parameter.metavar or _kind(parameter))}\fR"
+    variable = f" (variable: {parameter.envvar})" if parameter.envvar else ""
+    return [".TP", names + value, _text((parameter.help or "") + variable)]
+
+
+def _kind(parameter: Any) -> str:
+    """What an option takes: INT, FLOAT, PATH or TEXT."""
+    kind = parameter.type_descriptor.annotation
+    return {int: "INT", float: "FLOAT", str: "TEXT"}.get(kind, "PATH")
+
+
+def _text(text: str) -> str:
+    """Plain text, with what troff would take for its own escaped."""
+    escaped = text.replace("\\", r"\e").replace("-", r"\-")
+    return rf"\&{escaped}" if escaped.startswith((".", "'")) else escaped
+
+
+if __name__ == "__main__":
+    Path(__file__).with_name("colorcli.1").write_text(man_page())
