@@ -1,6 +1,7 @@
 """PyTorch: runs a training run's checkpoint as it is, on the CPU or on CUDA."""
 
-import os
+from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,30 +13,53 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from colorcli.core.errors import SetupError
 from colorcli.engines.base import Engine
+from colorcli.engines.device import Device, cpu_threads
 from colorcli.train.checkpoint import load_generator
+
+Runner = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class TorchEngine(Engine):
     def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
-        """Open `generator.safetensors`.
+        """Open `generator.safetensors`; on CUDA it computes in float16.
 
         Raises:
             InputError: not a generator's checkpoint.
             SetupError: the device is not to be had.
         """
-        if device not in ("auto", "cpu"):
-            raise SetupError(device, "this PyTorch runs on the CPU only", "use --device cpu")
-        torch.set_num_threads(threads or len(os.sched_getaffinity(0)))
+        asked = _available(Device.parse(device))
         generator, self.card = load_generator(path)
         fold_batch_norm(generator)
-        self._generator = generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.device = "cpu"
+        generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.device = str(asked)
+        if asked.kind == "cuda":
+            from colorcli.engines.pytorch_cuda import GraphRunner
 
-    @torch.inference_mode()
+            self._run: Runner = GraphRunner(generator, torch.device(self.device))
+        else:
+            torch.set_num_threads(threads or cpu_threads())
+            self._run = partial(_run_on_cpu, generator)
+
     def colorize(self, condition: NDArray[np.float32]) -> NDArray[np.float32]:
-        batch = torch.from_numpy(condition).to(memory_format=torch.channels_last)
-        chroma: NDArray[np.float32] = self._generator(batch).contiguous().numpy()
-        return chroma
+        with torch.inference_mode():
+            return self._run(condition)
+
+
+def _run_on_cpu(generator: nn.Module, condition: NDArray[np.float32]) -> NDArray[np.float32]:
+    batch = torch.from_numpy(np.ascontiguousarray(condition))  # torch knows no negative strides
+    chroma: NDArray[np.float32] = generator(batch.to(memory_format=torch.channels_last)).contiguous().numpy()
+    return chroma
+
+
+def _available(device: Device) -> Device:
+    if device.kind == "auto":
+        return Device("cuda" if torch.cuda.is_available() else "cpu")
+    if device.kind == "tensorrt":
+        raise SetupError(str(device), "PyTorch runs no TensorRT", "export an .engine, or use --device cuda")
+    if device.kind == "cuda" and device.index >= torch.cuda.device_count():
+        cause = f"PyTorch finds {torch.cuda.device_count()} GPUs"
+        raise SetupError(str(device), cause, "check the driver, install torch for CUDA, or use --device cpu")
+    return device
 
 
 def fold_batch_norm(generator: nn.Module) -> None:

@@ -1,0 +1,36 @@
+"""A generator with weights that matter, as a checkpoint and exported."""
+
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained generator whose every weight and batch norm statistic has an effect."""
+    torch = pytest.importorskip("torch", reason="pip install 'colorcli[train]'")
+    from colorcli.core.card import ModelCard
+    from colorcli.train.checkpoint import save_generator
+    from colorcli.train.networks import MobileUNet
+
+    random = torch.Generator().manual_seed(1)
+    generator = MobileUNet().eval()
+    for name, value in generator.state_dict().items():
+        if name.endswith("running_var"):
+            value.uniform_(0.5, 2, generator=random)
+        elif name.endswith(("running_mean", "bias")):
+            value.normal_(0, 0.1, generator=random)
+    generator.chroma.weight.data.normal_(0, 0.1, generator=random)
+    path = tmp_path_factory.mktemp("checkpoint") / "generator.safetensors"
+    save_generator(generator, ModelCard(name="test", version="1", architecture="mobile_unet"), path)
+    return path
+
+
+@pytest.fixture(scope="session")
+def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The checkpoint as ONNX in float32."""
+    from colorcli.engines.onnx_export import export_onnx
+
+    path = tmp_path_factory.mktemp("exported") / "generator.onnx"
+    export_onnx(checkpoint, path)
+    return path

@@ -1,0 +1,144 @@
+"""What every backend promises, run over all that are installed."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from colorcli.core.card import ModelCard
+from colorcli.core.errors import SetupError, UsageError
+from colorcli.engines import Engine
+from colorcli.engines.parity import compare, sample_condition
+from colorcli.engines.registry import BACKENDS, Backend
+
+SHAPES = [(1, 4, 32, 32), (1, 4, 96, 64), (3, 4, 64, 128), (9, 4, 32, 64)]
+
+
+@pytest.fixture(scope="module", params=BACKENDS.values(), ids=BACKENDS.keys())
+def backend(request: pytest.FixtureRequest) -> Backend:
+    backend: Backend = request.param
+    if backend.missing:
+        pytest.skip(f"{' and '.join(backend.missing)} not installed: {backend.install}")
+    return backend
+
+
+@pytest.fixture(scope="module")
+def model(backend: Backend, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same generator in the backend's own kind of file."""
+    checkpoint: Path = request.getfixturevalue("checkpoint")
+    if backend.suffix == ".safetensors":
+        return checkpoint
+    if backend.suffix == ".onnx":
+        return request.getfixturevalue("exported")  # type: ignore[no-any-return]
+    from colorcli.engines.cuda import select_gpu
+    from colorcli.engines.plan_file import PlanOptions, Profile
+    from colorcli.exporting import ExportRequest, export_generator
+
+    try:
+        select_gpu(0)
+    except SetupError as error:
+        pytest.skip(f"{backend.name} needs an NVIDIA GPU: {error}")
+    plan = tmp_path_factory.mktemp("plan") / "generator.engine"
+    options = PlanOptions((Profile((1, 32, 32), (4, 64, 64), (8, 256, 256)),))
+    export_generator(ExportRequest(checkpoint, plan, plan=options), lambda phase, done, steps: True)
+    return plan
+
+
+@pytest.fixture(scope="module")
+def device(backend: Backend) -> str:
+    return "cuda" if backend.suffix == ".engine" else "cpu"
+
+
+@pytest.fixture(scope="module")
+def engine(backend: Backend, model: Path, device: str) -> Iterator[Engine]:
+    with backend.open(model, device) as engine:
+        yield engine
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_any_batch_and_size_gives_chroma_of_that_size(engine: Engine, shape: tuple[int, ...]) -> None:
+    chroma = engine.colorize(sample_condition(shape))
+    assert chroma.shape == (shape[0], 2, *shape[2:])
+    assert chroma.dtype == np.float32
+    assert np.abs(chroma).max() <= 0.5
+    assert chroma.std() > 0.001
+
+
+def test_pictures_of_a_batch_do_not_influence_each_other(engine: Engine) -> None:
+    condition = sample_condition((5, 4, 64, 96))
+    alone = np.concatenate([engine.colorize(condition[n : n + 1]) for n in range(5)])
+    np.testing.assert_allclose(engine.colorize(condition), alone, atol=2e-5)
+
+
+def test_the_same_condition_gives_the_same_chroma(engine: Engine) -> None:
+    condition = sample_condition((2, 4, 64, 64))
+    first = engine.colorize(condition)
+    np.testing.assert_array_equal(engine.colorize(condition), first)
+
+
+def test_what_a_call_returned_outlives_the_next_call(engine: Engine) -> None:
+    first = engine.colorize(sample_condition((1, 4, 64, 64)))
+    kept = first.copy()
+    engine.colorize(sample_condition((1, 4, 64, 64), seed=1))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_conditions_are_left_as_they_are_and_may_lie_anyhow_in_memory(engine: Engine) -> None:
+    condition = sample_condition((2, 4, 64, 64))
+    kept = condition.copy()
+    flipped: NDArray[np.float32] = condition[:, :, :, ::-1]
+    flipped_chroma = engine.colorize(flipped)
+    np.testing.assert_array_equal(condition, kept)
+    np.testing.assert_allclose(engine.colorize(np.ascontiguousarray(flipped)), flipped_chroma, atol=2e-5)
+
+
+def test_hints_move_colours(engine: Engine) -> None:
+    plain = sample_condition((1, 4, 64, 64))
+    hinted = plain.copy()
+    hinted[:, 1], hinted[:, 3] = 0.3, 1
+    assert np.abs(engine.colorize(plain) - engine.colorize(hinted)).mean() > 0.001
+
+
+def test_it_agrees_with_torch(engine: Engine, checkpoint: Path) -> None:
+    with BACKENDS["torch"].open(checkpoint, "cpu") as reference:
+        for row in compare(reference, engine):
+            assert row.within("fp32"), row
+
+
+def test_the_card_of_the_checkpoint_travels_along(engine: Engine, checkpoint: Path) -> None:
+    with BACKENDS["torch"].open(checkpoint, "cpu") as reference:
+        assert engine.card == reference.card
+    assert isinstance(engine.card, ModelCard)
+    assert len(engine.card.digest) == 64
+
+
+def test_it_says_where_it_runs(engine: Engine, device: str) -> None:
+    assert engine.device == ("cuda:0" if device == "cuda" else "cpu")
+
+
+def test_a_device_that_does_not_exist_is_a_usage_error(backend: Backend, model: Path) -> None:
+    with pytest.raises(UsageError, match="no such device"):
+        backend.open(model, "tpu")
+
+
+def test_a_gpu_that_is_not_there_is_named(backend: Backend, model: Path) -> None:
+    with pytest.raises(SetupError, match=r"cuda:99|CUDA"):
+        backend.open(model, "cuda:99")
+
+
+def test_a_file_that_is_no_model_is_named(backend: Backend, tmp_path: Path) -> None:
+    broken = tmp_path / f"broken{backend.suffix}"
+    broken.write_bytes(b"not a model at all")
+    with pytest.raises(Exception, match=r"broken.*; ") as caught:
+        backend.open(broken)
+    assert caught.value.subject == str(broken)  # type: ignore[attr-defined]
+
+
+def test_half_a_model_is_named(backend: Backend, model: Path, tmp_path: Path) -> None:
+    half = tmp_path / model.name
+    half.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
+    with pytest.raises(Exception, match=r"; ") as caught:
+        backend.open(half)
+    assert caught.value.subject == str(half)  # type: ignore[attr-defined]
