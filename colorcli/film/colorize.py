@@ -1,0 +1,132 @@
+"""A film from end to end."""
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+import av
+
+from colorcli import __version__
+from colorcli.colorize import Colorizer
+from colorcli.core.outputs import whole_file
+from colorcli.engines import Engine
+from colorcli.engines import open as open_engine
+from colorcli.events import Note, Progress, Sink
+from colorcli.film.encode import segment_url
+from colorcli.film.ffmpeg import version_line
+from colorcli.film.joining import colour_segments, join
+from colorcli.film.painting import Painting
+from colorcli.film.prepare import Prepared, prepared
+from colorcli.film.segments import Segments, digest_of
+from colorcli.film.streaming import stream_film
+from colorcli.options import Existing, Outcome, RunOptions
+from colorcli.plan import STREAM, Job
+
+PROGRESS_SECONDS = 0.2
+SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
+"""IPTC's term for a picture that a trained model has added to."""
+PROVENANCE_TAGS = ("comment", "description", "synopsis")
+"""Where the mark goes: the first of them that the film does not use itself; every container has one."""
+
+
+def colorize_film(job: Job, options: RunOptions, report: Sink) -> Outcome:
+    """Colour one film; its output appears whole or not at all.
+
+    Raises:
+        ColorcliError: what failed, and why.
+        BrokenPipeError: standard output was closed by its reader.
+    """
+    with (
+        prepared(job, options, report) as film,
+        open_engine(options.look.model, options.look.device) as engine,
+    ):
+        look = options.look
+        painting = Painting(film, Colorizer(engine, size=look.size, saturation=look.saturation))
+        tick = _ticker(film, report)
+        if STREAM in (job.source, job.output):
+            _stream(painting, engine, tick)
+        else:
+            _write(painting, engine, tick, report)
+        _mention_damage(film, report)
+        action = "colorized" if painting.coloured else "copied"
+        return Outcome(action, {"frames": len(painting.shots), "encoder": film.recipe.encoder})
+
+
+def check_film(job: Job, options: RunOptions) -> None:
+    """Settle what can be settled before any work: container, encoder, policy. Standard input is not touched.
+
+    Raises:
+        ColorcliError: the film cannot be coloured as asked.
+    """
+    if job.source != STREAM:
+        with prepared(job, options, lambda event: None):
+            pass
+
+
+def _stream(painting: Painting, engine: Engine, tick: Callable[[int], None]) -> None:
+    film = painting.film
+    tags = _tags(film, engine)
+    if film.job.output == STREAM:
+        sys.stdout.flush()
+        stream_film(painting, f"pipe:{sys.stdout.fileno()}", tags, tick)
+        return
+    with whole_file(film.job.output) as partial:
+        stream_film(painting, segment_url(partial), tags, tick)
+
+
+def _write(painting: Painting, engine: Engine, tick: Callable[[int], None], report: Sink) -> None:
+    film = painting.film
+    segments = Segments(film.job.output, _identity(film, engine))
+    if segments.open(resume=film.options.existing is Existing.RESUME):
+        report(Note(str(film.job.source), f"continuing after {segments.frames} finished frames"))
+    colour_segments(painting, segments, tick)
+    join(film, segments, film.job.output, _tags(film, engine))
+    segments.remove()
+
+
+def _identity(film: Prepared, engine: Engine) -> dict[str, Any]:
+    """All that the output's frames depend on."""
+    look = {name: value for name, value in asdict(film.options.look).items() if name != "model"}
+    settings = {name: value for name, value in asdict(film.options.film).items() if name != "contact_sheet"}
+    return {
+        "colorcli": __version__,
+        "ffmpeg": version_line(),
+        "av": av.__version__,
+        "source": digest_of(film.job.source),
+        "model": asdict(engine.card),
+        "look": look,
+        "film": settings,
+        "compare": film.options.compare,
+        "recipe": asdict(film.recipe),
+    }
+
+
+def _tags(film: Prepared, engine: Engine) -> dict[str, str]:
+    """The mark that algorithms gave the colours, as a tag of the film."""
+    if not film.options.look.provenance:
+        return {}
+    used = {key.lower() for key in film.reader.container.metadata}
+    free = next((tag for tag in PROVENANCE_TAGS if tag not in used), "colorized")
+    card = engine.card
+    return {free: f"Colorized by colorcli {__version__} with {card.name} {card.version}; {SOURCE_TYPE}"}
+
+
+def _ticker(film: Prepared, report: Sink) -> Callable[[int], None]:
+    """Reports progress, a few times a second at most."""
+    latest = 0.0
+
+    def tick(done: int) -> None:
+        nonlocal latest
+        now = time.monotonic()
+        if now - latest > PROGRESS_SECONDS:
+            latest = now
+            report(Progress(str(film.job.source), done, film.footage.frames))
+
+    return tick
+
+
+def _mention_damage(film: Prepared, report: Sink) -> None:
+    if film.reader.damaged:
+        report(Note(str(film.job.source), f"{film.reader.damaged} damaged packets could not be decoded"))

@@ -1,0 +1,159 @@
+"""Frames out of a film, every one, with their times; the other streams' packets on the side."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.packet import Packet
+from av.video.frame import VideoFrame
+
+from colorcli.core.errors import InputError, UsageError
+from colorcli.film.footage import Footage, open_film, picture_stream, survey
+from colorcli.film.moments import Moment, parse_moment
+from colorcli.film.mux import Clip, Timing
+
+Filter = Callable[[VideoFrame], Iterable[VideoFrame]]
+LATE = Fraction(1)
+"""Seconds that a picture may end before its header says so, until the film counts as cut short."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One frame of the film."""
+
+    number: int
+    """Counted from 0 at the film's start, whatever is trimmed."""
+    timing: Timing
+    picture: VideoFrame
+
+
+class FilmReader:
+    """A film being read from a file or standard input; a context manager."""
+
+    def __init__(self, source: Path, *, keep_packets: bool) -> None:
+        """`keep_packets`: collect the other streams' packets in `packets` while reading.
+
+        Raises:
+            InputError: not a film that can be read.
+            RefusedError: its colour system is not supported.
+        """
+        self.source = source
+        self.container = open_film(source)
+        self.packets: deque[Packet] = deque()
+        self.damaged = 0
+        """Packets that could not be decoded."""
+        self._keep_packets = keep_packets
+        self._stream = picture_stream(self.container, source)
+        self._stream.thread_type = "AUTO"
+        self._decoded = self._decode()
+        first = next(self._decoded, None)
+        if first is None:
+            raise InputError(source, "no frame of it can be decoded", "check that the file is whole")
+        self._first = first
+        self.footage = survey(self.container, source, first)
+
+    def frames(self) -> Iterator[Frame]:
+        """All frames, in the order they are shown; may be asked for once."""
+        latest: int | None = None
+        duration = max(1, round(1 / (self.footage.rate * self.footage.time_base)))
+        number = -1
+        for number, picture in enumerate(self._all()):
+            pts = picture.pts
+            if pts is None or (latest is not None and pts <= latest):
+                # Streams without usable times (raw H.264, broken muxers) still keep every frame.
+                pts = 0 if latest is None else latest + 1 if pts is not None else latest + duration
+            latest = pts
+            yield Frame(number, Timing(pts, picture.duration or duration), picture)
+
+    def is_cut_short(self, last: Timing) -> bool:
+        """Whether the header promises more picture than was found up to `last`."""
+        stream = self._stream
+        if not stream.duration or stream.time_base is None:
+            return False
+        promised = (stream.start_time or 0) + stream.duration
+        return (promised - last.pts - last.duration) * stream.time_base > LATE
+
+    def close(self) -> None:
+        self.container.close()
+
+    def _all(self) -> Iterator[VideoFrame]:
+        yield self._first
+        yield from self._decoded
+
+    def _decode(self) -> Iterator[VideoFrame]:
+        wanted = [] if self._keep_packets else [self._stream]
+        for packet in self.container.demux(*wanted):
+            if packet.stream_index != self._stream.index:
+                self.packets.append(packet)
+                continue
+            try:
+                yield from packet.decode()
+            except av.InvalidDataError:
+                self.damaged += 1
+
+
+def deinterlacer(footage: Footage) -> Filter:
+    """bwdif (Bob Weaver, after BBC R&D's w3fdif), one frame out for each in, its time kept."""
+    graph = av.filter.Graph()
+    width, height, pix_fmt = footage.width, footage.height, footage.pix_fmt
+    source = graph.add(
+        "buffer",
+        video_size=f"{width}x{height}",
+        pix_fmt=pix_fmt,
+        time_base=str(footage.time_base),
+        colorspace=str(footage.matrix_tag),
+        range=str(footage.range),
+    )
+    parity = "bff" if footage.is_bottom_first else "tff"
+    bwdif = graph.add("bwdif", f"mode=send_frame:parity={parity}:deint=all")
+    graph.link_nodes(source, bwdif, graph.add("buffersink")).configure()
+
+    def deinterlace(frame: VideoFrame | None) -> Iterator[VideoFrame]:
+        graph.vpush(frame)
+        while True:
+            try:
+                yield graph.vpull()
+            except (av.BlockingIOError, av.EOFError):
+                return
+
+    return deinterlace  # type: ignore[return-value]
+
+
+@dataclass(frozen=True)
+class Trim:
+    """Which frames are kept, as `--start` and `--end` say."""
+
+    start: Moment | None = None
+    end: Moment | None = None
+
+    @classmethod
+    def of(cls, start: str | None, end: str | None, rate: Fraction) -> "Trim":
+        """Read the two flags.
+
+        Raises:
+            UsageError: one cannot be read, or the end is not after the start.
+        """
+        moments = [parse_moment(text, rate) if text else None for text in (start, end)]
+        trim = cls(*moments)
+        if trim.start and trim.end and trim.end.in_seconds(rate) <= trim.start.in_seconds(rate):
+            raise UsageError(f"--end {end}", f"is not after --start {start}", "give a later end")
+        return trim
+
+    def clip(self, footage: Footage, origin: Fraction) -> Clip:
+        """What is kept of the other streams; `origin` is the film's first moment in seconds."""
+        start, end = (
+            None if moment is None else moment.in_seconds(footage.rate) + origin
+            for moment in (self.start, self.end)
+        )
+        return Clip(start, end)
+
+    def keep(self, frames: Iterator[Frame], footage: Footage, origin: Fraction) -> Iterator[Frame]:
+        for frame in frames:
+            seconds = frame.timing.pts * footage.time_base - origin
+            if self.end and self.end.is_reached(frame.number, seconds):
+                return
+            if self.start is None or self.start.is_reached(frame.number, seconds):
+                yield frame

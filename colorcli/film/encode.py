@@ -1,0 +1,344 @@
+"""The encoder: which one, with what settings, in what pixel format; and frames into it.
+
+ffmpeg encodes what it reads from its standard input (raw video in NUT) and gives NUT back. Frames are numbered,
+not timed: an encoder then never sees a frame rate that it would want to mend, and the film's own times are
+given back when its packets are muxed.
+"""
+
+import shlex
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import ffmpeg
+from av.video.frame import VideoFrame
+
+from colorcli.core.errors import ColorcliError, RefusedError, UsageError
+from colorcli.film.canvas import Layout, layout, natural_layout
+from colorcli.film.ffmpeg import Process, encoder_formats, find_ffmpeg
+from colorcli.film.footage import FULL, LIMITED, RGB, Footage
+from colorcli.options import Film
+
+Arguments = dict[str, Any]
+
+LOSSLESS = {"ffv1", "ffvhuff", "huffyuv", "utvideo", "magicyuv", "rawvideo", "v210", "v410", "r210", "qtrle"}
+PICTURES = {"dpx", "tiff", "png", "bmp", "exr", "jpeg2000"}
+RAW_FORMATS = {"nut", "yuv4mpegpipe"}
+"""What is piped on to another program goes uncompressed."""
+
+
+@dataclass(frozen=True)
+class Habit:
+    """How an encoder is driven: the flags that its quality and speed go by, and what they are by default."""
+
+    quality: str | None = None
+    speed: str | None = None
+    defaults: tuple[tuple[str, Any], ...] = ()
+
+
+HABITS = {
+    # CRF 16 is a step beyond what is called visually lossless (17 to 18): grain and scratches stay.
+    "libx264": Habit("crf", "preset", (("crf", 16), ("preset", "medium"))),
+    "libx265": Habit("crf", "preset", (("crf", 18), ("preset", "medium"), ("x265-params", "log-level=error"))),
+    "libsvtav1": Habit("crf", "preset", (("crf", 20), ("preset", 6))),
+    "libaom-av1": Habit("crf", "cpu-used", (("crf", 18), ("cpu-used", 4))),
+    "libvpx-vp9": Habit("crf", "cpu-used", (("crf", 18), ("b:v", 0), ("cpu-used", 2), ("row-mt", 1))),
+    "h264_nvenc": Habit("cq", "preset", (("cq", 18), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
+    "hevc_nvenc": Habit("cq", "preset", (("cq", 20), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
+    "av1_nvenc": Habit("cq", "preset", (("cq", 24), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
+    # As the Library of Congress and the National Archives keep film: version 3, every frame a key, slice checksums.
+    "ffv1": Habit(defaults=(("level", 3), ("g", 1), ("slices", 16), ("slicecrc", 1))),
+    "prores_ks": Habit("q:v", None, (("vendor", "apl0"),)),
+    "mpeg2video": Habit("q:v", None, (("q:v", 2),)),
+    "mpeg4": Habit("q:v", None, (("q:v", 2),)),
+    "mjpeg": Habit("q:v", None, (("q:v", 2),)),
+}
+PRORES_PROFILES = {1: 3, 0: 4}
+"""log2 of the chroma subsampling across -> prores_ks profile: 422 HQ, 4444."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one film is encoded."""
+
+    encoder: str
+    layout: Layout
+    """What frames are painted in."""
+    pix_fmt: str
+    """What the encoder makes of them; the same, unless it takes only deeper ones or another was asked for."""
+    arguments: tuple[tuple[str, Any], ...]
+
+    @property
+    def converts(self) -> bool:
+        return self.pix_fmt != self.layout.name
+
+
+def candidate_recipes(footage: Footage, format_name: str, film: Film) -> list[Recipe]:
+    """Recipes that lose neither bit depth nor chroma resolution, the nearest to the source first.
+
+    Raises:
+        RefusedError: the encoder takes no pixel format that holds the source.
+        SetupError: ffmpeg has no such encoder.
+        UsageError: it has no such setting.
+    """
+    encoder = film.codec or default_encoder(footage, format_name)
+    source = natural_layout(footage)
+    taken = encoder_formats(encoder)
+    if film.pix_fmt:
+        return [_recipe(encoder, source, film.pix_fmt, footage, format_name, film)]
+    choices = [found for name in taken if (found := layout(name))] or [source]
+    fitting = sorted((choice for choice in choices if _holds(choice, source)), key=_cost(source))
+    if not fitting:
+        raise RefusedError(
+            footage.source,
+            f"{encoder} has no pixel format that holds {footage.pix_fmt} without loss",
+            "choose --codec ffv1, or accept the loss by naming a --pix-fmt",
+        )
+    return [_recipe(encoder, _paintable(choice, source), choice.name, footage, format_name, film) for choice in fitting]
+
+
+def default_encoder(footage: Footage, format_name: str) -> str:
+    """Lossless film stays lossless, an editing codec stays itself, all else becomes H.264 or what is near."""
+    if format_name in RAW_FORMATS:
+        return "rawvideo"
+    if footage.codec in LOSSLESS | PICTURES and format_name in ("matroska", "avi", "mov"):
+        return "ffv1"
+    if footage.codec in ("prores", "dnxhd") and format_name in ("matroska", "mov", "mxf"):
+        return {"prores": "prores_ks", "dnxhd": "dnxhd"}[footage.codec]
+    return {"webm": "libvpx-vp9", "vob": "mpeg2video", "mxf": "mpeg2video"}.get(format_name, "libx264")
+
+
+def command(recipe: Recipe, footage: Footage, target: str) -> list[str]:
+    """The ffmpeg command that encodes standard input to `target`."""
+    frames = ffmpeg.input("pipe:0", format="nut")
+    options = {
+        "c:v": recipe.encoder,
+        "filter:v": ",".join(_filters(recipe, footage)),
+        "pix_fmt": recipe.pix_fmt,
+        "fps_mode": "passthrough",
+        **dict(recipe.arguments),
+    }
+    output = ffmpeg.output(frames["v:0"], target, format="nut", **options)
+    quiet = output.global_args("-hide_banner", "-v", "error", "-nostats", "-y")
+    return [str(part) for part in ffmpeg.compile(quiet, cmd=find_ffmpeg())]
+
+
+class Encoder:
+    """An ffmpeg that encodes frames to `target`; a context manager that kills it when left in trouble."""
+
+    def __init__(self, recipe: Recipe, footage: Footage, target: str) -> None:
+        self.frames = 0
+        self._rate = footage.rate
+        self.process = Process(
+            command(recipe, footage, target), subject=footage.source, read_output=target.startswith("pipe:")
+        )
+        self._sink = av.open(f"pipe:{self.process.stdin.fileno()}", "w", format="nut")
+        self._stream = self._sink.add_stream("rawvideo", rate=footage.rate)
+        self._stream.width, self._stream.height = footage.width, footage.height
+        self._stream.pix_fmt = recipe.layout.name
+        self._stream.codec_context.time_base = 1 / footage.rate
+
+    def write(self, frame: VideoFrame) -> None:
+        """Hand over the next frame; waits while the encoder is busy.
+
+        Raises:
+            InputError: the encoder gave up; why, is said.
+        """
+        frame.pts, frame.time_base = self.frames, 1 / self._rate
+        try:
+            self._sink.mux(self._stream.encode(frame))
+        except BrokenPipeError as error:
+            raise self.process.failure() from error
+        self.frames += 1
+
+    def end_input(self) -> None:
+        """Say that no more frames come.
+
+        Raises:
+            InputError: the encoder gave up.
+        """
+        try:
+            self._sink.mux(self._stream.encode(None))
+            self._sink.close()
+            self.process.stdin.close()
+        except BrokenPipeError as error:
+            raise self.process.failure() from error
+
+    def finish(self) -> None:
+        """End the input and wait until everything is encoded.
+
+        Raises:
+            InputError: the encoder failed.
+        """
+        self.end_input()
+        self.process.finish()
+
+    def __enter__(self) -> Self:
+        self.process.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.process.__exit__(kind, error, trace)
+
+
+def _holds(choice: Layout, source: Layout) -> bool:
+    """Whether a layout holds another's samples; RGB is kept RGB or becomes 4:4:4."""
+    if choice.bits < source.bits or (source.alpha and not choice.alpha):
+        return False
+    if choice.rgb and not source.rgb:
+        return False
+    return choice.shift[0] <= source.shift[0] and choice.shift[1] <= source.shift[1]
+
+
+def _cost(source: Layout) -> Any:
+    def cost(choice: Layout) -> tuple[Any, ...]:
+        extra_chroma = sum(source.shift) - sum(choice.shift)
+        return choice.rgb != source.rgb, choice.bits, choice.alpha and not source.alpha, extra_chroma
+
+    return cost
+
+
+def _paintable(choice: Layout, source: Layout) -> Layout:
+    """What to paint in for an encoder format: the same at the source's own depth and kind of colour."""
+    if source.rgb:
+        return source
+    return _layout(f"yuv{'a' if choice.alpha and source.alpha else ''}", choice.shift, source.bits)
+
+
+def _layout(kind: str, shift: tuple[int, int], bits: int) -> Layout:
+    from colorcli.film.canvas import SHIFTS
+
+    sampling = next(name for name, value in SHIFTS.items() if value == shift)
+    found = layout(f"{kind}{sampling}p{f'{bits}le' if bits > 8 else ''}")
+    assert found is not None
+    return found
+
+
+def _recipe(
+    encoder: str, painted: Layout, pix_fmt: str, footage: Footage, format_name: str, film: Film
+) -> Recipe:
+    habit = HABITS.get(encoder, Habit("q:v"))
+    arguments: Arguments = dict(habit.defaults)
+    for flag, value, name in ((habit.quality, film.crf, "--crf"), (habit.speed, film.preset, "--preset")):
+        if value is not None:
+            if flag is None:
+                raise UsageError(f"{name} {value}", f"{encoder} has no such setting", "use --encoder-args")
+            arguments[flag] = value
+    if encoder == "prores_ks":
+        target = layout(pix_fmt)
+        arguments["profile:v"] = PRORES_PROFILES[target.shift[0] if target else 1]
+    if encoder == "dnxhd":
+        deep = (layout(pix_fmt) or painted).bits > 8
+        arguments["profile:v"] = "dnxhr_hqx" if deep else "dnxhr_hq"
+    if format_name == "avi":
+        arguments["bf"] = 0  # AVI stores no presentation times, so nothing may be reordered in it
+    arguments.update(_interlacing(encoder, footage))
+    arguments.update(_more_arguments(film.encoder_args))
+    return Recipe(encoder, painted, pix_fmt, tuple(arguments.items()))
+
+
+def _interlacing(encoder: str, footage: Footage) -> Arguments:
+    """What makes an encoder code fields as fields.
+
+    Raises:
+        RefusedError: it cannot.
+    """
+    if not footage.is_interlaced:
+        return {}
+    first = "bff" if footage.is_bottom_first else "tff"
+    if encoder == "libx265":
+        return {"x265-params": f"log-level=error:interlace={first}"}
+    if encoder in ("libx264", "mpeg2video", "mpeg4"):
+        return {"flags": "+ildct+ilme"}
+    if encoder in ("prores_ks", "dnxhd", "prores"):
+        return {"flags": "+ildct"}
+    if encoder in ("ffv1", "rawvideo", "mjpeg", "huffyuv", "utvideo"):
+        return {}
+    raise RefusedError(footage.source, f"is interlaced, which {encoder} cannot code", "add --deinterlace")
+
+
+def _more_arguments(text: str) -> Arguments:
+    """`--encoder-args` as ffmpeg-python takes arguments.
+
+    Raises:
+        UsageError: a value stands without its option.
+    """
+    arguments: Arguments = {}
+    name: str | None = None
+    for word in shlex.split(text):
+        if word.startswith("-") and not _is_number(word):
+            name = word[1:]
+            arguments[name] = None
+        elif name is None:
+            raise UsageError(f"--encoder-args {text!r}", f"{word!r} belongs to no option", "begin with an option")
+        else:
+            arguments[name], name = word, None
+    return arguments
+
+
+def _is_number(word: str) -> bool:
+    try:
+        float(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _filters(recipe: Recipe, footage: Footage) -> list[str]:
+    """Tags for the frames, which raw video in NUT does not carry; a conversion only from RGB."""
+    filters = []
+    tagged = f"range={footage.range}:color_primaries={footage.primaries}:color_trc={footage.transfer}"
+    if recipe.layout.rgb and not (layout(recipe.pix_fmt) or recipe.layout).rgb:
+        filters.append("scale=out_color_matrix=bt709:out_range=tv")
+        tagged = f"range={LIMITED}:colorspace=1:color_primaries=1:color_trc=1"
+    elif not recipe.layout.rgb:
+        full_range = FULL if footage.is_full_range else footage.range
+        matrix = footage.matrix_tag if footage.matrix_tag != RGB else 2
+        tagged = f"range={full_range}:colorspace={matrix}:color_primaries={footage.primaries}:color_trc={footage.transfer}"
+    filters.append(f"setparams={tagged}")
+    if footage.sample_aspect:
+        filters.append(f"setsar={footage.sample_aspect.numerator}/{footage.sample_aspect.denominator}")
+    if footage.is_interlaced:
+        filters.append(f"setfield={'bff' if footage.is_bottom_first else 'tff'}")
+    return filters
+
+
+@lru_cache(maxsize=64)
+def rehearse(footage: Footage, format_name: str, film: Film) -> tuple[Recipe, bytes]:
+    """Find a recipe that works by encoding two black frames; the encoded frames (NUT) come with it.
+
+    Raises:
+        RefusedError: none works; the encoder's own reason is given.
+        SetupError, UsageError: as `candidate_recipes`.
+    """
+    failures: list[ColorcliError] = []
+    for recipe in candidate_recipes(footage, format_name, film):
+        try:
+            return recipe, _try(recipe, footage)
+        except ColorcliError as error:
+            failures.append(error)
+    cause = failures[0].cause.removeprefix("ffmpeg failed: ")
+    encoder = film.codec or default_encoder(footage, format_name)
+    raise RefusedError(footage.source, f"{encoder} does not take it ({cause})", "choose another --codec or --pix-fmt")
+
+
+def _try(recipe: Recipe, footage: Footage) -> bytes:
+    frame = av.VideoFrame(footage.width, footage.height, recipe.layout.name)
+    for plane in frame.planes:
+        plane.update(bytes(plane.buffer_size))
+    with Encoder(recipe, footage, "pipe:1") as encoder:
+        encoder.write(frame)
+        encoder.end_input()
+        encoded = encoder.process.stdout.read()
+        encoder.process.finish()
+    return encoded
+
+
+def segment_url(path: Path) -> str:
+    """A path as ffmpeg takes it literally, whatever it begins with or holds."""
+    return f"file:{path}"

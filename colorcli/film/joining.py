@@ -1,0 +1,131 @@
+"""Film to a file: segment by segment, each durable once finished, then joined with the other streams."""
+
+import heapq
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+import av
+from av.packet import Packet
+
+from colorcli.core.errors import InputError
+from colorcli.core.outputs import whole_file
+from colorcli.film.encode import Encoder, segment_url
+from colorcli.film.footage import open_film
+from colorcli.film.mux import Clip, Timing, due, numbered, open_output, retime
+from colorcli.film.painting import Painting
+from colorcli.film.pipeline import Result
+from colorcli.film.prepare import Prepared
+from colorcli.film.segments import Record, Segments
+
+SEGMENT = 240
+"""Frames after which a segment ends at the next settled frame: ten seconds, an encoder's usual key distance."""
+
+
+def colour_segments(painting: Painting, segments: Segments, tick: Callable[[int], None]) -> None:
+    """Colour all frames that no finished segment holds.
+
+    A segment's encoder drains while the next one already takes frames.
+
+    Raises:
+        ColorcliError: decoding or encoding failed; what is finished stays.
+    """
+    done, recorded = segments.frames, 0
+    has_colour = bool(segments.records) and segments.records[-1].coloured
+    results = painting.results(skip=done, key=segments.last_key(), has_colour=has_colour)
+    with ThreadPoolExecutor(1) as closer, ExitStack() as running:
+        ending: Future[None] | None = None
+        for index, part in enumerate(_parts(results), len(segments.records)):
+            encoder = running.enter_context(
+                Encoder(painting.film.recipe, painting.film.output_footage, segment_url(segments.writing(index)))
+            )
+            timings: list[Timing] = []
+            last: Result | None = None
+            for last, frame in part:
+                encoder.write(frame)
+                timings.append(last.seen.frame.timing)
+                done += 1
+                tick(done)
+            if ending is not None:
+                ending.result()
+            assert last is not None
+            record = Record(timings, painting.shots[recorded:], last.seen.kept)
+            recorded = len(painting.shots)
+            ending = closer.submit(_end, encoder, segments, index, record, last)
+        if ending is not None:
+            ending.result()
+
+
+def _end(encoder: Encoder, segments: Segments, index: int, record: Record, last: Result) -> None:
+    encoder.finish()
+    segments.commit(index, record, last.key)
+
+
+def _parts(results: Iterator[tuple[Result, av.VideoFrame]]) -> Iterator[Iterator[tuple[Result, av.VideoFrame]]]:
+    """The results in runs that end with a settled frame and hold at least `SEGMENT`."""
+    for first in results:
+
+        def part(pair: tuple[Result, av.VideoFrame] = first) -> Iterator[tuple[Result, av.VideoFrame]]:
+            count = 1
+            yield pair
+            while not (count >= SEGMENT and pair[0].settled):
+                following = next(results, None)
+                if following is None:
+                    return
+                pair = following
+                count += 1
+                yield pair
+
+        yield part()
+
+
+def join(film: Prepared, segments: Segments, output: Path, tags: dict[str, str]) -> None:
+    """Mux the finished segments and the source's other streams into the output, whole or not at all.
+
+    Raises:
+        InputError: the output cannot be written.
+    """
+    clock, rate = film.footage.time_base, film.footage.rate
+    timings = [timing for record in segments.records for timing in record.timings]
+    clip = _clip(film, timings)
+    shift = round(clip.shift / clock)
+    with whole_file(output) as partial, ExitStack() as opened:
+        source = opened.enter_context(open_film(film.job.source))
+        template = opened.enter_context(av.open(segment_url(segments.encoded(0)), format="nut")).streams.video[0]
+        target = open_output(
+            segment_url(partial), film.format_name, film.output_footage, source, template, clip, tags, {}
+        )
+        opened.enter_context(target.container)
+        picture = retime(
+            _encoded_packets(segments, rate),
+            timings.__getitem__,
+            depth=template.codec_context.reorder_depth,
+            step=max(1, round(1 / (rate * clock))),
+            shift=shift,
+        )
+        others = [source.streams[index] for index in target.others]
+        timed_picture = (((packet.dts + shift) * clock, True, packet) for packet in picture)
+        timed_others = ((due(packet), False, packet) for packet in (source.demux(*others) if others else ()))
+        for _, is_picture, packet in heapq.merge(timed_picture, timed_others, key=lambda entry: entry[0]):
+            (target.mux_picture if is_picture else target.mux)(packet)
+        if target.written != len(timings):
+            raise InputError(output, f"holds {target.written} of {len(timings)} frames", "try another --codec")
+
+
+def _encoded_packets(segments: Segments, rate: Fraction) -> Iterator[Packet]:
+    """All finished packets, in order, their pts counting the film's frames."""
+    base = 0
+    for index, record in enumerate(segments.records):
+        with av.open(segment_url(segments.encoded(index)), format="nut") as encoded:
+            yield from numbered(encoded.demux(), rate, base)
+        base += len(record.timings)
+
+
+def _clip(film: Prepared, timings: list[Timing]) -> Clip:
+    """What is kept of the other streams: exactly from the first frame to the last one's end."""
+    clock, asked = film.footage.time_base, film.trim
+    start = timings[0].pts * clock if asked.start else None
+    end = (timings[-1].pts + timings[-1].duration) * clock if asked.end else None
+    return Clip(start, end)

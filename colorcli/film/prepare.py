@@ -1,0 +1,188 @@
+"""What is settled before the first frame is coloured: that film, encoder and container go together."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+
+import av
+
+from colorcli.core.errors import RefusedError, UsageError
+from colorcli.events import Note, Sink
+from colorcli.film.decode import FilmReader, Filter, Frame, Trim, deinterlacer
+from colorcli.film.encode import Recipe, rehearse
+from colorcli.film.footage import PROGRESSIVE, Footage
+from colorcli.film.mux import FORMATS, Clip, format_of, open_output
+from colorcli.options import RunOptions
+from colorcli.plan import STREAM, Job
+
+STREAM_FORMAT = "matroska"
+TRIED_PACKETS = 200
+"""Packets of the other streams that are put into the container for trial, before any work."""
+PICTURE_ONLY = ("yuv4mpegpipe",)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A film that is ready to be coloured."""
+
+    job: Job
+    options: RunOptions
+    reader: FilmReader
+    footage: Footage
+    """As it is coloured: after deinterlacing."""
+    format_name: str
+    recipe: Recipe
+    """Its frames are those that go to the encoder: twice as wide for `--compare`."""
+    output_footage: Footage
+    trim: Trim
+    origin: Fraction
+    """The film's first moment, in seconds of its own clock."""
+
+    @property
+    def clip(self) -> Clip:
+        return self.trim.clip(self.footage, self.origin)
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames to be coloured."""
+        frames = self.trim.keep(self.reader.frames(), self.footage, self.origin)
+        if not self.options.film.deinterlace or not self.reader.footage.is_interlaced:
+            return frames
+        return _filtered(frames, deinterlacer(self.reader.footage))
+
+
+@contextmanager
+def prepared(job: Job, options: RunOptions, report: Sink) -> Iterator[Prepared]:
+    """Open a film and settle everything.
+
+    Raises:
+        ColorcliError: something does not go together, or the film cannot be read.
+    """
+    if options.look.hints is not None:
+        raise UsageError("--hints", "are pixels of one picture, not of a film", "use --references")
+    reader = FilmReader(job.source, keep_packets=job.source == STREAM or job.output == STREAM)
+    try:
+        footage = _footage(reader, options)
+        format_name = _format(job, options)
+        wide = replace(footage, width=2 * footage.width) if options.compare else footage
+        recipe, encoded = rehearse(wide, format_name, options.film)
+        if job.source != STREAM:
+            _rehearse_mux(reader, footage, format_name, encoded)
+        _mention(job, reader, footage, recipe, format_name, report)
+        trim = Trim.of(options.film.start, options.film.end, footage.rate)
+        origin = Fraction(reader.container.start_time or 0, av.time_base)
+        yield Prepared(job, options, reader, footage, format_name, recipe, wide, trim, origin)
+    finally:
+        reader.close()
+
+
+def _format(job: Job, options: RunOptions) -> str:
+    """The muxer's name for the output.
+
+    Raises:
+        UsageError: `--format` names none that can be piped.
+    """
+    if job.output != STREAM:
+        return format_of(job.output)
+    asked = options.stream_format or STREAM_FORMAT
+    name = {"y4m": "yuv4mpegpipe", "mkv": "matroska", "ts": "mpegts"}.get(asked, FORMATS.get(asked, asked))
+    if name not in ("matroska", "nut", "yuv4mpegpipe", "mpegts", "webm"):
+        raise UsageError(f"--format {asked}", "cannot be written to a pipe", "use mkv, nut, y4m, ts or webm")
+    return name
+
+
+def _footage(reader: FilmReader, options: RunOptions) -> Footage:
+    """The film's facts, as it will be coloured.
+
+    Raises:
+        RefusedError: it is HDR, which nobody asked to tone-map.
+    """
+    footage = reader.footage
+    if footage.hdr:
+        raise RefusedError(
+            footage.source, f"is HDR ({footage.hdr}), which the network cannot judge", "add --tonemap for SDR"
+        )
+    return replace(footage, field_order=PROGRESSIVE) if options.film.deinterlace else footage
+
+
+def _rehearse_mux(reader: FilmReader, footage: Footage, format_name: str, encoded: bytes) -> None:
+    """Put a frame and some packets of every other stream into the container, to see whether it holds them.
+
+    Raises:
+        RefusedError: it does not.
+    """
+    if format_name in PICTURE_ONLY:
+        return
+    from io import BytesIO
+
+    from colorcli.film.footage import open_film
+
+    with (
+        tempfile.TemporaryDirectory(prefix="colorcli-") as folder,
+        av.open(BytesIO(encoded), format="nut") as picture,
+        open_film(footage.source) as source,
+    ):
+        template = picture.streams.video[0]
+        url = f"file:{Path(folder) / 'rehearsal'}"
+        output = open_output(url, format_name, footage, source, template, Clip(), {}, {})
+        last = -1
+        try:
+            for packet in picture.demux():
+                if packet.size:
+                    packet.pts = packet.dts = 0
+                    output.mux_picture(packet)
+            others = [source.streams[index] for index in output.others]
+            for packet in islice(source.demux(*others), TRIED_PACKETS) if others else ():
+                last = packet.stream_index
+                output.mux(packet)
+            output.container.close()
+        except (av.FFmpegError, ValueError) as error:
+            raise _refusal(footage, source, last, format_name, error) from error
+
+
+def _refusal(
+    footage: Footage, source: av.container.InputContainer, stream: int, format_name: str, error: Exception
+) -> RefusedError:
+    log = getattr(error, "log", None)
+    cause = str(log[2]) if log else str(error)
+    name = f"stream {stream} ({source.streams[stream].type})" if stream >= 0 else "the picture"
+    return RefusedError(footage.source, f"{format_name} cannot hold {name}: {cause}", "name the output .mkv or .mov")
+
+
+def _mention(
+    job: Job, reader: FilmReader, footage: Footage, recipe: Recipe, format_name: str, report: Sink
+) -> None:
+    """Say what a careful person would want to know beforehand."""
+
+    def note(message: str) -> None:
+        report(Note(str(job.source), message))
+
+    if recipe.layout.name != recipe.pix_fmt:
+        note(f"{recipe.encoder} makes {recipe.pix_fmt} of {recipe.layout.name}")
+    elif not footage.is_rgb and footage.pix_fmt.startswith("yuv") and recipe.layout.shift != (1, 1):
+        source = footage.pix_fmt.replace("yuvj", "yuv")
+        if source != recipe.pix_fmt:
+            note(f"{recipe.encoder} takes no {source} of {footage.width}x{footage.height}: {recipe.pix_fmt} it is")
+    if footage.is_interlaced:
+        note("interlaced: fields are coloured one by one and stay fields; --deinterlace makes frames of them")
+    pictures = [s for s in reader.container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    for stream in pictures[1:]:
+        note(f"stream {stream.index} is another moving picture; it is copied as it is")
+    if format_name in PICTURE_ONLY and len(reader.container.streams) > 1:
+        note("y4m holds the picture only: sound and all other streams are left out")
+
+
+def _filtered(frames: Iterator[Frame], change: Filter) -> Iterator[Frame]:
+    """Frames through a filter that may hold some back, with their own numbers and times."""
+    timings: list[Frame] = []
+    for frame in frames:
+        timings.append(frame)
+        for picture in change(frame.picture):
+            yield replace(timings.pop(0), picture=picture)
+    for picture in change(None):  # type: ignore[arg-type]
+        yield replace(timings.pop(0), picture=picture)
+
+

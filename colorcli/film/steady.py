@@ -1,0 +1,195 @@
+"""Steady colour: within a shot, chroma is carried along the motion and the network only corrects it.
+
+A shot is worked through in windows. A window begins after a key frame, whose colours are settled, and ends at
+the next: as soon as too little of the picture is explained by its motion since the last key, and in any case
+after `LONGEST` frames. Only there the network runs, so it runs as often as the picture needs. A key's colours
+are the carried ones where the motion explains the luma, drawn a little towards the network's, and the
+network's elsewhere: so nothing drifts or washes out, and what is newly in sight gets colour of its own. Frames
+between two keys take colour from both, each as far as it explains them, the nearer one more: what is hidden
+from one key is usually seen from the other, and no ghost is left behind what moves.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from colorcli.colorize import Colorizer
+from colorcli.core.color import Plane
+from colorcli.core.condition import Hints
+from colorcli.film.flow import Eye, FlowMeter, Positions, Trail, likeness
+
+LONGEST = 16
+"""Frames from key to key at most: two thirds of a second of film."""
+ENOUGH = 0.75
+"""Share of the picture that the last key must explain, or the window ends."""
+SAME_SHOT = 0.35
+"""Share that must be explained from one frame to the next within a shot; less is a cut."""
+MEMORY = 0.85
+"""Weight of well carried colours against the network's at a key frame."""
+UNSEEN = 0.02
+"""Trust below which neither key explains a pixel, and its colours come from its neighbourhood."""
+
+HintSource = Callable[[int, Plane], Hints | None]
+"""Colours known beforehand for a frame, by its number and luma at working size."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One picture of the film, frame or field, on its way to colour."""
+
+    number: int
+    """Of the frame it belongs to."""
+    small: Plane
+    """Luma at the working size."""
+    kept: bool = False
+    """It keeps the colours it has."""
+    opens: bool = False
+    """A shot begins here for certain."""
+
+
+@dataclass(frozen=True)
+class Key:
+    """A picture whose colours are settled: all that the following ones depend on."""
+
+    small: Plane
+    chroma: Plane
+    """[2, h, w] at working size."""
+
+
+@dataclass(frozen=True)
+class Coloured:
+    """A step with its chroma [2, h, w], or None where it keeps its own."""
+
+    step: Step
+    chroma: Plane | None
+    opens_shot: bool = False
+    settled: bool = False
+    """Nothing before this step matters any more for those after it, but its own `key`."""
+    key: Key | None = None
+
+
+@dataclass(frozen=True)
+class _Link:
+    """A step within a window."""
+
+    step: Step
+    eye: Eye
+    trail: Trail
+    """To the key before."""
+    onwards: Positions
+    """Where the pixels of the step before it lie in this one."""
+    onwards_trust: Plane
+
+
+class Steadier:
+    """Colours a film's pictures in order."""
+
+    def __init__(self, colorizer: Colorizer, known: HintSource, key: Key | None = None) -> None:
+        """`key`: of the picture before the first one, when a run is continued."""
+        self._colorizer, self._known = colorizer, known
+        self._meter = FlowMeter()
+        self._window: list[_Link] = []
+        self._key: Key | None = None
+        if key is not None:
+            self._take(key)
+
+    def run(self, steps: Iterable[Step]) -> Iterator[Coloured]:
+        """Every step, in order, with its colours; it lags by a window."""
+        for step in steps:
+            if step.kept:
+                opens = self._key is not None or step.opens
+                yield from self._close()
+                self._key = None
+                yield Coloured(step, None, opens_shot=opens, settled=True)
+            elif self._key is None or step.opens or not self._follows(step):
+                yield from self._close()
+                yield self._open(step)
+            elif len(self._window) >= LONGEST or self._window[-1].trail.coverage < ENOUGH:
+                yield from self._close()
+        yield from self._close()
+
+    def _open(self, step: Step) -> Coloured:
+        """Begin a shot."""
+        key = self._take(Key(step.small, self._predict(step)))
+        return Coloured(step, key.chroma, opens_shot=True, settled=True, key=key)
+
+    def _take(self, key: Key) -> Key:
+        self._key, self._key_eye = key, Eye.of(key.small)
+        return key
+
+    def _predict(self, step: Step) -> Plane:
+        hints = self._known(step.number, step.small)
+        (chroma,) = self._colorizer.predict([step.small], [hints])
+        return chroma if hints is None else chroma + hints.mask * (hints.chroma - chroma)
+
+    def _follows(self, step: Step) -> bool:
+        """Add a step to the window, unless a new shot begins with it."""
+        eye = Eye.of(step.small)
+        before = self._window[-1].eye if self._window else self._key_eye
+        trail = self._window[-1].trail if self._window else Trail.start(before)
+        back, onwards, back_trust, onwards_trust = self._meter.between(before, eye)
+        trail = trail.extend(back, back_trust, self._key_eye, eye)
+        if trail.coverage < ENOUGH and float((likeness(before, eye, back) * back_trust).mean()) < SAME_SHOT:
+            return False
+        self._window.append(_Link(step, eye, trail, onwards, onwards_trust))
+        return True
+
+    def _close(self) -> Iterator[Coloured]:
+        """End the window: settle its last picture as a key, colour those between from both keys."""
+        if not self._window or self._key is None:
+            return
+        *between, last = self._window
+        self._window = []
+        opening, opening_chroma = self._key, self._key.chroma
+        predicted = self._predict(last.step)
+        trust = MEMORY * last.trail.trust_at(opening.small.shape)
+        closing = Key(last.step.small, predicted + trust * (last.trail.bring(opening_chroma) - predicted))
+        trails = self._trails_back([*between, last])
+        for place, (link, back) in enumerate(zip(between, trails, strict=True), 1):
+            nearness = place / (len(between) + 1)
+            yield Coloured(link.step, _meet(link.trail, opening_chroma, back, closing.chroma, nearness))
+        self._take(closing)
+        yield Coloured(last.step, closing.chroma, settled=True, key=closing)
+
+    @staticmethod
+    def _trails_back(links: list[_Link]) -> list[Trail]:
+        """From every link but the last, its trail to the last one."""
+        last = links[-1]
+        trail = Trail.start(last.eye)
+        trails = []
+        for link, following in zip(links[-2::-1], links[:0:-1], strict=True):
+            trail = trail.extend(following.onwards, following.onwards_trust, last.eye, link.eye)
+            trails.append(trail)
+        return trails[::-1]
+
+
+def _meet(before: Trail, chroma_before: Plane, after: Trail, chroma_after: Plane, nearness: float) -> Plane:
+    """Colours between two keys; `nearness` is 0 at the one before and 1 at the one after."""
+    shape = chroma_before.shape[1:]
+    weight_before = before.trust_at(shape) * (1 - nearness)
+    weight_after = after.trust_at(shape) * nearness
+    total = weight_before + weight_after
+    mixed = before.bring(chroma_before) * weight_before + after.bring(chroma_after) * weight_after
+    if total.min() < UNSEEN:
+        mixed, total = mixed + _surroundings(mixed) * UNSEEN, total + _surroundings(total[None])[0] * UNSEEN
+    return mixed / np.maximum(total, 1e-6)  # type: ignore[no-any-return]
+
+
+def _surroundings(planes: Plane) -> Plane:
+    """The mean over a neighbourhood of an eighth of the picture."""
+    side = 2 * (max(planes.shape[1:]) // 16) + 1
+    return np.stack([cv2.blur(plane, (side, side)) for plane in planes])
+
+
+class EachAlone(Steadier):
+    """Every picture coloured by itself, as `--no-stabilize` asks."""
+
+    def run(self, steps: Iterable[Step]) -> Iterator[Coloured]:
+        """Every step with the network's own colours for it."""
+        for step in steps:
+            if step.kept:
+                yield Coloured(step, None, opens_shot=step.opens, settled=True)
+            else:
+                yield Coloured(step, self._predict(step), opens_shot=step.opens, settled=True)

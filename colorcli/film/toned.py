@@ -1,0 +1,54 @@
+"""Whether a frame already has colour, told apart from tinting, toning and chroma noise.
+
+Tinted, toned and faded black-and-white film has chroma, but it is one colour for each brightness. What is left
+when that is taken away is colour that a scene gave.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from typing import Any
+
+from colorcli.core.color import Plane
+
+GRID = (64, 48)
+"""Columns and rows at which frames are judged."""
+BRIGHTNESSES = 16
+COLOURED, COLOURLESS = 3.5 / 255, 2.0 / 255
+"""Chroma left over (root mean square) from which a frame counts as coloured, and up to which as colourless;
+between the two it is what the frame before was."""
+
+
+class ColourSense:
+    """Judges frames in order."""
+
+    def __init__(self, coloured: bool = False) -> None:
+        """`coloured`: what the frame before the first one was."""
+        self.coloured = coloured
+
+    def sees(self, luma: Plane, chroma: Plane) -> bool:
+        """Whether a frame is coloured: luma [h, w] in [0, 1] and chroma [2, h, w], as `thumbnail` makes them."""
+        left = untoned_chroma(luma, chroma)
+        if left > COLOURED:
+            self.coloured = True
+        elif left < COLOURLESS:
+            self.coloured = False
+        return self.coloured
+
+
+def thumbnail(planes: list[NDArray[Any]], bits: int) -> Plane:
+    """Planes of code values, of any sizes, at the size frames are judged at, over their range."""
+    scale = 1 / ((1 << bits) - 1)
+    small = [cv2.resize(plane, GRID, interpolation=cv2.INTER_AREA) for plane in planes]
+    return np.stack(small).astype(np.float32) * scale
+
+
+def untoned_chroma(luma: Plane, chroma: Plane) -> float:
+    """Root mean square of chroma [2, h, w] less its mean at each brightness of luma [h, w] in [0, 1]."""
+    brightness = np.minimum((luma * BRIGHTNESSES).astype(np.intp), BRIGHTNESSES - 1).ravel()
+    count = np.maximum(np.bincount(brightness, minlength=BRIGHTNESSES), 1)
+    left = 0.0
+    for plane in chroma.reshape(2, -1):
+        tone = np.bincount(brightness, plane, minlength=BRIGHTNESSES) / count
+        left += float(np.square(plane - tone[brightness]).mean())
+    return float(np.sqrt(left))
