@@ -28,7 +28,11 @@ def build_plan(
         SetupError: the build failed.
     """
     logger = _Logger()
-    builder = trt.Builder(logger)
+    try:
+        builder = trt.Builder(logger)
+    except TypeError as error:  # how the bindings put that they were given no builder
+        cause = f"TensorRT {trt.__version__} does not start ({logger.last_error})"
+        raise SetupError(model, cause, "check that its libraries fit the driver") from error
     # By name, never by number: the flag is bit 1 in TensorRT 10 and bit 0 in 11.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
