@@ -1,5 +1,6 @@
 """Fixtures for every test."""
 
+import os
 import sys
 from pathlib import Path
 
@@ -8,6 +9,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from support.toy import toy_generator
+
+# Tests run side by side, one to a core: more threads each would only wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
