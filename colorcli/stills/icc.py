@@ -18,6 +18,8 @@ SRGB_PRIMARIES = {b"rXYZ": (0.43607, 0.22249, 0.01392), b"gXYZ": (0.38515, 0.716
                   b"bXYZ": (0.14307, 0.06061, 0.71410)}  # fmt: skip
 """Adapted to D50, as in the sRGB profiles of IEC 61966-2-1."""
 CURVE_POINTS = 1024
+LARGEST = 1 << 24
+"""Bytes of a compressed profile that are unpacked at most."""
 
 
 def colour_space(profile: bytes) -> str:
@@ -25,6 +27,14 @@ def colour_space(profile: bytes) -> str:
     if len(profile) < HEADER + 4 or profile[36:40] != b"acsp":
         return ""
     return profile[16:20].decode("ascii", "replace").strip()
+
+
+def for_rgb(profile: bytes | None) -> bytes | None:
+    """The profile to stand on a coloured picture whose source had `profile`; None where none is known."""
+    if profile is None:
+        return None
+    space = colour_space(profile)
+    return profile if space == "RGB" else rgb_profile_like(profile) if space == "GRAY" else None
 
 
 def rgb_profile_like(grey: bytes) -> bytes | None:

@@ -7,6 +7,7 @@ own, without loss (jpeglib). Only files that hold no luma at all (RGB, CMYK) are
 """
 
 import io
+import struct
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,7 @@ from colorcli.stills import jpeg_segments as seg
 from colorcli.stills.jpeg_chroma import Bytes, Sampling, chroma_planes, encode
 from colorcli.stills.jpeg_segments import Component, Frame, Segment
 from colorcli.stills.paint import ChromaFit
+from colorcli.stills.raster import Raster, band_luma
 
 FULL_CHROMA_PIXELS = 4_000_000
 """Up to here chroma is stored at full size; above, at half of it where the source allows it, as cameras do:
@@ -92,6 +94,32 @@ def colored(jpeg: Jpeg, fit: ChromaFit, head: Sequence[Segment]) -> bytes:
     planes = chroma_planes(jpeg.pixels, fit, sampling)
     cb, cr = (seg.parse(data)[0] for data in encode(planes, table, frame.marker == 0xC2))
     return seg.join(_spliced(head, jpeg.luma, frame, sampling, (cb, cr))) + jpeg.trailer
+
+
+def from_raster(raster: Raster, dpi: tuple[float, float] | None) -> Jpeg:
+    """A picture of another format as a JPEG without chroma yet; its alpha is left behind."""
+    luma = np.concatenate([band_luma(band, raster.peak) for band in raster.bands()])
+    pixels = np.rint(luma * np.float32(255)).astype(np.uint8)
+    scan = tuple(part for part in seg.parse(_encode_exactly(pixels))[0] if not _is_head(part))
+    across, down = (min(65535, round(value)) for value in dpi or (72, 72))
+    jfif = Segment(seg.APP0, struct.pack(">5sHBHHBB", b"JFIF\0", 0x0102, 1, across, down, 0, 0))
+    return Jpeg((jfif,), scan, pixels, None, Sampling(1, 1), b"")
+
+
+def colour_raster(source: Path, data: bytes) -> Raster:
+    """The picture as RGB with the colour it has."""
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None:
+        raise InputError(source, "damaged JPEG (it cannot be decoded)", "scan or copy it again")
+    return Raster.of(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))
+
+
+def encode_colour(raster: Raster, head: Sequence[Segment]) -> bytes:
+    """A picture that keeps the colour it has, as a JPEG of high quality."""
+    target = io.BytesIO()
+    Image.fromarray(raster.narrowed().whole()[:, :, :3]).save(target, "JPEG", quality=95, subsampling=0)
+    start, jfif, *rest = seg.parse(target.getvalue())[0]
+    return seg.join([start, jfif, *head, *rest])
 
 
 def _spliced(
@@ -234,7 +262,7 @@ def _read_without_luma(source: Path, data: bytes, head: tuple[Segment, ...], tra
     else:
         rgb = np.asarray(image.convert("RGB"))
     luma, chroma = ycbcr_from_rgb(rgb.transpose(2, 0, 1).astype(np.float32) / 255)
-    pixels = np.rint(luma * 255).astype(np.uint8)
+    pixels = np.rint(luma * np.float32(255)).astype(np.uint8)
     scan = tuple(part for part in seg.parse(_encode_exactly(pixels))[0] if not _is_head(part))
     return Jpeg(tuple(kept), scan, pixels, chroma, Sampling(1, 1), trailer)
 

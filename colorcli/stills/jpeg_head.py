@@ -1,11 +1,13 @@
 """What a JPEG carries beside its picture: kept as it is, but for what colour makes wrong."""
 
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
 
 from colorcli.core.card import ModelCard
 from colorcli.stills import icc
 from colorcli.stills import jpeg_segments as seg
+from colorcli.stills.container import Metadata
 from colorcli.stills.exif import orientation
 from colorcli.stills.jpeg_segments import Segment
 from colorcli.stills.xmp import with_provenance
@@ -26,13 +28,39 @@ def xmp_of(head: Sequence[Segment]) -> bytes | None:
     return _payload(head, seg.XMP)
 
 
+def metadata_of(head: Sequence[Segment]) -> Metadata:
+    return Metadata(exif_of(head), xmp_of(head), seg.icc_of(head), _dpi(head))
+
+
+def from_metadata(metadata: Metadata) -> list[Segment]:
+    """Segments for a picture that comes from another format; what is too large for a segment is left out."""
+    parts = [(seg.EXIF, metadata.exif), (seg.XMP, metadata.xmp)]
+    result = [Segment(seg.APP1, mark + body) for mark, body in parts if body]
+    profile = icc.for_rgb(metadata.icc)
+    result += seg.icc_segments(profile) if profile else []
+    return [segment for segment in result if len(segment.payload) <= seg.LARGEST]
+
+
+def _dpi(head: Sequence[Segment]) -> tuple[float, float] | None:
+    for segment in head:
+        if (
+            segment.marker == seg.APP0
+            and segment.payload.startswith(b"JFIF\0")
+            and len(segment.payload) >= 12
+        ):
+            unit, across, down = struct.unpack_from(">BHH", segment.payload, 7)
+            scale = {1: 1.0, 2: 2.54}.get(unit)
+            return (across * scale, down * scale) if scale else None
+    return None
+
+
 def for_colour(head: Sequence[Segment], card: ModelCard | None) -> tuple[Segment, ...]:
     """The segments of a file that has become Y'CbCr, marked with the model of `card` unless that is None."""
     profile = seg.icc_of(head)
     result = [_as_ycbcr(segment) for segment in head]
     if profile is not None and icc.colour_space(profile) != "RGB":
         result = [segment for segment in result if not seg.is_icc(segment)]
-        matching = icc.rgb_profile_like(profile) if icc.colour_space(profile) == "GRAY" else None
+        matching = icc.for_rgb(profile)
         result += seg.icc_segments(matching) if matching else []
     return tuple(_marked(result, card) if card else result)
 

@@ -1,7 +1,7 @@
 """Pixels in bands from top to bottom, so that a picture need never be in memory whole."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import cv2
@@ -49,6 +49,17 @@ class Raster:
 
     def whole(self) -> Pixels:
         return np.concatenate(list(self.bands()))
+
+    def narrowed(self) -> "Raster":
+        """The same at 8 bits."""
+        if self.depth == 8:
+            return self
+
+        def bands() -> Iterator[Pixels]:
+            for band in self.bands():
+                yield ((band.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+        return replace(self, depth=8, bands=bands)
 
     def shrunk(self, height: int, width: int) -> Plane:
         """Area-averaged picture without alpha: [1 or 3, height, width] in [0, 1].

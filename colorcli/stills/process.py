@@ -1,0 +1,222 @@
+"""The road of one still: told by its first bytes, measured, judged, coloured, written whole."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from colorcli.colorize import Colorizer
+from colorcli.core.card import ModelCard
+from colorcli.core.color import Plane, ycbcr_from_rgb
+from colorcli.core.errors import InputError
+from colorcli.core.outputs import whole_file
+from colorcli.options import Outcome, RunOptions
+from colorcli.stills import jpeg, jpeg2000, jpeg_head, others, png, tiff
+from colorcli.stills.colorist import Colorist
+from colorcli.stills.container import HEAD, SUFFIXES, Format, Page, Still, sniff
+from colorcli.stills.measure import check_size
+from colorcli.stills.paint import ChromaFit, painted
+from colorcli.stills.raster import Raster, planes_luma
+from colorcli.stills.toned import has_colour
+
+
+@dataclass(frozen=True)
+class Task:
+    source: Path
+    output: Path
+    options: RunOptions
+    colorist: Colorist
+    pulse: Callable[[int, int], None]
+
+    @property
+    def card(self) -> ModelCard | None:
+        """The model to name in the output, None where provenance is not wanted."""
+        return self.colorist.card if self.options.look.provenance else None
+
+    def wants_colour(self, luma: Plane, chroma: Plane | None) -> bool:
+        return self.options.look.recolor or chroma is None or not has_colour(luma, chroma)
+
+
+def process(
+    source: Path,
+    output: Path,
+    options: RunOptions,
+    colorizer: Colorizer,
+    pulse: Callable[[int, int], None],
+) -> Outcome:
+    """Colour one still; see `colorcli.stills.colorize_still`."""
+    task = Task(source, output, options, Colorist(colorizer, options.look), pulse)
+    read_as, write_as = _format_of(source), _format_for(output)
+    check_size(source, read_as, options.max_pixels)
+    try:
+        if read_as is Format.TIFF:
+            return _tiff(task, write_as)
+        data = source.read_bytes()
+        if read_as is Format.JPEG:
+            return _jpeg(task, data, write_as)
+        return _single(task, _read(source, data, read_as), read_as, write_as)
+    except MemoryError as error:
+        raise InputError(
+            source, "does not fit into memory", "use fewer --jobs or a larger machine"
+        ) from error
+
+
+def _read(source: Path, data: bytes, read_as: Format) -> Still:
+    match read_as:
+        case Format.PNG:
+            return png.read(source, data)
+        case Format.JPEG2000:
+            return jpeg2000.read(source, data)
+        case _:
+            return others.read(source, data, read_as)
+
+
+def _format_of(source: Path) -> Format:
+    try:
+        with source.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        raise InputError(
+            source, f"cannot be read ({error.strerror})", "check the file and its rights"
+        ) from error
+    if not head:
+        raise InputError(source, "the file is empty", "copy it again")
+    found = sniff(head)
+    if found is None:
+        raise InputError(source, "not a picture in any format that is read here", "check what the file is")
+    return found
+
+
+def _format_for(output: Path) -> Format:
+    found = SUFFIXES.get(output.suffix.lower())
+    if found is None:
+        known = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+        raise InputError(output, "no format is known by this suffix", f"use one of {known}")
+    return found
+
+
+def _jpeg(task: Task, data: bytes, write_as: Format) -> Outcome:
+    """From JPEG, whose luma is there to be had; to JPEG, luma's scan stays as it is."""
+    picture = jpeg.read(task.source, data)
+    height, width = picture.pixels.shape
+    shape = task.colorist.small_shape(height, width)
+    luma = cv2.resize(picture.pixels, shape[::-1], interpolation=cv2.INTER_AREA) / np.float32(255)
+    metadata = jpeg_head.metadata_of(picture.head)
+    if not task.wants_colour(luma, picture.chroma):
+        if write_as is Format.JPEG:
+            return _copied(task)
+        _publish(task, _converted(write_as, Page(jpeg.colour_raster(task.source, data), metadata), None))
+        return _outcome(height, width, 1, "copied")
+    fit = task.colorist.colours(luma, jpeg_head.orientation_of(picture.head))
+    if write_as is Format.JPEG:
+        content = jpeg.colored(picture, fit, jpeg_head.for_colour(picture.head, task.card))
+    else:
+        grey = Raster.of(picture.pixels[:, :, None])
+        content = _converted(write_as, Page(painted(grey, fit), metadata), task.card)
+    _publish(task, content)
+    return _outcome(height, width, 1)
+
+
+def _single(task: Task, still: Still, read_as: Format, write_as: Format) -> Outcome:
+    """One picture of any other format, through memory."""
+    page = still.page
+    fit = _fit(task, page)
+    if fit is None and read_as is write_as:
+        return _copied(task)
+    card = task.card if fit else None
+    if fit and write_as is Format.JPEG:
+        content = _as_jpeg(page, fit, card)
+    else:
+        colour = painted(page.raster, fit) if fit else page.raster
+        same = read_as is write_as
+        content = (
+            still.encode(colour, card) if same else _converted(write_as, replace(page, raster=colour), card)
+        )
+    _publish(task, content)
+    return _outcome(page.raster.height, page.raster.width, 1, "colorized" if fit else "copied")
+
+
+def _tiff(task: Task, write_as: Format) -> Outcome:
+    """All pages of a TIFF: each judged and coloured by itself, none in memory whole."""
+    with tiff.opened(task.source) as (layout, pages):
+        if write_as is not Format.TIFF:
+            if len(pages) > 1:
+                cause = f"holds {len(pages)} pages, and {write_as.upper()} one"
+                raise InputError(task.source, cause, "write it as TIFF")
+            (only,) = pages
+            still = Still(only.page, lambda colour, card: b"")
+            return _single(task, still, Format.TIFF, write_as)
+        fits = []
+        for number, part in enumerate(pages, start=1):
+            fits.append(_fit(task, part.page))
+            task.pulse(number, 2 * len(pages))
+        if not any(fits):
+            return _copied(task)
+        rasters = [
+            painted(part.page.raster, fit) if fit else part.page.raster
+            for part, fit in zip(pages, fits, strict=True)
+        ]
+        with _whole(task) as partial, partial.open("w+b") as target:
+            for number in tiff.write(target, layout, pages, rasters, task.card):
+                task.pulse(len(pages) + number, 2 * len(pages))
+    first = pages[0].page.raster
+    return _outcome(first.height, first.width, len(pages))
+
+
+def _fit(task: Task, page: Page) -> ChromaFit | None:
+    """The page's new colours, None where it has some already."""
+    raster = page.raster
+    small = raster.shrunk(*task.colorist.small_shape(raster.height, raster.width))
+    luma = planes_luma(small)
+    chroma = ycbcr_from_rgb(small)[1] if len(small) == 3 else None
+    return task.colorist.colours(luma, page.orientation) if task.wants_colour(luma, chroma) else None
+
+
+def _as_jpeg(page: Page, fit: ChromaFit, card: ModelCard | None) -> bytes:
+    grey = jpeg.from_raster(page.raster, page.metadata.dpi)
+    head = [*grey.head, *jpeg_head.from_metadata(page.metadata)]
+    return jpeg.colored(grey, fit, jpeg_head.for_colour(head, card))
+
+
+def _converted(write_as: Format, page: Page, card: ModelCard | None) -> bytes:
+    """A page, already in its colours, in another format than it came in."""
+    match write_as:
+        case Format.PNG:
+            return png.encode(page.raster, page.metadata, card)
+        case Format.TIFF:
+            return tiff.encode(page, card)
+        case Format.JPEG2000:
+            return jpeg2000.encode(page.raster, page.metadata, card)
+        case Format.JPEG:
+            return jpeg.encode_colour(page.raster, jpeg_head.from_metadata(page.metadata))
+        case _:
+            return others.encode(write_as, page.raster.narrowed(), page.metadata, card)
+
+
+def _publish(task: Task, content: bytes) -> None:
+    with _whole(task) as partial:
+        partial.write_bytes(content)
+
+
+def _copied(task: Task) -> Outcome:
+    with _whole(task) as partial:
+        shutil.copyfile(task.source, partial)
+    return Outcome("copied")
+
+
+@contextmanager
+def _whole(task: Task) -> Iterator[Path]:
+    with whole_file(task.output) as partial:
+        yield partial
+        if task.options.preserve_times:
+            times = task.source.stat()
+            os.utime(partial, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def _outcome(height: int, width: int, pages: int, action: str = "colorized") -> Outcome:
+    return Outcome(action, {"width": width, "height": height, "pages": pages})

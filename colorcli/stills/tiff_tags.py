@@ -1,0 +1,154 @@
+"""TIFF directories as bytes (TIFF 6.0; BigTIFF): tags read raw, written raw, in the file's own byte order.
+
+What no program has to understand needs no understanding here: a tag is copied with its type and its bytes,
+wherever its value used to stand. Only directories inside directories (Exif, GPS, interoperability) are
+followed, since their place in the file changes.
+"""
+
+import struct
+from dataclasses import dataclass
+from typing import BinaryIO
+
+SHORT, LONG, IFD, LONG8, IFD8 = 3, 4, 13, 16, 18
+ASCII, BYTE, RATIONAL, UNDEFINED = 2, 1, 5, 7
+SIZES = {
+    1: 1,
+    2: 1,
+    3: 2,
+    4: 4,
+    5: 8,
+    6: 1,
+    7: 1,
+    8: 2,
+    9: 4,
+    10: 8,
+    11: 4,
+    12: 8,
+    13: 4,
+    16: 8,
+    17: 8,
+    18: 8,
+}
+"""Bytes of a value by type number."""
+NESTED = frozenset((34665, 34853, 40965))
+"""Exif, GPS and interoperability directories."""
+DEEPEST = 3
+MOST_TAGS = 4096
+
+
+@dataclass(frozen=True)
+class Tag:
+    kind: int
+    value: bytes = b""
+    nested: "dict[int, Tag] | None" = None
+    """The directory this tag points at, where it is one of `NESTED`."""
+
+    @property
+    def count(self) -> int:
+        return len(self.value) // SIZES[self.kind]
+
+
+Directory = dict[int, Tag]
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Byte order and sizes of a file."""
+
+    order: str
+    """`<` or `>`."""
+    big: bool
+
+    @property
+    def pointer(self) -> str:
+        return self.order + ("Q" if self.big else "I")
+
+    @property
+    def entry(self) -> str:
+        """Tag, type, number of values."""
+        return self.order + ("HHQ" if self.big else "HHI")
+
+    @property
+    def inline(self) -> int:
+        """Bytes of a value that fit into its entry."""
+        return 8 if self.big else 4
+
+    def pack(self, kind: int, *values: int) -> bytes:
+        letter = {BYTE: "B", SHORT: "H", LONG: "I", LONG8: "Q", RATIONAL: "I", IFD: "I", IFD8: "Q"}[kind]
+        return struct.pack(f"{self.order}{len(values)}{letter}", *values)
+
+
+def read_directory(file: BinaryIO, offset: int, layout: Layout, depth: int = 0) -> Directory:
+    """All tags at `offset`; those whose value lies outside the file, or of unknown type, are left out.
+
+    Raises:
+        struct.error: the directory itself is cut off.
+    """
+    file.seek(offset)
+    head = layout.order + ("Q" if layout.big else "H")
+    (count,) = struct.unpack(head, file.read(struct.calcsize(head)))
+    width = struct.calcsize(layout.entry) + layout.inline
+    rows = file.read(width * min(count, MOST_TAGS))
+    size = file.seek(0, 2)
+    tags: Directory = {}
+    for at in range(0, len(rows) - width + 1, width):
+        code, kind, number = struct.unpack_from(layout.entry, rows, at)
+        place = rows[at + width - layout.inline : at + width]
+        length = number * SIZES.get(kind, size)
+        if length > size:
+            continue
+        value = place[:length]
+        if length > layout.inline:
+            file.seek(struct.unpack(layout.pointer, place)[0])
+            value = file.read(length)
+        if len(value) == length:
+            tags[code] = _with_nested(file, code, Tag(kind, value), layout, depth)
+    return tags
+
+
+def _with_nested(file: BinaryIO, code: int, tag: Tag, layout: Layout, depth: int) -> Tag:
+    if code not in NESTED or depth >= DEEPEST or tag.count != 1 or tag.kind not in (LONG, IFD, LONG8, IFD8):
+        return tag
+    letter = "Q" if tag.kind in (LONG8, IFD8) else "I"
+    try:
+        (offset,) = struct.unpack(layout.order + letter, tag.value)
+        return Tag(tag.kind, tag.value, read_directory(file, offset, layout, depth + 1))
+    except struct.error:
+        return tag
+
+
+def write_directory(file: BinaryIO, tags: Directory, layout: Layout) -> int:
+    """Write values and then the directory at the file's end; gives the offset of the directory.
+
+    Its link to the next directory is left 0; `link_offset` says where it stands.
+    """
+    entries = []
+    for code in sorted(tags):
+        tag = tags[code]
+        value = tag.value
+        if tag.nested is not None:
+            where = write_directory(file, tag.nested, layout)
+            tag = Tag(LONG8 if layout.big else LONG, layout.pack(LONG8 if layout.big else LONG, where))
+            value = tag.value
+        if len(value) > layout.inline:
+            value = struct.pack(layout.pointer, append(file, value))
+        head = struct.pack(layout.entry, code, tag.kind, tag.count)
+        entries.append(head + value.ljust(layout.inline, b"\0"))
+    number = struct.pack(layout.order + ("Q" if layout.big else "H"), len(entries))
+    return append(file, number + b"".join(entries) + bytes(layout.inline))
+
+
+def link_offset(directory: int, tags: Directory, layout: Layout) -> int:
+    """Where a directory written at `directory` holds the offset of the next one."""
+    head = 8 if layout.big else 2
+    return directory + head + len(tags) * (struct.calcsize(layout.entry) + layout.inline)
+
+
+def append(file: BinaryIO, content: bytes) -> int:
+    """Write at the file's end, on an even offset, as TIFF wants it; gives the offset."""
+    at = file.seek(0, 2)
+    if at % 2:
+        file.write(b"\0")
+        at += 1
+    file.write(content)
+    return at

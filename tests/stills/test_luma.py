@@ -1,0 +1,199 @@
+"""Grey in is grey out: within one code value, whatever the format, the depth and the colours."""
+
+import io
+from pathlib import Path
+
+import cv2
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+from support.scenes import Colorize, scene
+
+KR, KG, KB = 0.299, 0.587, 0.114
+
+
+def grey(rgb: NDArray[np.generic]) -> NDArray[np.float64]:
+    """Grey of RGB or grey pixels, in their own code values."""
+    if rgb.ndim == 2 or rgb.shape[2] < 3:
+        return np.asarray(rgb if rgb.ndim == 2 else rgb[:, :, 0], np.float64)
+    return np.rint(rgb[:, :, :3] @ np.array([KR, KG, KB]))
+
+
+def load(path: Path) -> NDArray[np.generic]:
+    """Any of the formats as stored: [H, W] or [H, W, C] in RGB order."""
+    match path.suffix:
+        case ".tif":
+            return tifffile.imread(path)
+        case ".jp2":
+            return imagecodecs.jpeg2k_decode(path.read_bytes())
+        case ".png":
+            return imagecodecs.png_decode(path.read_bytes())
+    image = Image.open(path)
+    return np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB"))
+
+
+def save(path: Path, pixels: NDArray[np.generic]) -> Path:
+    match path.suffix:
+        case ".tif":
+            extra = {"extrasamples": ["unassalpha"]} if pixels.ndim == 3 and pixels.shape[2] in (2, 4) else {}
+            colours = "rgb" if pixels.ndim == 3 and pixels.shape[2] > 2 else "minisblack"
+            tifffile.imwrite(path, pixels, photometric=colours, planarconfig="contig", **extra)
+        case ".jp2":
+            path.write_bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True))
+        case ".png":
+            path.write_bytes(imagecodecs.png_encode(pixels))
+        case ".webp":
+            Image.fromarray(pixels).save(path, lossless=True, exact=True)
+        case _:
+            Image.fromarray(pixels).save(path)
+    return path
+
+
+FORMATS = [
+    *((suffix, depth) for suffix in (".png", ".tif", ".jp2") for depth in (8, 16)),
+    *((suffix, 8) for suffix in (".webp", ".bmp", ".jpg", ".avif")),
+]
+
+
+@pytest.mark.parametrize(("suffix", "depth"), FORMATS)
+@pytest.mark.parametrize("saturation", [1.0, 4.0])
+def test_grey_pictures_keep_their_grey(
+    suffix: str, depth: int, saturation: float, tmp_path: Path, colorize: Colorize
+) -> None:
+    source = save(tmp_path / f"in{suffix}", scene(peak=(1 << depth) - 1))
+    outcome = colorize(source, tmp_path / f"out{suffix}", saturation=saturation)
+    before, after = load(source), load(tmp_path / f"out{suffix}")
+    assert outcome.action == "colorized"
+    assert after.dtype == before.dtype
+    assert after.shape[:2] == before.shape[:2]
+    assert np.abs(grey(after) - grey(before)).max() <= 1
+    assert np.ptp(after[:, :, :3].astype(int), axis=2).mean() > 2 << (depth - 8), "no colour came in"
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif"])
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("channels", [2, 4])
+def test_alpha_is_exact(suffix: str, depth: int, channels: int, tmp_path: Path, colorize: Colorize) -> None:
+    base = scene(peak=(1 << depth) - 1)
+    pixels = np.stack([base] * (channels - 1) + [base[::-1]], axis=2)
+    source = save(tmp_path / f"in{suffix}", pixels)
+    colorize(source, tmp_path / f"out{suffix}", saturation=3.0)
+    after = load(tmp_path / f"out{suffix}")
+    assert after.shape[2] == 4
+    assert (after[:, :, 3] == base[::-1]).all()
+    assert np.abs(grey(after) - base).max() <= 1
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+@pytest.mark.parametrize("saturation", [0.5, 1.0, 4.0])
+def test_every_code_value_of_a_ramp(
+    depth: int, saturation: float, tmp_path: Path, colorize: Colorize
+) -> None:
+    values = np.arange(1 << depth, dtype=np.uint8 if depth == 8 else np.uint16)
+    source = save(tmp_path / "ramp.png", np.tile(values.reshape(-1, 256), (1, 1)))
+    colorize(source, tmp_path / "out.png", saturation=saturation)
+    assert np.abs(grey(load(tmp_path / "out.png")) - grey(load(source))).max() <= 1
+
+
+def jpeg(path: Path, pixels: NDArray[np.uint8], mode: str, **options: object) -> Path:
+    image = Image.fromarray(pixels).convert(mode)
+    image.save(path, "JPEG", **options)
+    return path
+
+
+JPEGS = {
+    "grey": ("L", {}),
+    "grey progressive": ("L", {"progressive": True}),
+    "grey restarts": ("L", {"restart_marker_rows": 1}),
+    "coarse": ("L", {"quality": 20}),
+    "finest": ("L", {"quality": 100}),
+    "4:2:0": ("RGB", {"subsampling": 2}),
+    "4:2:2": ("RGB", {"subsampling": 1}),
+    "4:4:4 progressive": ("RGB", {"subsampling": 0, "progressive": True}),
+}
+
+
+@pytest.mark.parametrize("kind", JPEGS)
+@pytest.mark.parametrize("saturation", [1.0, 4.0])
+def test_jpeg_luma_is_untouched(kind: str, saturation: float, tmp_path: Path, colorize: Colorize) -> None:
+    mode, options = JPEGS[kind]
+    source = jpeg(tmp_path / "in.jpg", scene(133, 171), mode, **options)
+    colorize(source, tmp_path / "out.jpg", saturation=saturation)
+    before, after = (cv2.imread(str(tmp_path / name), cv2.IMREAD_GRAYSCALE) for name in ("in.jpg", "out.jpg"))
+    assert (before == after).all()
+    shown = np.asarray(Image.open(tmp_path / "out.jpg").convert("L"), int)
+    assert np.abs(shown - before).max() <= 1
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "RGB"])
+def test_jpeg_without_luma(mode: str, tmp_path: Path, colorize: Colorize) -> None:
+    options = {"keep_rgb": True} if mode == "RGB" else {}
+    source = jpeg(tmp_path / "in.jpg", scene(133, 171), mode, quality=95, **options)
+    colorize(source, tmp_path / "out.jpg")
+    before = np.asarray(Image.open(source).convert("RGB").convert("L"), int)
+    after = Image.open(tmp_path / "out.jpg")
+    assert after.mode == "RGB"
+    assert np.abs(np.asarray(after.convert("L"), int) - before).max() <= 1
+
+
+@pytest.mark.parametrize("large", [False, True])
+def test_large_jpegs_share_chroma_without_moving_grey(
+    large: bool, tmp_path: Path, colorize: Colorize, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("colorcli.stills.jpeg.FULL_CHROMA_PIXELS", 1000 if large else 10**9)
+    source = jpeg(tmp_path / "in.jpg", scene(135, 173), "L", quality=90)
+    colorize(source, tmp_path / "out.jpg", saturation=4.0)
+    before = cv2.imread(str(source), cv2.IMREAD_GRAYSCALE)
+    after = Image.open(tmp_path / "out.jpg")
+    assert after.layer[0][1:3] == ((2, 2) if large else (1, 1))  # type: ignore[attr-defined]
+    assert np.abs(np.asarray(after.convert("L"), int) - before).max() <= 1
+
+
+def test_narrow_samples_and_palettes(tmp_path: Path, colorize: Colorize) -> None:
+    base = Image.fromarray(scene())
+    for name, picture in {
+        "one": base.convert("1"),
+        "palette": base.convert("RGB").quantize(16),
+        "key": base,
+    }.items():
+        options = {"transparency": 0} if name == "key" else {}
+        picture.save(tmp_path / f"{name}.png", **options)
+        colorize(tmp_path / f"{name}.png", tmp_path / f"{name}-out.png")
+        before, after = Image.open(tmp_path / f"{name}.png"), Image.open(tmp_path / f"{name}-out.png")
+        assert after.mode == ("RGBA" if name == "key" else "RGB")
+        difference = np.asarray(after.convert("RGB").convert("L"), int) - np.asarray(
+            before.convert("RGB").convert("L"), int
+        )
+        assert np.abs(difference).max() <= 1
+        if name == "key":
+            assert (np.asarray(after)[:, :, 3] == np.asarray(before.convert("RGBA"))[:, :, 3]).all()
+
+
+def test_conversion_between_formats(tmp_path: Path, colorize: Colorize) -> None:
+    source = save(tmp_path / "in.tif", scene(peak=65535))
+    for suffix in (".png", ".jp2", ".webp", ".jpg", ".bmp"):
+        colorize(source, tmp_path / f"out{suffix}")
+        after = load(tmp_path / f"out{suffix}")
+        scale = 257 if after.dtype == np.uint8 else 1
+        assert np.abs(grey(after) - scene(peak=65535) / scale).max() <= 1.5, suffix
+    jpeg_source = jpeg(tmp_path / "in.jpg", scene(), "L")
+    colorize(jpeg_source, tmp_path / "from-jpeg.png")
+    before = cv2.imread(str(jpeg_source), cv2.IMREAD_GRAYSCALE)
+    assert np.abs(grey(load(tmp_path / "from-jpeg.png")) - before).max() <= 1
+
+
+def test_stored_file_is_decodable_by_many(tmp_path: Path, colorize: Colorize) -> None:
+    """The spliced JPEG is plain T.81: Pillow, OpenCV and ffmpeg agree on it."""
+    import av
+
+    source = jpeg(tmp_path / "in.jpg", scene(120, 160), "L", quality=92)
+    colorize(source, tmp_path / "out.jpg")
+    ours = np.asarray(Image.open(tmp_path / "out.jpg"), int)
+    theirs = cv2.imread(str(tmp_path / "out.jpg"))[:, :, ::-1].astype(int)
+    with av.open(io.BytesIO((tmp_path / "out.jpg").read_bytes()), format="mjpeg") as film:
+        frame = next(film.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    assert np.abs(ours - theirs).max() <= 1
+    assert np.abs(ours - frame).max() <= 4  # another inverse DCT and another matrix rounding
