@@ -4,9 +4,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from tempfile import TemporaryDirectory
-from time import perf_counter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,12 +16,12 @@ from colorcli.core.color import ycbcr_from_rgb
 from colorcli.core.condition import condition
 from colorcli.core.errors import SetupError, UsageError
 from colorcli.core.outputs import whole_file
-from colorcli.engines import Engine
 from colorcli.engines.device import Device
 from colorcli.engines.onnx_export import export_onnx
-from colorcli.engines.parity import Parity, compare, sample_condition
+from colorcli.engines.parity import Parity, compare
 from colorcli.engines.plan_file import PlanHeader, PlanOptions, Report, write_plan
 from colorcli.engines.registry import BACKENDS
+from colorcli.engines.timing import milliseconds
 from colorcli.evaluation import evaluate_colorizer
 from colorcli.train.hints import simulate_hints
 from colorcli.train.pictures import find_pictures, read_picture
@@ -32,7 +30,6 @@ from colorcli.train.validate import central_square
 CALIBRATION_PICTURES = 128
 """More move the ranges no further."""
 SEED = 123
-TIMED_CALLS = 20
 
 
 @dataclass(frozen=True)
@@ -198,17 +195,5 @@ def measure_costs(request: ExportRequest, folder: Path) -> list[Cost]:
         with engines.open(path, device) as engine:
             scores = evaluate_colorizer(Colorizer(engine), files).colorized.scores
             name = f"{path.name}, {engine.card.precision}, {engine.device}"
-            costs.append(Cost(name, scores.ciede2000, scores.colorfulness, _milliseconds(engine)))
+            costs.append(Cost(name, scores.ciede2000, scores.colorfulness, milliseconds(engine)))
     return costs
-
-
-def _milliseconds(engine: Engine) -> float:
-    size = engine.card.working_size
-    sample = sample_condition((1, 4, size, size))
-    engine.colorize(sample)
-    times = []
-    for _ in range(TIMED_CALLS):
-        start = perf_counter()
-        engine.colorize(sample)
-        times.append(1000 * (perf_counter() - start))
-    return median(times)

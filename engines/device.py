@@ -3,6 +3,7 @@
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal, cast
 
 from colorcli.core.errors import UsageError
@@ -37,6 +38,9 @@ class Device:
 
 def cpu_threads() -> int:
     """Cores this process may use; a container or `taskset` may grant fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()  # Linux, control groups v2
+        return max(1, min(cores, round(int(quota) / int(period))))
+    except (OSError, ValueError):  # another system, or the quota is "max"
+        return cores
