@@ -35,6 +35,11 @@ def obey(chroma: Plane, hints: Hints, luma: Plane) -> Plane:
     return chroma + _minimise(missing, hints.mask, *_weights(luma))
 
 
+def influence(mask: Plane, luma: Plane) -> Plane:
+    """How much of a hint at `mask` [h, w] arrives at each pixel: [h, w] in [0, 1]."""
+    return _minimise(mask[None], mask, *_weights(luma))[0]  # type: ignore[no-any-return]
+
+
 def _weights(luma: Plane) -> tuple[Plane, Plane]:
     """Affinity of each pixel to its right and to its lower neighbour: [h, w - 1] and [h - 1, w]."""
     smooth = cv2.GaussianBlur(luma, (0, 0), GRAIN)
@@ -44,7 +49,7 @@ def _weights(luma: Plane) -> tuple[Plane, Plane]:
 
 
 def _minimise(missing: Plane, mask: Plane, right: Plane, below: Plane) -> Plane:
-    """Conjugate gradients with Jacobi's preconditioner on the normal equations; both planes at once."""
+    """Conjugate gradients with Jacobi's preconditioner on the normal equations, for planes [n, h, w]."""
     diagonal = mask + np.float32(REACH**-2)
     diagonal[:, :-1] += right
     diagonal[:, 1:] += right

@@ -1,10 +1,10 @@
 """What a network that recognises things makes of the colours: MobileNetV2 trained on ImageNet, as the judge.
 
-Two figures that grey cannot fool. Colour helps to recognise things, so the share of recognised pictures lost
-by going grey and won back by colorizing says whether the colours are the right ones (Zhang et al. 2016,
-section 3.1; Larsson et al. 2016). The Frechet distance between features of made and real pictures says whether
-they look alike as a set (FID, Heusel et al. 2017), here as a share of the distance that grey pictures have.
-The judge is never a training loss.
+Two figures that grey cannot fool. Colour helps to recognise things, so the share of recognised pictures
+lost by going grey and won back by colorizing says whether the colours are the right ones (Zhang et al.
+2016, section 3.1; Larsson et al. 2016). The Frechet distance between features of made and real pictures
+says whether they look alike as a set (FID, Heusel et al. 2017), here as a share of the distance that grey
+pictures have. The judge is never a training loss.
 """
 
 from dataclasses import dataclass

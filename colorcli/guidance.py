@@ -1,0 +1,34 @@
+"""What the user knows of a picture's colours, from --hints and --reference, as one condition."""
+
+import numpy as np
+
+from colorcli.core.color import Plane
+from colorcli.core.condition import Hints
+from colorcli.hints import Shape, load_hints
+from colorcli.options import Look
+from colorcli.reference import read_reference, reference_hints
+from colorcli.spread import influence
+
+SPOKEN_FOR = 0.1
+"""Influence of a person's hint from which the reference is silent: the two must not meet within one thing."""
+
+
+def guidance(look: Look, shape: Shape, luma: Plane) -> Hints | None:
+    """For a picture of `shape` as displayed, its luma [h, w] at the working size: hints of that size, if any.
+
+    Raises:
+        UsageError: a file that `look` names is missing or holds no hints or colours.
+        InputError: the hints do not belong to this picture.
+    """
+    given = load_hints(look.hints, shape, luma.shape) if look.hints else None
+    if look.reference is None:
+        return given
+    found = reference_hints(read_reference(look.reference), luma)
+    return found if given is None else _united(given, found, luma)
+
+
+def _united(given: Hints, found: Hints, luma: Plane) -> Hints:
+    """The person's hints, and the reference's where those do not reach."""
+    free = found.mask * (influence(given.mask, luma) < SPOKEN_FOR)
+    chroma = np.where(given.mask > 0, given.chroma, found.chroma)
+    return Hints(chroma, np.maximum(given.mask, free))
