@@ -26,6 +26,7 @@ Samples = NDArray[Any]
 
 PLANAR_YUV = re.compile(r"yuv(a?)j?(420|422|444|440|411|410)p(\d*)(?:le)?")
 PLANAR_RGB = re.compile(r"gbr(a?)p(\d*)(?:le)?")
+PACKED_RGB = re.compile(r"(rgb24|bgr24|rgb0|bgr0|rgba|bgra)|(?:rgb|bgr)(48)le|(?:rgba|bgra)(64)le")
 SHIFTS = {"420": (1, 1), "422": (1, 0), "444": (0, 0), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
 """Name -> log2 of how many luma samples share a chroma sample, across and down."""
 
@@ -52,6 +53,13 @@ def layout(name: str) -> Layout | None:
         return Layout(name, int(bits or 8), SHIFTS[sampling], bool(alpha), rgb=False)
     if found := PLANAR_RGB.fullmatch(name):
         return Layout(name, int(found[2] or 8), (0, 0), bool(found[1]), rgb=True)
+    return None
+
+
+def packed_rgb(name: str) -> Layout | None:
+    """The facts of a packed RGB format, which encoders take and nothing is painted in; None for any other."""
+    if found := PACKED_RGB.fullmatch(name):
+        return Layout(name, 8 if found[1] else 16, (0, 0), "a" in name, rgb=True)
     return None
 
 

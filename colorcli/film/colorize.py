@@ -17,6 +17,7 @@ from colorcli.events import Note, Progress, Sink
 from colorcli.film.encode import segment_url
 from colorcli.film.ffmpeg import version_line
 from colorcli.film.joining import colour_segments, join
+from colorcli.film.mux import state_aspect
 from colorcli.film.painting import Painting
 from colorcli.film.prepare import Prepared, prepared
 from colorcli.film.segments import Segments, digest_of
@@ -51,7 +52,7 @@ def colorize_film(job: Job, options: RunOptions, report: Sink) -> Outcome:
             _write(painting, engine, tick, report)
         _mention_damage(film, report)
         action = "colorized" if painting.coloured else "copied"
-        return Outcome(action, {"frames": len(painting.shots), "encoder": film.recipe.encoder})
+        return Outcome(action, {"frames": painting.coloured + painting.kept, "shots": len(painting.shots), "encoder": film.recipe.encoder})
 
 
 def check_film(job: Job, options: RunOptions) -> None:
@@ -74,6 +75,8 @@ def _stream(painting: Painting, engine: Engine, tick: Callable[[int], None]) -> 
         return
     with whole_file(film.job.output) as partial:
         stream_film(painting, segment_url(partial), tags, tick)
+        if film.format_name == "matroska":
+            state_aspect(partial, film.output_footage)
 
 
 def _write(painting: Painting, engine: Engine, tick: Callable[[int], None], report: Sink) -> None:

@@ -86,7 +86,8 @@ class FilmReader:
     def _decode(self) -> Iterator[VideoFrame]:
         wanted = [] if self._keep_packets else [self._stream]
         for packet in self.container.demux(*wanted):
-            if packet.stream_index != self._stream.index:
+            # Not packet.stream_index: the last, empty packet, which flushes the decoder, does not set it.
+            if packet.stream.index != self._stream.index:
                 self.packets.append(packet)
                 continue
             try:

@@ -17,7 +17,7 @@ import ffmpeg
 from av.video.frame import VideoFrame
 
 from colorcli.core.errors import ColorcliError, RefusedError, UsageError
-from colorcli.film.canvas import Layout, layout, natural_layout
+from colorcli.film.canvas import SHIFTS, Layout, layout, natural_layout, packed_rgb
 from colorcli.film.ffmpeg import Process, encoder_formats, find_ffmpeg
 from colorcli.film.footage import FULL, LIMITED, RGB, Footage
 from colorcli.options import Film
@@ -56,6 +56,8 @@ HABITS = {
     "mpeg4": Habit("q:v", None, (("q:v", 2),)),
     "mjpeg": Habit("q:v", None, (("q:v", 2),)),
 }
+REORDERING = {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "libopenh264"}
+"""Encoders whose pictures, read from AVI, are timed as if they had been reordered, even when none was."""
 PRORES_PROFILES = {1: 3, 0: 4}
 """log2 of the chroma subsampling across -> prores_ks profile: 422 HQ, 4444."""
 
@@ -85,11 +87,14 @@ def candidate_recipes(footage: Footage, format_name: str, film: Film) -> list[Re
         UsageError: it has no such setting.
     """
     encoder = film.codec or default_encoder(footage, format_name)
+    if format_name == "avi" and encoder in REORDERING:
+        raise RefusedError(footage.source, f"AVI would show {encoder} a frame late", "name the output .mkv or .mp4")
     source = natural_layout(footage)
     taken = encoder_formats(encoder)
     if film.pix_fmt:
         return [_recipe(encoder, source, film.pix_fmt, footage, format_name, film)]
-    choices = [found for name in taken if (found := layout(name))] or [source]
+    # yuvj names would have full range made of limited; range is a tag here, and stays what it is.
+    choices = [found for name in taken if (found := layout(name) or packed_rgb(name)) and "j" not in name] or [source]
     fitting = sorted((choice for choice in choices if _holds(choice, source)), key=_cost(source))
     if not fitting:
         raise RefusedError(
@@ -108,6 +113,10 @@ def default_encoder(footage: Footage, format_name: str) -> str:
         return "ffv1"
     if footage.codec in ("prores", "dnxhd") and format_name in ("matroska", "mov", "mxf"):
         return {"prores": "prores_ks", "dnxhd": "dnxhd"}[footage.codec]
+    if format_name == "avi":
+        # AVI has no presentation times: only codecs that reorder nothing, by nature, keep theirs in it.
+        plain = natural_layout(footage).name == "yuv420p"
+        return "mjpeg" if footage.codec == "mjpeg" else "mpeg4" if plain else "ffv1"
     return {"webm": "libvpx-vp9", "vob": "mpeg2video", "mxf": "mpeg2video"}.get(format_name, "libx264")
 
 
@@ -121,6 +130,9 @@ def command(recipe: Recipe, footage: Footage, target: str) -> list[str]:
         "fps_mode": "passthrough",
         **dict(recipe.arguments),
     }
+    if footage.is_full_range and not recipe.layout.rgb:
+        # Without it, ffmpeg takes the encoder to want limited range and converts, tags or no tags.
+        options["color_range"] = "pc"
     output = ffmpeg.output(frames["v:0"], target, format="nut", **options)
     quiet = output.global_args("-hide_banner", "-v", "error", "-nostats", "-y")
     return [str(part) for part in ffmpeg.compile(quiet, cmd=find_ffmpeg())]
@@ -211,8 +223,6 @@ def _paintable(choice: Layout, source: Layout) -> Layout:
 
 
 def _layout(kind: str, shift: tuple[int, int], bits: int) -> Layout:
-    from colorcli.film.canvas import SHIFTS
-
     sampling = next(name for name, value in SHIFTS.items() if value == shift)
     found = layout(f"{kind}{sampling}p{f'{bits}le' if bits > 8 else ''}")
     assert found is not None
@@ -235,8 +245,12 @@ def _recipe(
     if encoder == "dnxhd":
         deep = (layout(pix_fmt) or painted).bits > 8
         arguments["profile:v"] = "dnxhr_hqx" if deep else "dnxhr_hq"
-    if format_name == "avi":
-        arguments["bf"] = 0  # AVI stores no presentation times, so nothing may be reordered in it
+    if encoder in ("libx264", "libx265") and footage.range == LIMITED:
+        # x264 and x265 leave out a range that is the usual one; the tag was there, so it stays there.
+        name = {"libx264": "h264", "libx265": "hevc"}[encoder]
+        arguments["bsf:v"] = f"{name}_metadata=video_full_range_flag=0"
+    if encoder == "mjpeg" and not footage.is_full_range:
+        arguments["strict"] = "unofficial"
     arguments.update(_interlacing(encoder, footage))
     arguments.update(_more_arguments(film.encoder_args))
     return Recipe(encoder, painted, pix_fmt, tuple(arguments.items()))
@@ -253,7 +267,9 @@ def _interlacing(encoder: str, footage: Footage) -> Arguments:
     first = "bff" if footage.is_bottom_first else "tff"
     if encoder == "libx265":
         return {"x265-params": f"log-level=error:interlace={first}"}
-    if encoder in ("libx264", "mpeg2video", "mpeg4"):
+    if encoder == "libx264":
+        return {"flags": "+ildct+ilme", "x264-params": f"{first}=1"}
+    if encoder in ("mpeg2video", "mpeg4"):
         return {"flags": "+ildct+ilme"}
     if encoder in ("prores_ks", "dnxhd", "prores"):
         return {"flags": "+ildct"}

@@ -14,7 +14,7 @@ from colorcli.core.errors import InputError
 from colorcli.core.outputs import whole_file
 from colorcli.film.encode import Encoder, segment_url
 from colorcli.film.footage import open_film
-from colorcli.film.mux import Clip, Timing, due, numbered, open_output, retime
+from colorcli.film.mux import Clip, Timing, due, numbered, open_output, retime, state_aspect
 from colorcli.film.painting import Painting
 from colorcli.film.pipeline import Result
 from colorcli.film.prepare import Prepared
@@ -87,15 +87,24 @@ def join(film: Prepared, segments: Segments, output: Path, tags: dict[str, str])
     Raises:
         InputError: the output cannot be written.
     """
-    clock, rate = film.footage.time_base, film.footage.rate
     timings = [timing for record in segments.records for timing in record.timings]
     clip = _clip(film, timings)
+    with whole_file(output) as partial:
+        _mux(film, segments, partial, clip, tags, timings)
+        if film.format_name == "matroska":
+            state_aspect(partial, film.output_footage)
+
+
+def _mux(
+    film: Prepared, segments: Segments, partial: Path, clip: Clip, tags: dict[str, str], timings: list[Timing]
+) -> None:
+    clock, rate = film.footage.time_base, film.footage.rate
     shift = round(clip.shift / clock)
-    with whole_file(output) as partial, ExitStack() as opened:
+    with ExitStack() as opened:
         source = opened.enter_context(open_film(film.job.source))
         template = opened.enter_context(av.open(segment_url(segments.encoded(0)), format="nut")).streams.video[0]
         target = open_output(
-            segment_url(partial), film.format_name, film.output_footage, source, template, clip, tags, {}
+            segment_url(partial), film.format_name, film.output_footage, source, template, clip, tags
         )
         opened.enter_context(target.container)
         picture = retime(
@@ -111,7 +120,7 @@ def join(film: Prepared, segments: Segments, output: Path, tags: dict[str, str])
         for _, is_picture, packet in heapq.merge(timed_picture, timed_others, key=lambda entry: entry[0]):
             (target.mux_picture if is_picture else target.mux)(packet)
         if target.written != len(timings):
-            raise InputError(output, f"holds {target.written} of {len(timings)} frames", "try another --codec")
+            raise InputError(film.job.output, f"holds {target.written} of {len(timings)} frames", "try another --codec")
 
 
 def _encoded_packets(segments: Segments, rate: Fraction) -> Iterator[Packet]:

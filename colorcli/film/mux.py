@@ -5,6 +5,7 @@ counts frames; the film's true timestamps are given back to its packets here.
 """
 
 import heapq
+import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -12,12 +13,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import av
+import ffmpeg
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
 from colorcli.core.errors import InputError, RefusedError
+from colorcli.film.ffmpeg import find_ffmpeg
 from colorcli.film.footage import Footage
 
 if TYPE_CHECKING:
@@ -25,10 +28,12 @@ if TYPE_CHECKING:
 
 MOVIE_CLOCK = 90000
 """Ticks per second of the edit lists that place streams in MP4 and MOV; the muxer's 1000 are 1 ms coarse."""
-REBUILT = {"tmcd", "text"}
-"""Timecode and chapter tracks of QuickTime: its muxer makes them anew from tag and chapters."""
 FORMATS = {"mkv": "matroska", "ts": "mpegts", "m2ts": "mpegts", "ps": "vob", "mpg": "vob", "m4v": "mp4"}
 """Suffixes that libavformat reads as something else, or not at all."""
+QUICKTIME = ("mov", "mp4", "3gp", "ipod")
+PICTURE_ONLY = ("yuv4mpegpipe",)
+PACED = ("yuv4mpegpipe", "avi")
+"""Formats without timestamps: a frame's place gives its time, at a rate that stands in the header."""
 OWN_TAGS = {"encoder", "major_brand", "minor_version", "compatible_brands"}
 """Tags that say which program and which kind of file, and are the muxer's to write."""
 RETRY = "try another --codec"
@@ -110,15 +115,25 @@ def format_of(path: Path) -> str:
     raise RefusedError(path, f"no film container is called .{suffix}", "name the output .mkv, .mp4 or .mov")
 
 
-def passengers(source: InputContainer, film: Footage, format_name: str) -> list[Stream]:
-    """The streams to be copied: all but the picture, and those that the muxer rebuilds itself."""
-    rebuilds = format_name in ("mov", "mp4", "3gp", "ipod")
-    return [
-        stream
+def passengers(source: InputContainer, film: Footage, format_name: str) -> set[int]:
+    """Indices of the streams to be copied: all but the picture and what is made anew."""
+    if format_name in PICTURE_ONLY:
+        return set()
+    return {
+        stream.index
         for stream in source.streams
-        if stream.index != film.stream
-        and not (rebuilds and stream.type == "data" and getattr(stream, "codec_tag", "") in REBUILT)
-    ]
+        if stream.index != film.stream and not _is_rebuilt(stream, source)
+    }
+
+
+def _is_rebuilt(stream: Stream, source: InputContainer) -> bool:
+    """Whether a data stream only repeats what the output has anyway: QuickTime's timecode and chapter tracks.
+
+    Muxers make them anew from the `timecode` tag and the chapters, and take them from nowhere else.
+    """
+    if stream.type != "data" or "mov" not in source.format.name:
+        return False
+    return "timecode" in stream.metadata or (stream.name == "bin_data" and bool(source.chapters()))
 
 
 def open_output(
@@ -129,16 +144,20 @@ def open_output(
     encoded: VideoStream,
     clip: Clip,
     extra_tags: dict[str, str],
-    options: dict[str, str],
+    wanted: set[int] | None = None,
 ) -> Output:
     """Open an output with all streams in the source's order, its tags and chapters.
+
+    Args:
+        encoded: the encoder's stream, whose parameters the picture gets.
+        wanted: indices of the streams to copy, `passengers` if None.
 
     Raises:
         RefusedError: the container cannot hold one of the streams; which, is said.
     """
-    container = av.open(url, "w", format=format_name, container_options=_options(format_name, options))
+    container = av.open(url, "w", format=format_name, container_options=_options(source, format_name))
     others: dict[int, Stream] = {}
-    wanted = {stream.index for stream in passengers(source, film, format_name)}
+    wanted = passengers(source, film, format_name) if wanted is None else wanted
     picture: VideoStream | None = None
     for stream in source.streams:
         if stream.index == film.stream:
@@ -151,9 +170,14 @@ def open_output(
     return Output(container, picture, others, clip, film.time_base)
 
 
-def _options(format_name: str, options: dict[str, str]) -> dict[str, str]:
-    if format_name in ("mov", "mp4", "3gp", "ipod"):
-        return {"movie_timescale": str(MOVIE_CLOCK), **options}
+def _options(source: InputContainer, format_name: str) -> dict[str, str]:
+    if format_name not in QUICKTIME:
+        # Sound that is primed before 0 must not push all the rest forward.
+        return {"avoid_negative_ts": "disabled"} if format_name in ("matroska", "webm") else {}
+    options = {"movie_timescale": str(MOVIE_CLOCK)}
+    # Keys in reverse-DNS style are kept only in QuickTime's own metadata atom, which players know less well.
+    if any("." in key for key in source.metadata):
+        options["movflags"] = "use_metadata_tags"
     return options
 
 
@@ -178,8 +202,10 @@ def _add_picture(
     context.field_order = film.field_order
     if film.display_matrix:
         picture.set_display_matrix(film.display_matrix)
-    picture.time_base = film.time_base
+    picture.time_base = 1 / film.rate if container.format.name in PACED else film.time_base
     _dress(picture, stream)
+    picture.metadata.pop("encoder", None)
+    picture.metadata.pop("ENCODER", None)
     return picture
 
 
@@ -188,7 +214,7 @@ def _add_copy(container: OutputContainer, stream: Stream, source: Path) -> Strea
         # Data streams have no codec to be opaque about; all others are copied whole.
         copy: Stream = container.add_stream_from_template(stream, opaque=True)
     except (ValueError, av.FFmpegError) as error:
-        raise _unheld(source, stream, container.format.name) from error
+        raise unheld(source, stream, container.format.name) from error
     _dress(copy, stream)
     copy.time_base = stream.time_base
     return copy
@@ -196,15 +222,16 @@ def _add_copy(container: OutputContainer, stream: Stream, source: Path) -> Strea
 
 def _dress(copy: Stream, stream: Stream) -> None:
     copy.disposition = stream.disposition
-    copy.metadata.update({key: value for key, value in stream.metadata.items() if key.lower() != "encoder"})
+    copy.metadata.update(stream.metadata)
 
 
-def _unheld(source: Path, stream: Stream, format_name: str) -> RefusedError:
+def unheld(source: Path, stream: Stream, format_name: str) -> RefusedError:
     context = stream.codec_context
     kind = f"{stream.type} {context.name}" if context else stream.type
-    better = ".mov" if stream.type == "data" else ".mkv"
     return RefusedError(
-        source, f"stream {stream.index} ({kind}) cannot be kept in {format_name}", f"name the output {better}"
+        source,
+        f"stream {stream.index} ({kind}) cannot be kept in {format_name}",
+        "name the output .mkv, .mov or .nut, whichever holds it, or take that stream out first",
     )
 
 
@@ -271,3 +298,36 @@ def due(packet: Packet) -> Fraction:
     """When a packet is to be decoded, in seconds; at once if it does not say."""
     when = packet.dts if packet.dts is not None else packet.pts
     return Fraction(-(10**9)) if when is None or packet.time_base is None else when * packet.time_base
+
+
+def state_aspect(path: Path, film: Footage) -> None:
+    """Write the sample aspect ratio into a finished Matroska file, streams copied as they are.
+
+    PyAV cannot set it on a stream, and Matroska's muxer takes it from nowhere else. Not all codecs say it
+    themselves, so without this, anamorphic tapes would come out squeezed in some players.
+
+    Raises:
+        InputError: ffmpeg failed.
+    """
+    if film.sample_aspect in (None, 1):
+        return
+    shape = film.sample_aspect * film.width / film.height
+    restated = path.with_name(f"{path.name}.aspect.mkv")
+    copied = ffmpeg.output(
+        ffmpeg.input(f"file:{path}", copyts=None, format="matroska"),
+        f"file:{restated}",
+        map=0,
+        c="copy",
+        copy_unknown=None,
+        avoid_negative_ts="disabled",
+        format="matroska",
+        **{"aspect:v:0": f"{shape.numerator}:{shape.denominator}"},
+    ).global_args("-hide_banner", "-v", "error", "-nostats", "-nostdin", "-y")
+    command = [str(part) for part in ffmpeg.compile(copied, cmd=find_ffmpeg())]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            raise InputError(path, f"ffmpeg failed: {done.stderr}", "name the output .mp4 or .mov")
+        restated.replace(path)
+    finally:
+        restated.unlink(missing_ok=True)

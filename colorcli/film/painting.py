@@ -42,6 +42,8 @@ class Painting:
         """First frame of each shot so far, and whether it keeps its colours."""
         self.coloured = 0
         """Frames that were given colours."""
+        self.kept = 0
+        """Frames that kept the colours they had."""
         self._colorizer, self._plan, self._known = colorizer, plan, known
 
     def results(
@@ -73,4 +75,7 @@ class Painting:
     def _count(self, result: Result) -> None:
         if result.opens_shot or not self.shots:
             self.shots.append((result.seen.frame.number, result.seen.kept))
-        self.coloured += result.chromas is not None
+        if result.chromas is None:
+            self.kept += 1
+        else:
+            self.coloured += 1

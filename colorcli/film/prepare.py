@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 
@@ -13,16 +14,15 @@ import av
 from colorcli.core.errors import RefusedError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.film.decode import FilmReader, Filter, Frame, Trim, deinterlacer
-from colorcli.film.encode import Recipe, rehearse
-from colorcli.film.footage import PROGRESSIVE, Footage
-from colorcli.film.mux import FORMATS, Clip, format_of, open_output
+from colorcli.film.encode import Recipe, rehearse, segment_url
+from colorcli.film.footage import PROGRESSIVE, Footage, open_film
+from colorcli.film.mux import FORMATS, PICTURE_ONLY, Clip, format_of, numbered, open_output, passengers, unheld
 from colorcli.options import RunOptions
 from colorcli.plan import STREAM, Job
 
 STREAM_FORMAT = "matroska"
 TRIED_PACKETS = 200
 """Packets of the other streams that are put into the container for trial, before any work."""
-PICTURE_ONLY = ("yuv4mpegpipe",)
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def prepared(job: Job, options: RunOptions, report: Sink) -> Iterator[Prepared]:
         wide = replace(footage, width=2 * footage.width) if options.compare else footage
         recipe, encoded = rehearse(wide, format_name, options.film)
         if job.source != STREAM:
-            _rehearse_mux(reader, footage, format_name, encoded)
+            _rehearse_mux(footage, format_name, encoded)
         _mention(job, reader, footage, recipe, format_name, report)
         trim = Trim.of(options.film.start, options.film.end, footage.rate)
         origin = Fraction(reader.container.start_time or 0, av.time_base)
@@ -108,48 +108,46 @@ def _footage(reader: FilmReader, options: RunOptions) -> Footage:
     return replace(footage, field_order=PROGRESSIVE) if options.film.deinterlace else footage
 
 
-def _rehearse_mux(reader: FilmReader, footage: Footage, format_name: str, encoded: bytes) -> None:
+def _rehearse_mux(footage: Footage, format_name: str, encoded: bytes) -> None:
     """Put a frame and some packets of every other stream into the container, to see whether it holds them.
 
     Raises:
-        RefusedError: it does not.
+        RefusedError: it does not; which stream, is said.
     """
-    if format_name in PICTURE_ONLY:
+    with open_film(footage.source) as source:
+        wanted = passengers(source, footage, format_name)
+    if _holds(footage, format_name, encoded, wanted):
         return
-    from io import BytesIO
+    for index in sorted(wanted):
+        if not _holds(footage, format_name, encoded, {index}):
+            with open_film(footage.source) as source:
+                raise unheld(footage.source, source.streams[index], format_name)
+    raise RefusedError(
+        footage.source, f"{format_name} cannot hold such pictures", "choose another --codec, or name the output .mkv"
+    )
 
-    from colorcli.film.footage import open_film
 
+def _holds(footage: Footage, format_name: str, encoded: bytes, wanted: set[int]) -> bool:
+    """Whether the container takes the picture and these streams."""
     with (
         tempfile.TemporaryDirectory(prefix="colorcli-") as folder,
         av.open(BytesIO(encoded), format="nut") as picture,
         open_film(footage.source) as source,
     ):
-        template = picture.streams.video[0]
-        url = f"file:{Path(folder) / 'rehearsal'}"
-        output = open_output(url, format_name, footage, source, template, Clip(), {}, {})
-        last = -1
+        url = segment_url(Path(folder) / "rehearsal")
         try:
-            for packet in picture.demux():
-                if packet.size:
-                    packet.pts = packet.dts = 0
-                    output.mux_picture(packet)
+            template = picture.streams.video[0]
+            output = open_output(url, format_name, footage, source, template, Clip(), {}, wanted)
+            for packet in numbered(picture.demux(), footage.rate):
+                packet.dts = packet.pts
+                output.mux_picture(packet)
             others = [source.streams[index] for index in output.others]
             for packet in islice(source.demux(*others), TRIED_PACKETS) if others else ():
-                last = packet.stream_index
                 output.mux(packet)
             output.container.close()
-        except (av.FFmpegError, ValueError) as error:
-            raise _refusal(footage, source, last, format_name, error) from error
-
-
-def _refusal(
-    footage: Footage, source: av.container.InputContainer, stream: int, format_name: str, error: Exception
-) -> RefusedError:
-    log = getattr(error, "log", None)
-    cause = str(log[2]) if log else str(error)
-    name = f"stream {stream} ({source.streams[stream].type})" if stream >= 0 else "the picture"
-    return RefusedError(footage.source, f"{format_name} cannot hold {name}: {cause}", "name the output .mkv or .mov")
+        except (av.FFmpegError, ValueError):
+            return False
+    return True
 
 
 def _mention(
@@ -160,7 +158,7 @@ def _mention(
     def note(message: str) -> None:
         report(Note(str(job.source), message))
 
-    if recipe.layout.name != recipe.pix_fmt:
+    if recipe.layout.name != recipe.pix_fmt and not recipe.layout.rgb:
         note(f"{recipe.encoder} makes {recipe.pix_fmt} of {recipe.layout.name}")
     elif not footage.is_rgb and footage.pix_fmt.startswith("yuv") and recipe.layout.shift != (1, 1):
         source = footage.pix_fmt.replace("yuvj", "yuv")
@@ -171,6 +169,8 @@ def _mention(
     pictures = [s for s in reader.container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
     for stream in pictures[1:]:
         note(f"stream {stream.index} is another moving picture; it is copied as it is")
+    if reader.container.streams[footage.stream].metadata.get("alpha_mode") == "1":
+        note("its transparency is not decoded, so it is not kept")
     if format_name in PICTURE_ONLY and len(reader.container.streams) > 1:
         note("y4m holds the picture only: sound and all other streams are left out")
 

@@ -41,7 +41,7 @@ class StreamMuxer(threading.Thread):
             template = encoded.streams.video[0]
             output = open_output(
                 self._url, film.format_name, film.output_footage, film.reader.container, template, film.clip,
-                self._tags, {},
+                self._tags,
             )  # fmt: skip
             clock = film.footage.time_base
             step = max(1, round(1 / (film.footage.rate * clock)))
