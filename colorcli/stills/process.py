@@ -112,7 +112,7 @@ def _jpeg(task: Task, data: bytes, write_as: Format) -> Outcome:
             return _copied(task)
         _publish(task, _converted(write_as, Page(jpeg.colour_raster(task.source, data), metadata), None))
         return _outcome(height, width, 1, "copied")
-    fit = task.colorist.colours(luma, jpeg_head.orientation_of(picture.head))
+    fit = task.colorist.colours(luma, (height, width), jpeg_head.orientation_of(picture.head))
     if write_as is Format.JPEG:
         content = jpeg.colored(picture, fit, jpeg_head.for_colour(picture.head, task.card))
     else:
@@ -174,7 +174,9 @@ def _fit(task: Task, page: Page) -> ChromaFit | None:
     small = raster.shrunk(*task.colorist.small_shape(raster.height, raster.width))
     luma = planes_luma(small)
     chroma = ycbcr_from_rgb(small)[1] if len(small) == 3 else None
-    return task.colorist.colours(luma, page.orientation) if task.wants_colour(luma, chroma) else None
+    if not task.wants_colour(luma, chroma):
+        return None
+    return task.colorist.colours(luma, (raster.height, raster.width), page.orientation)
 
 
 def _as_jpeg(page: Page, fit: ChromaFit, card: ModelCard | None) -> bytes:
