@@ -16,6 +16,7 @@ from colorcli.film.moments import Moment, parse_moment
 from colorcli.film.mux import Clip, Timing
 
 Filter = Callable[[VideoFrame], Iterable[VideoFrame]]
+UNPIPED = "check that it is whole; through a pipe, send mkv, nut, y4m or ts, not mp4"
 LATE = Fraction(1)
 """Seconds that a picture may end before its header says so, until the film counts as cut short."""
 
@@ -45,7 +46,7 @@ class FilmReader:
         self.packets: deque[Packet] = deque()
         self.damaged = 0
         """Packets that could not be decoded."""
-        self._keep_packets = keep_packets
+        self._keep_packets, self._has_begun = keep_packets, False
         self._stream = picture_stream(self.container, source)
         self._stream.thread_type = "AUTO"
         self._decoded = self._decode()
@@ -84,8 +85,7 @@ class FilmReader:
         yield from self._decoded
 
     def _decode(self) -> Iterator[VideoFrame]:
-        wanted = [] if self._keep_packets else [self._stream]
-        for packet in self.container.demux(*wanted):
+        for packet in self._demuxed():
             # Not packet.stream_index: the last, empty packet, which flushes the decoder, does not set it.
             if packet.stream.index != self._stream.index:
                 self.packets.append(packet)
@@ -94,6 +94,22 @@ class FilmReader:
                 yield from packet.decode()
             except av.InvalidDataError:
                 self.damaged += 1
+
+    def _demuxed(self) -> Iterator[Packet]:
+        """Packets to the end, or to where the file breaks off."""
+        packets = self.container.demux(*([] if self._keep_packets else [self._stream]))
+        while True:
+            try:
+                packet = next(packets, None)
+            except av.FFmpegError as error:
+                if self._has_begun:
+                    self.damaged += 1
+                    return
+                raise InputError(self.source, f"cannot be read ({error.strerror})", UNPIPED) from error
+            if packet is None:
+                return
+            self._has_begun = True
+            yield packet
 
 
 def deinterlacer(footage: Footage) -> Filter:

@@ -194,6 +194,9 @@ def _add_picture(
             "choose another --codec, or name the output .mkv",
         ) from error
     context = picture.codec_context
+    if encoded.codec_context.name == "rawvideo":
+        # The tag says which pixel format it is; NUT would otherwise guess.
+        context.codec_tag = encoded.codec_context.codec_tag
     if film.sample_aspect:
         context.sample_aspect_ratio = film.sample_aspect
     context.color_range = film.range or context.color_range
