@@ -18,7 +18,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS = {"run": "run", "train": "train", "export": "export", "doctor": "doctor"}
+COMMANDS = {"run": "run", "train": "train", "export": "export", "eval": "evaluate", "doctor": "doctor"}
 """Command name -> module and function in `colorcli.commands`."""
 
 for command, module in COMMANDS.items():
