@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from colorcli.colorize import Colorizer
 from colorcli.options import Outcome, RunOptions
+
+if TYPE_CHECKING:
+    from colorcli.colorize import Colorizer
 
 Pulse = Callable[[int, int], None]
 """Told how many pages of how many are done."""
@@ -14,7 +17,7 @@ def colorize_still(
     source: Path,
     output: Path,
     options: RunOptions,
-    colorizer: Colorizer,
+    colorizer: "Colorizer",
     pulse: Pulse = lambda done, total: None,
 ) -> Outcome:
     """Colour the picture `source` into `output`, whose suffix says in which format.

@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
+Curve = NDArray[np.float64]
+
 HEADER = 128
 D50 = (0.9642, 1.0, 0.8249)
 SRGB_PRIMARIES = {b"rXYZ": (0.43607, 0.22249, 0.01392), b"gXYZ": (0.38515, 0.71687, 0.09708),
@@ -83,27 +85,29 @@ def _tag(profile: bytes, name: bytes) -> bytes | None:
     return None
 
 
-def _lightness(curve: bytes) -> NDArray[np.float64]:
+def _lightness(curve: bytes) -> Curve:
     """A tone curve sampled at `CURVE_POINTS` equal steps, in [0, 1]."""
-    steps = np.linspace(0, 1, CURVE_POINTS)
+    steps: Curve = np.linspace(0, 1, CURVE_POINTS)
     if curve[:4] == b"para":
-        return steps ** (struct.unpack_from(">i", curve, 12)[0] / 65536)  # the gamma of any parametric type
+        gamma: float = struct.unpack_from(">i", curve, 12)[0] / 65536  # of any parametric type
+        return steps**gamma
     (count,) = struct.unpack_from(">I", curve, 8)
     if count == 0:
         return steps
     if count == 1:
-        return steps ** (struct.unpack_from(">H", curve, 12)[0] / 256)
+        gamma = struct.unpack_from(">H", curve, 12)[0] / 256
+        return steps**gamma
     values = np.frombuffer(curve, ">u2", count, 12) / 65535
     return np.interp(steps, np.linspace(0, 1, count), values)
 
 
-def _luminance(lightness: NDArray[np.float64]) -> NDArray[np.float64]:
+def _luminance(lightness: Curve) -> Curve:
     """CIE 1976 lightness in [0, 1] -> relative luminance Y."""
     root = (lightness * 100 + 16) / 116
     return np.where(root > 6 / 29, root**3, (root - 4 / 29) * 3 * (6 / 29) ** 2)
 
 
-def _curve_tag(values: NDArray[np.float64]) -> bytes:
+def _curve_tag(values: Curve) -> bytes:
     return b"curv\0\0\0\0" + struct.pack(">I", len(values)) + (values * 65535).round().astype(">u2").tobytes()
 
 

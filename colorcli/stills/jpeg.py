@@ -22,7 +22,7 @@ from colorcli.core.color import Plane, ycbcr_from_rgb
 from colorcli.core.errors import InputError
 from colorcli.stills import icc
 from colorcli.stills import jpeg_segments as seg
-from colorcli.stills.jpeg_chroma import Bytes, Sampling, chroma_planes, encode
+from colorcli.stills.jpeg_chroma import Bytes, Sampling, chroma_planes, decoded_grey, encode
 from colorcli.stills.jpeg_segments import Component, Frame, Segment
 from colorcli.stills.paint import ChromaFit
 from colorcli.stills.raster import Raster, band_luma
@@ -202,10 +202,10 @@ def _holds_rgb(frame: Frame, head: Sequence[Segment]) -> bool:
 
 
 def _decode_grey(source: Path, data: bytes) -> Bytes:
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION)
-    if pixels is None:
-        raise InputError(source, "damaged JPEG (it cannot be decoded)", "scan or copy it again")
-    return pixels  # type: ignore[return-value]
+    try:
+        return decoded_grey(data)
+    except ValueError as error:
+        raise InputError(source, f"damaged JPEG ({error})", "scan or copy it again") from error
 
 
 def _read_interleaved(
@@ -276,7 +276,7 @@ def _encode_exactly(luma: Bytes) -> bytes:
     for _ in range(EXACT_ATTEMPTS):
         target = io.BytesIO()
         Image.fromarray(np.clip(aim, 0, 255).astype(np.uint8)).save(target, "JPEG", qtables=[[1] * 64])
-        decoded = cv2.imdecode(np.frombuffer(target.getvalue(), np.uint8), cv2.IMREAD_GRAYSCALE)
+        decoded = decoded_grey(target.getvalue())
         error = decoded.astype(np.int16) - luma
         if np.abs(error).max() <= 1:
             break

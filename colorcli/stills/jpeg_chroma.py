@@ -55,7 +55,9 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling) -> Planes:
     rows = max(1, BAND_PIXELS // small.shape[1])
     for top in range(0, len(small), rows):
         band = slice(top, top + rows)
-        low, high, middle = (plane[band] / np.float32(255) for plane in (darkest, brightest, small))
+        low, high, middle = (
+            plane[band].astype(np.float32) / np.float32(255) for plane in (darkest, brightest, small)
+        )
         chroma = fit_between(low, high, field.rows(middle, top))
         cb[band], cr[band] = np.rint(chroma * np.float32(255) + np.float32(128))
     return Planes(cb, cr, darkest, brightest)
@@ -104,9 +106,18 @@ def _encode_plane(plane: Bytes, table: list[int], progressive: bool) -> bytes:
     return target.getvalue()
 
 
+def decoded_grey(data: bytes) -> Bytes:
+    """A JPEG's luma, as stored; raises ValueError where it cannot be decoded."""
+    flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if pixels is None:
+        raise ValueError("it cannot be decoded")
+    return pixels  # type: ignore[return-value]
+
+
 def _spoilt_blocks(planes: Planes, cb: bytes, cr: bytes) -> NDArray[np.bool_]:
     """Which 8x8 blocks [rows, columns] hold a pixel whose grey clipping would move."""
-    decoded = [cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_GRAYSCALE) for data in (cb, cr)]
+    decoded = [decoded_grey(data) for data in (cb, cr)]
     moved = np.maximum(cv2.absdiff(decoded[0], planes.cb), cv2.absdiff(decoded[1], planes.cr)) > SLACK
     rows, columns = np.nonzero(moved)
     chroma = np.stack([plane[rows, columns] for plane in decoded]).astype(np.float32) - 128

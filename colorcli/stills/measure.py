@@ -8,8 +8,8 @@ import tifffile
 from PIL import Image
 
 from colorcli.core.errors import InputError, RefusedError
+from colorcli.formats import Format
 from colorcli.stills import jpeg_segments
-from colorcli.stills.container import Format
 from colorcli.stills.others import PILLOW, prepare
 
 LARGEST_HEADER = 1 << 20
@@ -35,7 +35,8 @@ def check_size(source: Path, kind: Format, max_pixels: int) -> None:
 def _pixels(source: Path, kind: Format) -> int:
     if kind is Format.TIFF:
         with tifffile.TiffFile(source) as file:
-            return max(page.imagelength * page.imagewidth * max(1, page.imagedepth) for page in file.pages)
+            pages = [page.aspage() for page in file.pages]
+            return max(page.imagelength * page.imagewidth * max(1, page.imagedepth) for page in pages)
     if kind is Format.JPEG:
         frame = jpeg_segments.frame_of(jpeg_segments.parse(source.read_bytes())[0])
         return frame.height * frame.width

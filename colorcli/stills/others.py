@@ -9,8 +9,9 @@ from PIL import Image
 
 from colorcli.core.card import ModelCard
 from colorcli.core.errors import InputError, SetupError
+from colorcli.formats import Format
 from colorcli.stills import icc
-from colorcli.stills.container import Format, Metadata, Page, Still
+from colorcli.stills.container import Metadata, Page, Still
 from colorcli.stills.exif import orientation
 from colorcli.stills.raster import Pixels, Raster
 from colorcli.stills.xmp import with_provenance

@@ -15,10 +15,11 @@ from colorcli.core.card import ModelCard
 from colorcli.core.color import Plane, ycbcr_from_rgb
 from colorcli.core.errors import InputError
 from colorcli.core.outputs import whole_file
+from colorcli.formats import HEAD, SUFFIXES, Format, sniff
 from colorcli.options import Outcome, RunOptions
 from colorcli.stills import jpeg, jpeg2000, jpeg_head, others, png, tiff
 from colorcli.stills.colorist import Colorist
-from colorcli.stills.container import HEAD, SUFFIXES, Format, Page, Still, sniff
+from colorcli.stills.container import Page, Still
 from colorcli.stills.measure import check_size
 from colorcli.stills.paint import ChromaFit, painted
 from colorcli.stills.raster import Raster, planes_luma

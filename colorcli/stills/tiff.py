@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Literal
+from typing import BinaryIO, Literal
 
 import imagecodecs
 import numpy as np
@@ -79,8 +79,8 @@ def opened(source: Path) -> Iterator[tuple[Layout, list[TiffPage]]]:
     """
     try:
         with tifffile.TiffFile(source) as file, source.open("rb") as raw:
-            layout = Layout(file.byteorder, file.is_bigtiff)
-            yield layout, [_page(source, page, raw, layout) for page in file.pages]
+            layout = Layout("<" if file.byteorder == "<" else ">", file.is_bigtiff)
+            yield layout, [_page(source, page.aspage(), raw, layout) for page in file.pages]
     except ColorcliError:
         raise
     except (
@@ -142,7 +142,7 @@ def _from_page(page: Page) -> TiffPage:
     return TiffPage(page, tags, DEFLATE, HORIZONTAL, 2)
 
 
-def _page(source: Path, page: Any, raw: BinaryIO, layout: Layout) -> TiffPage:
+def _page(source: Path, page: tifffile.TiffPage, raw: BinaryIO, layout: Layout) -> TiffPage:
     tags = read_directory(raw, page.offset, layout)
     profile = tags[ICC].value if ICC in tags else None
     xmp = tags[XMP].value if XMP in tags else None

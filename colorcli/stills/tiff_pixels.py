@@ -59,15 +59,16 @@ def _stored_bands(source: Path, page: tifffile.TiffPage) -> Iterator[NDArray[Any
     height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
     together = page.planarconfig == 1 or samples == 1
     if together and page.is_memmappable:
-        order = page.parent.byteorder + page.dtype.char
-        pixels = np.memmap(source, order, "r", page.dataoffsets[0], (height, width, samples))
+        assert page.dtype is not None  # `_check` has seen to it
+        order = page.dtype.newbyteorder(page.parent.byteorder)
+        mapped = np.memmap(source, order, "r", page.dataoffsets[0], (height, width, samples))
         rows = max(1, BAND_PIXELS // width)
         for top in range(0, height, rows):
-            yield np.ascontiguousarray(pixels[top : top + rows])
+            yield np.array(mapped[top : top + rows])
     elif together and len(page.dataoffsets) > 1:
         yield from _segment_rows(page, height, width, samples)
     else:
-        pixels = page.asarray()
+        pixels: NDArray[Any] = page.asarray()
         if not together:
             pixels = pixels.reshape(samples, height, width).transpose(1, 2, 0)
         yield from Raster.of(np.ascontiguousarray(pixels.reshape(height, width, samples))).bands()

@@ -7,7 +7,7 @@ followed, since their place in the file changes.
 
 import struct
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import BinaryIO, Literal
 
 SHORT, LONG, IFD, LONG8, IFD8 = 3, 4, 13, 16, 18
 ASCII, BYTE, RATIONAL, UNDEFINED = 2, 1, 5, 7
@@ -55,7 +55,7 @@ Directory = dict[int, Tag]
 class Layout:
     """Byte order and sizes of a file."""
 
-    order: str
+    order: Literal["<", ">"]
     """`<` or `>`."""
     big: bool
 

@@ -1,0 +1,255 @@
+"""Planned jobs, done: stills in a pool of workers, films one after another; whatever happens is told."""
+
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from colorcli.core.errors import ColorcliError, ExitCode, InputError, SetupError, UsageError
+from colorcli.core.outputs import partial_path
+from colorcli.events import Done, Failed, Progress, Sink, Started, Summary
+from colorcli.formats import HEAD, SUFFIXES, sniff
+from colorcli.options import Outcome, RunOptions
+from colorcli.plan import STREAM, Job, Kind
+from colorcli.pool import Died, Pool
+from colorcli.stills import worker as still_worker
+
+GIGABYTE = 1 << 30
+MEMORY_PER_WORKER = GIGABYTE
+"""What a worker needs for common pictures; fewer are started where memory is short."""
+LEAST_MEMORY = 2 * GIGABYTE
+"""No worker is held to less, or large pictures that would fit could not be done at all."""
+PATIENCE = 180.0
+"""Seconds without a sign of life after which a picture counts as hanging its decoder."""
+PATIENCE_PER_MEGABYTE = 2.0
+TICK = 0.2
+"""Seconds between looks at the clock and at Ctrl-C."""
+STREAM_SUFFIX = ".png"
+"""Format on standard output where neither the input nor `--format` says one."""
+
+
+Places = dict[Job, tuple[Path, Path]]
+"""Files that stand in for standard input and output: source and output of the jobs that use those."""
+
+
+@dataclass
+class _Tally:
+    """What came of the jobs so far."""
+
+    report: Sink
+    actions: Counter[str] = field(default_factory=Counter)
+    codes: list[ExitCode] = field(default_factory=list)
+    started: float = field(default_factory=time.monotonic)
+    interrupted: bool = False
+
+    def done(self, job: Job, outcome: Outcome, seconds: float = 0.0) -> None:
+        self.actions[outcome.action] += 1
+        facts = dict(outcome.facts)
+        self.report(Done(str(job.source), str(job.output), outcome.action, round(seconds, 3), facts))
+
+    def failed(self, job: Job, error: ColorcliError) -> None:
+        self.codes.append(ExitCode(error.exit_code))
+        self.report(Failed.from_error(str(job.source), error))
+
+    def summary(self) -> Summary:
+        return Summary(
+            colorized=self.actions["colorized"],
+            copied=self.actions["copied"],
+            skipped=self.actions["skipped"],
+            failed=len(self.codes),
+            seconds=round(time.monotonic() - self.started, 3),
+            exit_code=int(self._exit_code()),
+        )
+
+    def _exit_code(self) -> ExitCode:
+        """One cause for everything is that cause's code; anything mixed is `SOME_FAILED`."""
+        if self.interrupted:
+            return ExitCode.INTERRUPTED
+        if not self.codes:
+            return ExitCode.OK
+        alike = len(set(self.codes)) == 1 and not self.actions
+        return self.codes[0] if alike else ExitCode.SOME_FAILED
+
+
+def run_jobs(jobs: list[Job], options: RunOptions, report: Sink) -> Summary:
+    """Do all jobs, reporting each; a failing one does not keep the others from being done.
+
+    Ctrl-C lets the stills under way finish, a second one stops at once; nothing partial stays either way.
+
+    Raises:
+        SetupError: no worker can work at all (the model or the device is not to be had).
+    """
+    tally = _Tally(report)
+    todo = [job for job in jobs if not _settled(job, tally)]
+    stills = [job for job in todo if job.kind is Kind.STILL]
+    films = [job for job in todo if job.kind is not Kind.STILL]
+    if not (options.fail_fast and tally.codes):
+        _run_stills(stills, options, tally)
+    for job in films:
+        if tally.interrupted or (options.fail_fast and tally.codes):
+            break
+        _run_film(job, options, tally)
+    summary = tally.summary()
+    report(summary)
+    return summary
+
+
+def _settled(job: Job, tally: _Tally) -> bool:
+    """Report a job of which the plan already knows what becomes."""
+    if job.problem is not None:
+        tally.failed(job, job.problem)
+    elif job.skip:
+        tally.done(job, Outcome("skipped"))
+    return job.problem is not None or job.skip
+
+
+def _run_film(job: Job, options: RunOptions, tally: _Tally) -> None:
+    from colorcli.film import colorize_film
+
+    tally.report(Started(str(job.source), str(job.output)))
+    start = time.monotonic()
+    try:
+        outcome = colorize_film(job, options, tally.report)
+    except ColorcliError as error:
+        tally.failed(job, error)
+    except KeyboardInterrupt:
+        tally.interrupted = True
+    else:
+        tally.done(job, outcome, time.monotonic() - start)
+
+
+def _run_stills(jobs: list[Job], options: RunOptions, tally: _Tally) -> None:
+    if not jobs:
+        return
+    size = worker_count(len(jobs), options.jobs)
+    memory = max(LEAST_MEMORY, int(free_memory() * 0.9 / size))
+    with (
+        _spooled(jobs, options) as places,
+        _interruptible(tally),
+        Pool[Job](size, still_worker.serve, (options, memory)) as pool,
+    ):
+        waiting = deque(jobs)
+        try:
+            while waiting or pool.busy:
+                if tally.interrupted or (options.fail_fast and tally.codes):
+                    waiting.clear()
+                while waiting and pool.has_room():
+                    job = waiting.popleft()
+                    tally.report(Started(str(job.source), str(job.output)))
+                    pool.submit(job, places.get(job, (job.source, job.output)), _patience(job))
+                for job, message in pool.messages(TICK):
+                    _heard(job, message, pool, tally, places)
+        except KeyboardInterrupt:
+            for job in pool.abandon():
+                partial_path(job.output).unlink(missing_ok=True)
+
+
+def _heard(job: Job, message: object, pool: Pool[Job], tally: _Tally, places: Places) -> None:
+    """Act on one message of a worker about its job."""
+    _, output = places.get(job, (job.source, job.output))
+    match message:
+        case still_worker.Pulse(done, total):
+            tally.report(Progress(str(job.source), done, total))
+        case still_worker.Result(Outcome() as outcome, seconds):
+            pool.finish(job)
+            if job.output == STREAM:
+                _to_stdout(output)
+            tally.done(job, outcome, seconds)
+        case still_worker.Result(ColorcliError() as error, _):
+            pool.finish(job)
+            tally.failed(job, error)
+        case SetupError():
+            raise message
+        case Died(reason):
+            partial_path(output).unlink(missing_ok=True)
+            tally.failed(job, InputError(job.source, reason, "check the file"))
+
+
+def _patience(job: Job) -> float:
+    """Seconds that a worker may be silent over a picture: the larger the file, the more."""
+    try:
+        size = job.source.stat().st_size if job.source != STREAM else 0
+    except OSError:
+        size = 0
+    return PATIENCE + PATIENCE_PER_MEGABYTE * size / 1e6
+
+
+@contextmanager
+def _interruptible(tally: _Tally) -> Iterator[None]:
+    """Ctrl-C asks for an end, Ctrl-C again is an exception."""
+
+    def stop(*_: object) -> None:
+        if tally.interrupted:
+            raise KeyboardInterrupt
+        tally.interrupted = True
+
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def _spooled(jobs: list[Job], options: RunOptions) -> Iterator[Places]:
+    """Files in the place of standard input and output, for the jobs that use them."""
+    streaming = [job for job in jobs if STREAM in (job.source, job.output)]
+    if not streaming:
+        yield {}
+        return
+    with tempfile.TemporaryDirectory(prefix="colorcli-") as folder:
+        places: Places = {}
+        for job in streaming:
+            source, output = job.source, job.output
+            if source == STREAM:
+                source = Path(folder) / "stdin"
+                with source.open("wb") as file, open(0, "rb", closefd=False) as stdin:
+                    shutil.copyfileobj(stdin, file)
+            if output == STREAM:
+                if sys.stdout.isatty():
+                    raise UsageError(
+                        "-o -", "a picture is no use on a terminal", "send it to a file or a pipe"
+                    )
+                output = Path(folder) / f"stdout{_stream_suffix(source, options)}"
+            places[job] = source, output
+        yield places
+
+
+def _stream_suffix(source: Path, options: RunOptions) -> str:
+    """Of the format on standard output: the one asked for, else the input's own."""
+    if options.stream_format:
+        return "." + options.stream_format.lower().lstrip(".")
+    with source.open("rb") as file:
+        found = sniff(file.read(HEAD))
+    return next((suffix for suffix, kind in SUFFIXES.items() if kind is found), STREAM_SUFFIX)
+
+
+def _to_stdout(output: Path) -> None:
+    with output.open("rb") as file:
+        shutil.copyfileobj(file, sys.stdout.buffer)
+    sys.stdout.buffer.flush()
+
+
+def worker_count(stills: int, asked: int | None) -> int:
+    """As many workers as asked for, or as cores and memory allow; never more than pictures."""
+    if asked is None:
+        asked = min(len(os.sched_getaffinity(0)), max(1, free_memory() // MEMORY_PER_WORKER))
+    return max(1, min(asked, stills))
+
+
+def free_memory() -> int:
+    """Bytes that this process and its children may still take, as far as the system tells."""
+    free = 4 * GIGABYTE
+    with suppress(OSError, ValueError, IndexError):
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        free = 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
+    with suppress(OSError, ValueError):  # a container's own limit
+        free = min(free, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    return free

@@ -1,0 +1,141 @@
+"""Worker processes that may crash or hang without taking anything with them.
+
+The standard pools give up when a worker dies and wait for ever when one hangs. Here each worker has a pipe of
+its own; one that dies or falls silent is replaced, and what it was doing is reported.
+"""
+
+import multiprocessing
+import signal
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any, Generic, TypeVar
+
+Item = TypeVar("Item")
+
+START_SECONDS = 120.0
+"""How long a worker may take to begin: engines have files to read and kernels to choose."""
+
+
+@dataclass(frozen=True)
+class Died:
+    """A worker ended without an answer."""
+
+    reason: str
+
+
+@dataclass
+class _Worker(Generic[Item]):
+    process: SpawnProcess
+    connection: Connection
+    item: Item | None = None
+    heard: float = field(default_factory=time.monotonic)
+    patience: float = START_SECONDS
+    ready: bool = False
+
+
+class Pool(Generic[Item]):
+    """Keeps up to `size` workers busy with items; a context manager that ends them all on leaving."""
+
+    def __init__(self, size: int, serve: Callable[..., None], arguments: tuple[Any, ...]) -> None:
+        """`serve(connection, *arguments)` runs in each worker: it sends one message when it is ready, then
+        answers every item it receives with any number of messages."""
+        self._size, self._serve, self._arguments = size, serve, arguments
+        self._context = multiprocessing.get_context("spawn")
+        self._workers: list[_Worker[Item]] = []
+
+    def __enter__(self) -> "Pool[Item]":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.abandon()
+        for worker in self._workers:
+            worker.connection.close()  # an idle worker then leaves by itself
+        for worker in self._workers:
+            worker.process.join(timeout=5)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+        self._workers.clear()
+
+    @property
+    def busy(self) -> list[Item]:
+        """What is being worked on."""
+        return [worker.item for worker in self._workers if worker.item is not None]
+
+    def has_room(self) -> bool:
+        """Whether another item could be taken at once."""
+        return len(self.busy) < self._size
+
+    def submit(self, item: Item, payload: object, patience: float) -> None:
+        """Hand `payload` to a free worker, for `item`; silence of `patience` seconds counts as hanging."""
+        worker = next((worker for worker in self._workers if worker.item is None), None) or self._started()
+        worker.item, worker.patience = item, patience
+        worker.heard = time.monotonic()
+        with suppress(OSError):  # it died while idle: `messages` will find out
+            worker.connection.send(payload)
+
+    def abandon(self) -> list[Item]:
+        """Kill what is under way; gives the items that are left undone."""
+        undone = []
+        for worker in list(self._workers):
+            if worker.item is not None:
+                undone.append(worker.item)
+                worker.process.kill()
+                self._buried(worker)
+        return undone
+
+    def finish(self, item: Item) -> None:
+        """Mark an item as answered, so that its worker is free."""
+        for worker in self._workers:
+            if worker.item == item:
+                worker.item = None
+
+    def messages(self, timeout: float) -> Iterator[tuple[Item, object]]:
+        """What workers have said within `timeout` seconds; `Died` for those that crashed or fell silent."""
+        by_connection = {worker.connection: worker for worker in self._workers if worker.item is not None}
+        for source in wait(list(by_connection), timeout):
+            worker = by_connection[source]  # type: ignore[index]
+            item = worker.item
+            assert item is not None
+            try:
+                message = worker.connection.recv()
+            except (EOFError, OSError):
+                yield item, self._buried(worker)
+                continue
+            worker.heard = time.monotonic()
+            worker.ready = True
+            yield item, message
+        for worker in list(self._workers):
+            limit = worker.patience if worker.ready else worker.patience + START_SECONDS
+            if worker.item is not None and time.monotonic() - worker.heard > limit:
+                item = worker.item
+                worker.process.kill()
+                self._buried(worker)
+                yield item, Died(f"hung: no sign of life for {limit:.0f} s")
+
+    def _started(self) -> _Worker[Item]:
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=self._serve, args=(theirs, *self._arguments), daemon=True)
+        # A child is born deaf to Ctrl-C, which reaches the whole group: the parent alone decides.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            process.start()
+        finally:
+            signal.signal(signal.SIGINT, before)
+        theirs.close()
+        worker: _Worker[Item] = _Worker(process, ours)
+        self._workers.append(worker)
+        return worker
+
+    def _buried(self, worker: _Worker[Item]) -> Died:
+        worker.process.join(timeout=10)
+        worker.connection.close()
+        self._workers.remove(worker)
+        code = worker.process.exitcode
+        if code is not None and code < 0:
+            return Died(f"crashed the decoder ({signal.Signals(-code).name})")
+        return Died(f"ended the decoder (exit code {code})")
