@@ -81,7 +81,11 @@ class Trail:
 
 
 class FlowMeter:
-    """Finds motion between neighbouring frames in both directions. Not for two threads at once."""
+    """Finds motion between neighbouring frames in both directions. Not for two threads at once.
+
+    OpenCV's search keeps buffers whose old contents tinge its next result: the same frames give exactly the
+    same flow only from a new meter.
+    """
 
     def __init__(self) -> None:
         self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
@@ -93,8 +97,7 @@ class FlowMeter:
         return to_one, to_other, _agreement(to_one, to_other), _agreement(to_other, to_one)
 
     def _places(self, source: Eye, target: Eye) -> Positions:
-        flow = self._search.calc(source.image, target.image, None)
-        return flow + grid(*source.image.shape)
+        return self._search.calc(source.image, target.image, None) + grid(*source.image.shape)
 
 
 def likeness(origin: Eye, eye: Eye, places: Positions) -> Plane:

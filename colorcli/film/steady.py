@@ -89,7 +89,6 @@ class Steadier:
     def __init__(self, colorizer: Colorizer, known: HintSource, key: Key | None = None) -> None:
         """`key`: of the picture before the first one, when a run is continued."""
         self._colorizer, self._known = colorizer, known
-        self._meter = FlowMeter()
         self._window: list[_Link] = []
         self._key: Key | None = None
         if key is not None:
@@ -116,7 +115,8 @@ class Steadier:
         return Coloured(step, key.chroma, opens_shot=True, settled=True, key=key)
 
     def _take(self, key: Key) -> Key:
-        self._key, self._key_eye = key, Eye.of(key.small)
+        # A new meter for each window makes what follows depend on the key alone, as a continued run needs.
+        self._key, self._key_eye, self._meter = key, Eye.of(key.small), FlowMeter()
         return key
 
     def _predict(self, step: Step) -> Plane:
