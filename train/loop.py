@@ -1,189 +1,52 @@
 """The training loop: generator alone, then against the discriminator, in one readable piece."""
 
-import copy
-import math
+import signal
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 import torch
 from rich.console import Console
-from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
-from colorcli.core.card import ModelCard
 from colorcli.core.errors import UsageError
-from colorcli.train import losses
-from colorcli.train.checkpoint import (
-    load_state,
-    random_state,
-    restore_random_state,
-    save_generator,
-    save_state,
-)
+from colorcli.train.checkpoint import save_generator
 from colorcli.train.config import Config, Phase, to_toml
-from colorcli.train.networks import GENERATORS, MobileUNet, PatchDiscriminator
 from colorcli.train.pictures import Crops, Pack
+from colorcli.train.ranks import Ranks
 from colorcli.train.report import RunReport
+from colorcli.train.trainer import Batch, Trainer
 from colorcli.train.validate import calibrated, validate
-
-Batch = dict[str, Tensor]
-
-
-def learning_rate(phase: Phase, done: int, warmup: int) -> float:
-    """Rate after `done` of the phase's pictures: a linear rise, then half a cosine down to a fiftieth."""
-    rise = min(1.0, (done + phase.batch) / warmup) if warmup else 1.0
-    fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done / phase.pictures)))
-    return phase.learning_rate * rise * fall
-
-
-class Trainer:
-    """All that a run consists of; `state.safetensors` holds it whole."""
-
-    def __init__(self, config: Config, device: torch.device) -> None:
-        torch.manual_seed(config.seed)
-        self.config, self.device, self.seen = config, device, 0
-        self.generator = GENERATORS[config.generator]().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if config.encoder_weights and isinstance(self.generator, MobileUNet):
-            self.generator.encoder.load_imagenet(Path(config.encoder_weights))
-        self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.discriminator = PatchDiscriminator().to(device)
-        self.perceptual = (
-            losses.PerceptualLoss(Path(config.perceptual_weights)).to(
-                device, memory_format=torch.channels_last
-            )  # type: ignore[call-overload]
-            if config.perceptual_weights
-            else None
-        )
-        self.generator_steps = torch.optim.AdamW(
-            self._parameter_groups(), betas=(0.9, 0.99), weight_decay=config.weight_decay
-        )
-        self.discriminator_steps = torch.optim.Adam(
-            self.discriminator.parameters(), config.discriminator_rate, betas=(0.5, 0.999)
-        )
-
-    def _parameter_groups(self) -> list[dict[str, object]]:
-        encoder = getattr(self.generator, "encoder", None)
-        known = set(encoder.parameters()) if encoder is not None and self.config.encoder_weights else set()
-        return [
-            {"params": [p for p in self.generator.parameters() if p not in known], "share": 1.0},
-            {
-                "params": [p for p in self.generator.parameters() if p in known],
-                "share": self.config.encoder_rate,
-            },
-        ]
-
-    def step(self, phase: Phase, done: int, batch: Batch) -> dict[str, float]:
-        """One batch; returns the losses."""
-        for group in self.generator_steps.param_groups:
-            group["lr"] = group["share"] * learning_rate(phase, done, self.config.warmup)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
-            made = self.generator(batch["condition"]).float()
-        parts = self._generator_losses(phase, batch, made)
-        self.generator_steps.zero_grad(set_to_none=True)
-        torch.stack(list(parts.values())).sum().backward()
-        nn.utils.clip_grad_norm_(self.generator.parameters(), self.config.clip_norm)
-        self.generator_steps.step()
-        self._average()
-        if phase.adversarial:
-            parts["discriminator"] = self._train_discriminator(batch, made.detach())
-        self.seen += phase.batch
-        return {name: float(part.detach()) for name, part in parts.items()}
-
-    def _generator_losses(self, phase: Phase, batch: Batch, made: Tensor) -> dict[str, Tensor]:
-        """The weighted parts of the generator's loss."""
-        config, real = self.config, batch["chroma"]
-        parts = {"reconstruction": config.reconstruction * losses.reconstruction_loss(made, real)}
-        if self.perceptual is not None:
-            pictures = (losses.rgb_from_ycbcr(batch["luma"], chroma) for chroma in (made, real))
-            parts["perceptual"] = config.perceptual * self.perceptual(*pictures)
-        if phase.adversarial:
-            self.discriminator.requires_grad_(False)
-            verdict = self.discriminator(batch["condition"], made)
-            parts["adversarial"] = phase.adversarial * losses.generator_loss(verdict)
-        return parts
-
-    def _train_discriminator(self, batch: Batch, made: Tensor) -> Tensor:
-        self.discriminator.requires_grad_(True)
-        condition = batch["condition"].repeat(2, 1, 1, 1)
-        real, fake = self.discriminator(condition, torch.cat([batch["chroma"], made])).chunk(2)
-        loss = losses.discriminator_loss(real, fake)
-        self.discriminator_steps.zero_grad(set_to_none=True)
-        loss.backward()
-        self.discriminator_steps.step()
-        return loss
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        # A young average would drag along its random start: the decay grows to its final value.
-        step = self.seen / self.config.phases[0].batch
-        decay = min(self.config.ema, (1 + step) / (10 + step))
-        for slow, fast in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
-            slow.lerp_(fast, 1 - decay)
-        # Batch norm's statistics belong to the weights they were taken with: they are averaged alike.
-        for slow, fast in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
-            slow.lerp_(fast, 1 - decay) if slow.is_floating_point() else slow.copy_(fast)
-
-    def save(self, run: Path) -> None:
-        save_state(
-            run / "state.safetensors",
-            {
-                "generator": self.generator.state_dict(),
-                "averaged": self.averaged.state_dict(),
-                "discriminator": self.discriminator.state_dict(),
-                "generator_steps": self.generator_steps.state_dict(),
-                "discriminator_steps": self.discriminator_steps.state_dict(),
-                "random": random_state(),
-            },
-            {"seen": self.seen, "seed": self.config.seed},
-        )
-        save_generator(self.averaged, self.card(), run / "generator.safetensors")
-
-    def restore(self, run: Path) -> None:
-        parts, facts = load_state(run / "state.safetensors")
-        self.generator.load_state_dict(parts["generator"])
-        self.averaged.load_state_dict(parts["averaged"])
-        self.discriminator.load_state_dict(parts["discriminator"])
-        self.generator_steps.load_state_dict(parts["generator_steps"])
-        self.discriminator_steps.load_state_dict(parts["discriminator_steps"])
-        restore_random_state(parts["random"])
-        self.seen = facts["seen"]
-
-    def card(self) -> ModelCard:
-        config = self.config
-        return ModelCard(
-            name=config.name,
-            version=config.version,
-            architecture=config.generator,
-            working_size=config.working_size,
-            multiple_of=self.generator.multiple_of,
-            training_data=config.training_data,
-            licence=config.licence,
-        )
 
 
 def train(
-    config: Config, pack: Pack, run: Path, device: torch.device, console: Console, *, resume: bool = False
+    config: Config,
+    pack: Pack,
+    run: Path,
+    device: torch.device,
+    console: Console,
+    *,
+    ranks: Ranks | None = None,
+    resume: bool = False,
 ) -> None:
     """Run all phases over the pack; `run` receives state, generator, metrics and samples.
 
     Raises:
         UsageError: the set is too small.
         InputError: nothing to resume from.
+        KeyboardInterrupt: Ctrl-C was pressed; the state is saved.
     """
-    run.mkdir(parents=True, exist_ok=True)
-    (run / "config.toml").write_text(to_toml(config))
-    trainer = Trainer(config, device)
+    trainer = Trainer(config, device, ranks or Ranks())
     if resume:
         trainer.restore(run)
     training, held_out = split(len(pack), config)
-    with RunReport(run, config.pictures, trainer.seen, console) as report:
-        try:
-            _run_phases(trainer, pack, training, held_out, run, report)
-        except KeyboardInterrupt:
-            trainer.save(run)
-            report.note(f"Interrupted; continue with --resume ({trainer.seen:,} pictures seen)")
-            raise
+    run.mkdir(parents=True, exist_ok=True)
+    with RunReport(run, config.pictures, trainer.seen, console) as report, _finishing_the_step() as stop:
+        (run / "config.toml").write_text(to_toml(config))
+        _run_phases(trainer, pack, training, held_out, run, report, stop)
 
 
 def split(count: int, config: Config) -> tuple[list[int], list[int]]:
@@ -196,59 +59,81 @@ def split(count: int, config: Config) -> tuple[list[int], list[int]]:
 
 
 def _run_phases(
-    trainer: Trainer, pack: Pack, training: list[int], held_out: list[int], run: Path, report: RunReport
+    trainer: Trainer,
+    pack: Pack,
+    training: list[int],
+    held_out: list[int],
+    run: Path,
+    report: RunReport,
+    stop: threading.Event,
 ) -> None:
     config, start = trainer.config, 0
     for phase in config.phases:
         end = start + phase.pictures // phase.batch * phase.batch
         crops = Crops(pack, training, phase.size, config.seed)
-        for batch in _batches(crops, trainer.seen, end, phase, config.workers, trainer.device):
+        for batch in _batches(crops, end, phase, trainer):
             parts = trainer.step(phase, trainer.seen - start, batch)
+            if not trainer.ranks.is_first:
+                continue
             report.step(phase.name, trainer.seen, parts)
-            if _crossed(trainer.seen, phase.batch, config.validate_every) or trainer.seen == end:
+            if _due(trainer.seen, end, phase, config.validate_every):
                 values, sheet = validate(
                     trainer.averaged, pack, held_out, config.working_size, trainer.device
                 )
                 report.metrics(phase.name, trainer.seen, values)
                 report.sheet(trainer.seen, sheet)
-            if _crossed(trainer.seen, phase.batch, config.checkpoint_every) or trainer.seen == end:
+            if _due(trainer.seen, end, phase, config.checkpoint_every) or stop.is_set():
                 trainer.save(run)
+            if stop.is_set():
+                report.note(f"Interrupted after {trainer.seen:,} pictures; continue with --resume")
+                raise KeyboardInterrupt
         start = end
-    if config.colorfulness:
+    if config.colorfulness and trainer.ranks.is_first:
         finished = calibrated(
             trainer.averaged, pack, held_out, config.working_size, trainer.device, config.colorfulness
         )
         save_generator(finished, trainer.card(), run / "generator.safetensors")
 
 
-def _batches(
-    crops: Crops, seen: int, end: int, phase: Phase, workers: int, device: torch.device
-) -> Iterator[Batch]:
-    """The batches from position `seen` to `end`; every sample depends on its position alone."""
-    if seen >= end:
+def _batches(crops: Crops, end: int, phase: Phase, trainer: Trainer) -> Iterator[Batch]:
+    """This process's share of the batches up to position `end`; a sample depends on its position alone."""
+    ranks, workers = trainer.ranks, trainer.config.workers
+    positions = range(trainer.seen + ranks.rank, end, ranks.count)
+    if not positions:
         return
     loader = DataLoader(
         crops,
-        phase.batch,
-        sampler=range(seen, end),
+        max(1, phase.batch // ranks.count),
+        sampler=positions,
         num_workers=workers,
-        pin_memory=device.type == "cuda",
+        pin_memory=trainer.device.type == "cuda",
         worker_init_fn=_quiet_worker,
         prefetch_factor=8 if workers else None,
     )
     for batch in loader:
         yield {
-            name: value.to(device, memory_format=torch.channels_last, non_blocking=True)
+            name: value.to(trainer.device, memory_format=torch.channels_last, non_blocking=True)
             for name, value in batch.items()
         }
 
 
 def _quiet_worker(_: int) -> None:
-    """One thread a worker: crops are small, and the cores belong to the network."""
-    import cv2
-
+    """Crops are small and the cores belong to the network; Ctrl-C is the main process's affair."""
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _crossed(seen: int, batch: int, every: int) -> bool:
-    return seen // every > (seen - batch) // every
+def _due(seen: int, end: int, phase: Phase, every: int) -> bool:
+    """Whether a multiple of `every` was passed with the latest batch, or the phase is over."""
+    return seen == end or seen // every > (seen - phase.batch) // every
+
+
+@contextmanager
+def _finishing_the_step() -> Iterator[threading.Event]:
+    """Ctrl-C sets the event instead of tearing a step apart: half a step could not be resumed from."""
+    stop = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stop.set())
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,5 +1,6 @@
 """A training run from its arguments: configuration, pictures, device, loop."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from colorcli.core.errors import SetupError, UsageError
 from colorcli.train.config import Config, load_config
 from colorcli.train.loop import train
 from colorcli.train.pictures import Pack, find_pictures, pack_pictures
+from colorcli.train.ranks import Ranks
 
 
 def start(data: Sequence[str], run: Path, config_file: Path | None, device: str, *, resume: bool) -> None:
@@ -31,8 +33,16 @@ def start(data: Sequence[str], run: Path, config_file: Path | None, device: str,
             raise UsageError(
                 run, f"lies inside {folder}", "its sample sheets would be trained on; put it elsewhere"
             )
+    target = choose_device(device)
+    ranks = Ranks.join(target)
+    if not ranks.is_first:
+        console.quiet = True
+        ranks.wait()  # for the first to have packed the pictures
     pack = _pack(data, run, config, console)
-    train(config, pack, run, choose_device(device), console, resume=resume)
+    if ranks.is_first:
+        ranks.wait()
+    train(config, pack, run, target, console, ranks=ranks, resume=resume)
+    ranks.leave()
     console.print(f"Done: {run / 'generator.safetensors'}", highlight=False)
 
 
@@ -54,7 +64,7 @@ def choose_device(name: str) -> torch.device:
         SetupError: the device is not there.
     """
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
         torch.empty(1, device=device)

@@ -93,6 +93,18 @@ def test_stopped_and_resumed_equals_uninterrupted(
     assert (run / weights).read_bytes() == (uninterrupted / weights).read_bytes()
 
 
+def test_two_processes_train_one_generator(data: Path, uninterrupted: Path) -> None:
+    run = data.parent / "torchrun"
+    arguments = ["train", str(data), "-o", str(run), "--device", "cpu", "--config", str(data / "config.toml")]
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    subprocess.run([*torchrun, "-m", "colorcli", *arguments], check=True, capture_output=True, timeout=240)
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    assert [row["pictures"] for row in rows] == [24, 32, 48]
+    assert (run / "generator.safetensors").stat().st_size == (
+        uninterrupted / "generator.safetensors"
+    ).stat().st_size
+
+
 def test_a_run_inside_its_own_pictures_is_refused(data: Path) -> None:
     process = start(data, data / "run")
     _, errors = process.communicate(timeout=60)

@@ -1,0 +1,157 @@
+"""What a run consists of, one training step, and how it is kept."""
+
+import copy
+import math
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from colorcli.core.card import ModelCard
+from colorcli.train import losses
+from colorcli.train.checkpoint import (
+    load_state,
+    random_state,
+    restore_random_state,
+    save_generator,
+    save_state,
+)
+from colorcli.train.config import Config, Phase
+from colorcli.train.networks import GENERATORS, MobileUNet, PatchDiscriminator
+from colorcli.train.ranks import Ranks
+
+Batch = dict[str, Tensor]
+
+
+def learning_rate(phase: Phase, done: int, warmup: int) -> float:
+    """Rate after `done` of the phase's pictures: a linear rise, then half a cosine down to a fiftieth."""
+    rise = min(1.0, (done + phase.batch) / warmup) if warmup else 1.0
+    fall = 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(1.0, done / phase.pictures)))
+    return phase.learning_rate * rise * fall
+
+
+class Trainer:
+    """All that a run consists of; `state.safetensors` holds it whole."""
+
+    def __init__(self, config: Config, device: torch.device, ranks: Ranks) -> None:
+        torch.manual_seed(config.seed)
+        self.config, self.device, self.ranks, self.seen = config, device, ranks, 0
+        self.generator = GENERATORS[config.generator]().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if config.encoder_weights and isinstance(self.generator, MobileUNet):
+            self.generator.encoder.load_imagenet(Path(config.encoder_weights))
+        self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.discriminator = PatchDiscriminator().to(device)
+        self.perceptual = (
+            losses.PerceptualLoss(Path(config.perceptual_weights)).to(
+                device, memory_format=torch.channels_last
+            )  # type: ignore[call-overload]
+            if config.perceptual_weights
+            else None
+        )
+        self.generator_steps = torch.optim.AdamW(
+            self._parameter_groups(), betas=(0.9, 0.99), weight_decay=config.weight_decay
+        )
+        self.discriminator_steps = torch.optim.Adam(
+            self.discriminator.parameters(), config.discriminator_rate, betas=(0.5, 0.999)
+        )
+
+    def _parameter_groups(self) -> list[dict[str, object]]:
+        encoder = getattr(self.generator, "encoder", None)
+        known = set(encoder.parameters()) if encoder is not None and self.config.encoder_weights else set()
+        return [
+            {"params": [p for p in self.generator.parameters() if p not in known], "share": 1.0},
+            {
+                "params": [p for p in self.generator.parameters() if p in known],
+                "share": self.config.encoder_rate,
+            },
+        ]
+
+    def step(self, phase: Phase, done: int, batch: Batch) -> dict[str, float]:
+        """One batch; returns the losses."""
+        for group in self.generator_steps.param_groups:
+            group["lr"] = group["share"] * learning_rate(phase, done, self.config.warmup)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+            made = self.generator(batch["condition"]).float()
+        parts = self._generator_losses(phase, batch, made)
+        self.generator_steps.zero_grad(set_to_none=True)
+        torch.stack(list(parts.values())).sum().backward()
+        self.ranks.average(self.generator.parameters())
+        nn.utils.clip_grad_norm_(self.generator.parameters(), self.config.clip_norm)
+        self.generator_steps.step()
+        self._average()
+        if phase.adversarial:
+            parts["discriminator"] = self._train_discriminator(batch, made.detach())
+        self.seen += phase.batch
+        return {name: float(part.detach()) for name, part in parts.items()}
+
+    def _generator_losses(self, phase: Phase, batch: Batch, made: Tensor) -> dict[str, Tensor]:
+        """The weighted parts of the generator's loss."""
+        config, real = self.config, batch["chroma"]
+        parts = {"reconstruction": config.reconstruction * losses.reconstruction_loss(made, real)}
+        if self.perceptual is not None:
+            pictures = (losses.rgb_from_ycbcr(batch["luma"], chroma) for chroma in (made, real))
+            parts["perceptual"] = config.perceptual * self.perceptual(*pictures)
+        if phase.adversarial:
+            self.discriminator.requires_grad_(False)
+            verdict = self.discriminator(batch["condition"], made)
+            parts["adversarial"] = phase.adversarial * losses.generator_loss(verdict)
+        return parts
+
+    def _train_discriminator(self, batch: Batch, made: Tensor) -> Tensor:
+        self.discriminator.requires_grad_(True)
+        condition = batch["condition"].repeat(2, 1, 1, 1)
+        real, fake = self.discriminator(condition, torch.cat([batch["chroma"], made])).chunk(2)
+        loss = losses.discriminator_loss(real, fake)
+        self.discriminator_steps.zero_grad(set_to_none=True)
+        loss.backward()
+        self.ranks.average(self.discriminator.parameters())
+        self.discriminator_steps.step()
+        return loss
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        # A young average would drag along its random start: the decay grows to its final value.
+        step = self.seen / self.config.phases[0].batch
+        decay = min(self.config.ema, (1 + step) / (10 + step))
+        for slow, fast in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
+            slow.lerp_(fast, 1 - decay)
+        # Batch norm's statistics belong to the weights they were taken with: they are averaged alike.
+        for slow, fast in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
+            slow.lerp_(fast, 1 - decay) if slow.is_floating_point() else slow.copy_(fast)
+
+    def save(self, run: Path) -> None:
+        save_state(
+            run / "state.safetensors",
+            {
+                "generator": self.generator.state_dict(),
+                "averaged": self.averaged.state_dict(),
+                "discriminator": self.discriminator.state_dict(),
+                "generator_steps": self.generator_steps.state_dict(),
+                "discriminator_steps": self.discriminator_steps.state_dict(),
+                "random": random_state(),
+            },
+            {"seen": self.seen, "seed": self.config.seed},
+        )
+        save_generator(self.averaged, self.card(), run / "generator.safetensors")
+
+    def restore(self, run: Path) -> None:
+        parts, facts = load_state(run / "state.safetensors")
+        self.generator.load_state_dict(parts["generator"])
+        self.averaged.load_state_dict(parts["averaged"])
+        self.discriminator.load_state_dict(parts["discriminator"])
+        self.generator_steps.load_state_dict(parts["generator_steps"])
+        self.discriminator_steps.load_state_dict(parts["discriminator_steps"])
+        restore_random_state(parts["random"])
+        self.seen = facts["seen"]
+
+    def card(self) -> ModelCard:
+        config = self.config
+        return ModelCard(
+            name=config.name,
+            version=config.version,
+            architecture=config.generator,
+            working_size=config.working_size,
+            multiple_of=self.generator.multiple_of,
+            training_data=config.training_data,
+            licence=config.licence,
+        )
