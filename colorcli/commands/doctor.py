@@ -63,13 +63,22 @@ def doctor(
 
 
 def examine(model: Path) -> Diagnosis:
+    from colorcli.engines.registry import open_engine
+
     gpu = _nvidia_gpu()
     findings = [_machine(), _ffmpeg(), *_backends()]
     if gpu:
         findings.append(Finding("NVIDIA GPU", "ok", gpu))
-    speeds, failures = _measure(model)
-    findings += failures
-    return Diagnosis(findings, speeds, list(_advice(model, speeds, gpu)))
+    try:
+        with open_engine(model) as engine:
+            card = engine.card
+    except ColorcliError as error:
+        findings.append(Finding("model", "broken", f"{error.subject}: {error.cause}", error.remedy))
+        return Diagnosis(findings, [], [])
+    detail = f"{card.name} {card.version}, {card.precision}, works at {card.working_size} pixels, {model}"
+    findings.append(Finding("model", "ok", detail))
+    speeds = list(_speeds(model))
+    return Diagnosis(findings, speeds, list(_advice(model, card.precision, speeds, gpu)))
 
 
 def _machine() -> Finding:
@@ -97,9 +106,8 @@ def _backends() -> Iterator[Finding]:
         kind = f"runs {backend.suffix} files"
         if backend.missing:
             state = "broken" if backend.name == "onnxruntime" else "missing"
-            yield Finding(
-                backend.name, state, f"{' and '.join(backend.missing)} not installed; {kind}", backend.install
-            )
+            detail = f"{' and '.join(backend.missing)} not installed; {kind}"
+            yield Finding(backend.name, state, detail, backend.install)
         else:
             yield Finding(backend.name, "ok", f"{_version(backend.needs[0])}, {kind}")
 
@@ -122,47 +130,38 @@ def _nvidia_gpu() -> str:
     return "; ".join(done.stdout.splitlines()) if done.returncode == 0 else ""
 
 
-def _measure(model: Path) -> tuple[list[Speed], list[Finding]]:
-    """Every installed backend that opens this file, on every device it has."""
-    from colorcli.engines.registry import BACKENDS, open_engine
+def _speeds(model: Path) -> Iterator[Speed]:
+    """Of every installed backend that opens this file, on every device it has."""
+    from colorcli.engines.registry import BACKENDS
     from colorcli.engines.timing import milliseconds
 
-    try:
-        with open_engine(model) as engine:
-            card = engine.card
-    except ColorcliError as error:
-        return [], [Finding("model", "broken", f"{error.subject}: {error.cause}", error.remedy)]
-    detail = f"{card.name} {card.version}, {card.precision}, works at {card.working_size} pixels, {model}"
-    findings, speeds = [Finding("model", "ok", detail)], []
-    candidates = [
-        backend for backend in BACKENDS.values() if backend.suffix == model.suffix and not backend.missing
-    ]
-    for backend in candidates:
+    for backend in BACKENDS.values():
+        if backend.suffix != model.suffix or backend.missing:
+            continue
         for device in ("cpu", "cuda"):
             try:
                 with backend.open(model, device) as engine:
                     alone, among = milliseconds(engine), milliseconds(engine, batch=8, calls=5) / 8
-                speeds.append(Speed(backend.name, engine.device, alone, among))
-            except ColorcliError:  # it has no such device, which `findings` tells where it matters
+            except ColorcliError:  # it has no such device
                 continue
-    return speeds, findings
+            yield Speed(backend.name, engine.device, alone, among)
 
 
-def _advice(model: Path, speeds: list[Speed], gpu: str) -> Iterator[str]:
+def _advice(model: Path, precision: str, speeds: list[Speed], gpu: str) -> Iterator[str]:
     from colorcli.engines.registry import BACKENDS
 
     on_gpu = any(speed.device != "cpu" for speed in speeds)
     if gpu and not on_gpu:
         yield (
             "This machine has an NVIDIA GPU that colorcli does not use: put onnxruntime-gpu in place of "
-            "onnxruntime, or export a plan for it (colorcli export CHECKPOINT -o model.engine --precision fp16)."
+            "onnxruntime, or build a plan: colorcli export CHECKPOINT -o model.engine --precision fp16"
         )
     if model.suffix == ".onnx" and BACKENDS["openvino"].missing and not on_gpu:
         yield f"OpenVINO runs the same file about a third faster on most CPUs: {BACKENDS['openvino'].install}"
-    if speeds and not on_gpu:
+    if precision == "fp32" and not on_gpu:
         yield (
-            "An int8 model is several times faster on CPUs, for a little colour "
-            "(colorcli export CHECKPOINT -o int8.onnx --precision int8 --calibrate PICTURES)."
+            "An int8 model is about twice as fast on CPUs, for a little colour: "
+            "colorcli export CHECKPOINT -o int8.onnx --precision int8 --calibrate PICTURES"
         )
 
 
@@ -170,7 +169,7 @@ def _print(diagnosis: Diagnosis) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console(markup=False, highlight=False)  # `colorcli[train]` is no markup
     found = Table("", "", "", title="Found", title_justify="left", show_header=False)
     for finding in diagnosis.findings:
         remedy = f"\n{finding.remedy}" if finding.remedy else ""
@@ -185,4 +184,4 @@ def _print(diagnosis: Diagnosis) -> None:
             table.add_row(speed.backend, speed.device, *times)
         console.print(table)
     for line in diagnosis.advice:
-        console.print(f"- {line}", highlight=False)
+        console.print(f"- {line}")

@@ -12,6 +12,7 @@ from colorcli.core.errors import SetupError, UsageError
 
 if TYPE_CHECKING:
     from colorcli.engines.parity import Parity
+    from colorcli.engines.plan_file import Profile
     from colorcli.exporting import Cost
 
 
@@ -69,24 +70,17 @@ def export(
     overwrite: Annotated[bool, Option("--overwrite", help="Replace an existing output.")] = False,
 ) -> None:
     """Write a generator for the machine that will run it, and print how far it is from PyTorch."""
-    if output.suffix not in (".onnx", ".engine"):
-        raise UsageError(output, "not a kind of file that can be exported", "name it .onnx or .engine")
-    if output.suffix == ".onnx" and precision == Precision.BF16:
-        raise UsageError(output, "bf16 is for TensorRT", "name it .engine, or choose fp16")
-    if output.exists() and not overwrite:
-        raise UsageError(output, "exists", "give another name, or --overwrite")
+    from colorcli.engines.plan_file import PlanOptions
+
+    _check(output, precision, calibrate, via, overwrite=overwrite)
+    plan = None
+    if output.suffix == ".engine":
+        plan = PlanOptions(_profiles(smallest, best, largest), version_compatible, hardware_compatible)
     try:
         from colorcli.exporting import ExportRequest, export_generator, measure_costs
     except ModuleNotFoundError as error:
         cause = f"{error.name} is not installed"
         raise SetupError("colorcli export", cause, "pip install 'colorcli[train]'") from error
-    from colorcli.engines.plan_file import PlanOptions, Profile
-
-    plan = None
-    if output.suffix == ".engine":
-        triples = zip(smallest or SHAPES[:1], best or SHAPES[1:2], largest or SHAPES[2:], strict=True)
-        profiles = tuple(Profile.parse(*triple) for triple in triples)
-        plan = PlanOptions(profiles, version_compatible, hardware_compatible)
     request = ExportRequest(checkpoint, output, precision, calibrate, plan, timing_cache, via, device)
     progress = _BuildProgress()
     with progress if plan else nullcontext():
@@ -94,6 +88,37 @@ def export(
     _print_parity(rows, precision)
     if evaluate is not None:
         _print_costs(measure_costs(request, evaluate))
+
+
+def _check(output: Path, precision: Precision, calibrate: Path | None, via: str, *, overwrite: bool) -> None:
+    """Whatever can be told before the heavy imports.
+
+    Raises:
+        UsageError: the request makes no sense.
+    """
+    if output.suffix not in (".onnx", ".engine"):
+        raise UsageError(output, "not a kind of file that can be exported", "name it .onnx or .engine")
+    if output.suffix == ".onnx" and precision == Precision.BF16:
+        raise UsageError(output, "bf16 is for TensorRT", "name it .engine, or choose fp16")
+    if precision == Precision.INT8 and calibrate is None:
+        raise UsageError(
+            "--precision int8", "has no pictures to measure ranges on", "give --calibrate FOLDER"
+        )
+    if via not in ("onnx", "torch2trt"):
+        raise UsageError(f"--via {via}", "no such way to TensorRT", "give onnx or torch2trt")
+    if output.exists() and not overwrite:
+        raise UsageError(output, "exists", "give another name, or --overwrite")
+
+
+def _profiles(
+    smallest: list[str] | None, best: list[str] | None, largest: list[str] | None
+) -> tuple["Profile", ...]:
+    from colorcli.engines.plan_file import Profile
+
+    shapes = smallest or SHAPES[:1], best or SHAPES[1:2], largest or SHAPES[2:]
+    if len(set(map(len, shapes))) > 1:
+        raise UsageError("--min, --opt, --max", "each profile needs all three", "give each as many times")
+    return tuple(Profile.parse(*triple) for triple in zip(*shapes, strict=True))
 
 
 class _BuildProgress:
