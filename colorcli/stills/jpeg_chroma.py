@@ -25,6 +25,9 @@ grey is off by one at most."""
 SLACK = 1
 """Code values by which decoded chroma may leave the fitted one: clipping then takes less than one."""
 BLOCK = 8
+FEW = 0.002
+"""Share of blocks that may be softened; where more would have to be, steps of `FINER` make it fewer."""
+FINER = 2
 SOFTENINGS = (0.6, 0.3, 0.0)
 """What is left of a block's chroma at each attempt; a block of none is coded exactly."""
 
@@ -86,17 +89,21 @@ def _shared(luma: Bytes, sampling: Sampling) -> tuple[Bytes, Bytes, Bytes]:
 
 
 def encode(planes: Planes, table: list[int], progressive: bool) -> tuple[bytes, bytes]:
-    """Cb and Cr as grey JPEGs with the quantisation `table` (64 steps, row by row)."""
+    """Cb and Cr as grey JPEGs with the quantisation `table` (64 steps, row by row), or a finer one."""
     cb, cr = planes.cb.copy(), planes.cr.copy()
-    encoded = [_encode_plane(plane, table, progressive) for plane in (cb, cr)]
-    for share in SOFTENINGS:
+    for steps in (table, [min(step, FINER) for step in table]):
+        encoded = [_encode_plane(plane, steps, progressive) for plane in (cb, cr)]
         spoilt = _spoilt_blocks(planes, *encoded)
+        if spoilt.mean() <= FEW:
+            break
+    for share in SOFTENINGS:
         if not spoilt.any():
             break
         mask = np.kron(spoilt, np.ones((BLOCK, BLOCK), bool))[: cb.shape[0], : cb.shape[1]]
         for plane, fitted in ((cb, planes.cb), (cr, planes.cr)):
             plane[mask] = np.rint((fitted[mask] - 128.0) * share + 128)
-        encoded = [_encode_plane(plane, table, progressive) for plane in (cb, cr)]
+        encoded = [_encode_plane(plane, steps, progressive) for plane in (cb, cr)]
+        spoilt = _spoilt_blocks(planes, *encoded)
     return encoded[0], encoded[1]
 
 
@@ -124,7 +131,7 @@ def _spoilt_blocks(planes: Planes, cb: bytes, cr: bytes) -> NDArray[np.bool_]:
     difference = color_difference(chroma)
     weights = np.array([BT601.kr, BT601.kg, BT601.kb], np.float32)
     above = weights @ np.maximum(planes.brightest[rows, columns] + difference - 255, 0)
-    below = weights @ np.maximum(-planes.darkest[rows, columns] - difference, 0)
+    below = weights @ np.maximum(-planes.darkest[rows, columns].astype(np.float32) - difference, 0)
     guilty = np.maximum(above, below) > CLIPPED
     height, width = planes.cb.shape
     blocks = np.zeros((-(-height // BLOCK), -(-width // BLOCK)), bool)
