@@ -29,6 +29,8 @@ PLANAR_RGB = re.compile(r"gbr(a?)p(\d*)(?:le)?")
 PACKED_RGB = re.compile(r"(rgb24|bgr24|rgb0|bgr0|rgba|bgra)|(?:rgb|bgr)(48)le|(?:rgba|bgra)(64)le")
 SHIFTS = {"420": (1, 1), "422": (1, 0), "444": (0, 0), "440": (0, 1), "411": (2, 0), "410": (2, 2)}
 """Name -> log2 of how many luma samples share a chroma sample, across and down."""
+BAND = 24
+"""Rows fitted into the gamut at once: few enough that they stay in the processor's cache meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -176,8 +178,13 @@ class Canvas:
         """Luma and chroma [3, h, w] for `ColourSense`; None for grey, which has no colour to sense."""
         if layout(frame.format.name) is None:
             return None
-        chroma = [samples(plane, self._natural.dtype) for plane in frame.planes[1:3]]
-        return thumbnail([views[0].luma, *chroma], self._natural.bits)
+        luma, *chroma = (samples(plane, self._natural.dtype) for plane in frame.planes[:3])
+        if luma.shape != chroma[0].shape:
+            size = chroma[0].shape[::-1]
+            luma = views[0].luma if len(views) == 1 and views[0].luma.shape == chroma[0].shape else (
+                cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
+            )
+        return thumbnail([luma, *chroma], self._natural.bits)
 
     def paint(self, frame: VideoFrame, views: list[View], chromas: list[Plane] | None) -> VideoFrame:
         """The frame for the encoder: its own luma with BT.601 chroma [2, h, w] at working size per view.
@@ -213,7 +220,11 @@ class Canvas:
         """Chroma of the film's matrix at the chroma planes' size, within the gamut."""
         matrix = self.footage.matrix
         luma = unit_luma(view.luma, self._natural.bits, full=self._full)
-        return fit_gamut(luma, guided_upsample(rematrix(chroma, BT601, matrix), view.small, luma), matrix)
+        planes = guided_upsample(rematrix(chroma, BT601, matrix), view.small, luma)
+        for top in range(0, luma.shape[0], BAND):
+            rows = slice(top, top + BAND)
+            planes[:, rows] = fit_gamut(luma[rows], planes[:, rows], matrix)
+        return planes
 
     def _luma(self, frame: VideoFrame) -> Samples:
         return samples(frame.planes[0], self._natural.dtype)

@@ -1,5 +1,6 @@
 """A film from end to end."""
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -7,6 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 import av
+import cv2
 
 from colorcli import __version__
 from colorcli.colorize import Colorizer
@@ -36,18 +38,21 @@ def colorize_film(job: Job, options: RunOptions, report: Sink) -> Outcome:
     """Colour one film; its output appears whole or not at all.
 
     Raises:
-        ColorcliError: what failed, and why.
-        BrokenPipeError: standard output was closed by its reader.
+        ColorcliError: what failed, and why. A reader who leaves standard output is no failure.
     """
+    # The network runs seldom and beside the other stages: more threads would spend more time waiting than working.
+    threads = 1 if options.film.stabilize else None
     with (
         prepared(job, options, report) as film,
-        open_engine(options.look.model, options.look.device) as engine,
+        open_engine(options.look.model, options.look.device, threads) as engine,
     ):
+        # Every stage has a thread of its own already; OpenCV's would only wait for work, and burn time doing so.
+        cv2.setNumThreads(1)
         look = options.look
         painting = Painting(film, Colorizer(engine, size=look.size, saturation=look.saturation))
         tick = _ticker(film, report)
         if STREAM in (job.source, job.output):
-            _stream(painting, engine, tick)
+            _stream(painting, engine, tick, report)
         else:
             _write(painting, engine, tick, report)
         _mention_damage(film, report)
@@ -66,17 +71,22 @@ def check_film(job: Job, options: RunOptions) -> None:
             pass
 
 
-def _stream(painting: Painting, engine: Engine, tick: Callable[[int], None]) -> None:
+def _stream(painting: Painting, engine: Engine, tick: Callable[[int], None], report: Sink) -> None:
     film = painting.film
     tags = _tags(film, engine)
-    if film.job.output == STREAM:
-        sys.stdout.flush()
-        stream_film(painting, f"pipe:{sys.stdout.fileno()}", tags, tick)
+    if film.job.output != STREAM:
+        with whole_file(film.job.output) as partial:
+            stream_film(painting, segment_url(partial), tags, tick)
+            if film.format_name == "matroska":
+                state_aspect(partial, film.output_footage)
         return
-    with whole_file(film.job.output) as partial:
-        stream_film(painting, segment_url(partial), tags, tick)
-        if film.format_name == "matroska":
-            state_aspect(partial, film.output_footage)
+    sys.stdout.flush()
+    try:
+        stream_film(painting, f"pipe:{sys.stdout.fileno()}", tags, tick)
+    except BrokenPipeError:
+        report(Note(str(film.job.source), "whoever read the output has had enough"))
+        # Python flushes standard output once more on its way out, and must not find it closed then.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _write(painting: Painting, engine: Engine, tick: Callable[[int], None], report: Sink) -> None:
