@@ -29,7 +29,7 @@ from colorcli.core.errors import InputError, UsageError
 
 RADIUS = 2
 """A point becomes a patch of 5x5 pixels at the working size: the network was shown patches of 1 to 9."""
-COVERED = 0.05
+COVERED = 0.02
 """Share of a working-size pixel from which a stroke counts: thin strokes on large pictures must survive."""
 ASPECT_TOLERANCE = 0.02
 """Relative difference in aspect up to which a painted PNG belongs to the picture: rounding, no more."""
