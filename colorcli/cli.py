@@ -45,6 +45,7 @@ def root(
 
 def main() -> None:
     """Run the command line; every expected failure is one line on stderr and its exit code."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # it would warn of bad files in its own words, too
     try:
         app(prog_name="colorcli")
     except ColorcliError as error:
