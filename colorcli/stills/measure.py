@@ -11,6 +11,7 @@ from colorcli.core.errors import InputError, RefusedError
 from colorcli.formats import Format
 from colorcli.stills import jpeg_segments
 from colorcli.stills.others import PILLOW, prepare
+from colorcli.stills.tiff_tags import check_chain
 
 LARGEST_HEADER = 1 << 20
 """Bytes from the start of a file in which PNG and JPEG 2000 say their size."""
@@ -34,6 +35,7 @@ def check_size(source: Path, kind: Format, max_pixels: int) -> None:
 
 def _pixels(source: Path, kind: Format) -> int:
     if kind is Format.TIFF:
+        check_chain(source)
         with tifffile.TiffFile(source) as file:
             pages = [page.aspage() for page in file.pages]
             return max(page.imagelength * page.imagewidth * max(1, page.imagedepth) for page in pages)

@@ -7,6 +7,7 @@ followed, since their place in the file changes.
 
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Literal
 
 SHORT, LONG, IFD, LONG8, IFD8 = 3, 4, 13, 16, 18
@@ -104,6 +105,32 @@ def read_directory(file: BinaryIO, offset: int, layout: Layout, depth: int = 0) 
         if len(value) == length:
             tags[code] = _with_nested(file, code, Tag(kind, value), layout, depth)
     return tags
+
+
+def check_chain(source: Path) -> None:
+    """Follow a file's directories from link to link.
+
+    Raises:
+        ValueError: it is no TIFF, has no directory, or its directories go round in a circle.
+        struct.error: it is cut off.
+    """
+    with source.open("rb") as file:
+        head = file.read(16)
+        order: Literal["<", ">"] = "<" if head[:2] == b"II" else ">"
+        layout = Layout(order, head[2:4] in (b"+\0", b"\0+"))
+        (offset,) = struct.unpack_from(layout.pointer, head, 8 if layout.big else 4)
+        seen: set[int] = set()
+        while offset:
+            if offset in seen:
+                raise ValueError("its pages go round in a circle")
+            seen.add(offset)
+            file.seek(offset)
+            number = file.read(8 if layout.big else 2)
+            (count,) = struct.unpack(layout.order + ("Q" if layout.big else "H"), number)
+            file.seek(count * (struct.calcsize(layout.entry) + layout.inline), 1)
+            (offset,) = struct.unpack(layout.pointer, file.read(layout.inline))
+    if not seen:
+        raise ValueError("it has no pages")
 
 
 def _with_nested(file: BinaryIO, code: int, tag: Tag, layout: Layout, depth: int) -> Tag:

@@ -1,0 +1,126 @@
+"""A worker process: opens the engine once, then colours one still after another.
+
+Its parent imports this module for the messages alone, so what is heavy is imported where it is used.
+"""
+
+import os
+import signal
+import threading
+import time
+import warnings
+from dataclasses import dataclass
+from multiprocessing import parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from colorcli.core.errors import ColorcliError, InputError
+from colorcli.options import Outcome, RunOptions
+from colorcli.stills import colorize_still
+
+if TYPE_CHECKING:
+    from colorcli.colorize import Colorizer
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The engine is open."""
+
+
+@dataclass(frozen=True)
+class Pulse:
+    """Still at work: so many of so many steps are done."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True)
+class Result:
+    outcome: Outcome | ColorcliError
+    seconds: float
+
+
+Message = Ready | Pulse | Result | ColorcliError
+"""What a worker says; an error by itself means that it cannot work at all."""
+
+
+def serve(connection: Connection, options: RunOptions, memory: int) -> None:
+    """Answer (source, output) pairs with a `Result` each, until the connection closes.
+
+    `memory` bounds what a decoder gone wild can take, in bytes.
+    """
+    _settle(memory)
+    import colorcli.engines
+    from colorcli.colorize import Colorizer
+
+    look = options.look
+    try:
+        engine = colorcli.engines.open(look.model, look.device, threads=1)
+    except ColorcliError as error:
+        connection.send(error)
+        return
+    with engine:
+        colorizer = Colorizer(engine, size=look.size, saturation=look.saturation)
+        connection.send(Ready())
+        while True:
+            try:
+                source, output = connection.recv()
+            except EOFError:
+                return
+            start = time.perf_counter()
+            outcome = _attempt(source, output, options, colorizer, connection)
+            connection.send(Result(outcome, time.perf_counter() - start))
+
+
+def _attempt(
+    source: Path, output: Path, options: RunOptions, colorizer: "Colorizer", connection: Connection
+) -> Outcome | ColorcliError:
+    from colorcli.stills.compare import write_comparison
+
+    def pulse(done: int, total: int) -> None:
+        connection.send(Pulse(done, total))
+
+    try:
+        outcome = colorize_still(source, output, options, colorizer, pulse)
+        if options.compare and outcome.action == "colorized":
+            write_comparison(source, output)
+    except ColorcliError as error:
+        return error
+    except MemoryError:
+        return InputError(source, "does not fit into memory", "use fewer --jobs or a larger machine")
+    except Exception as error:  # decoders raise what they like on broken files: the batch goes on
+        cause = f"cannot be processed ({type(error).__name__}: {error})"
+        return InputError(source, cause, "check the file; if it is sound, report this")
+    return outcome
+
+
+def _settle(memory: int) -> None:
+    """Make this process a quiet, bounded one that does not outlive its parent."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_die_with_parent, daemon=True).start()
+    silence = os.open(os.devnull, os.O_WRONLY)
+    for stream in (1, 2):  # decoders write complaints of their own; what matters comes as errors
+        os.dup2(silence, stream)
+    if resource is not None:
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        allowed = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+        resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
+    import cv2
+    from PIL import Image
+
+    cv2.setNumThreads(1)
+    Image.MAX_IMAGE_PIXELS = None  # `--max-pixels` rules, checked before decoding
+    warnings.simplefilter("ignore")
+
+
+def _die_with_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)

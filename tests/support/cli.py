@@ -1,0 +1,32 @@
+"""The real command line in real processes."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+COMMAND = [sys.executable, "-m", "colorcli"]
+
+
+def run_cli(
+    *arguments: object, stdin: bytes | None = None, **options: Any
+) -> subprocess.CompletedProcess[bytes]:
+    """Run to the end, output captured."""
+    command = [*COMMAND, *map(str, arguments)]
+    return subprocess.run(command, input=stdin, capture_output=True, timeout=300, check=False, **options)
+
+
+def started(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
+    """Start, and leave running; unbuffered, so that `communicate` gets what `readline` has not."""
+    return subprocess.Popen([*COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, bufsize=0, **options)
+
+
+def events(output: bytes) -> list[dict[str, Any]]:
+    """What `--json` has said."""
+    return [json.loads(line) for line in output.decode().splitlines()]
+
+
+def leftovers(folder: Path) -> list[Path]:
+    """Files that are no output: partial ones and state."""
+    return [path for path in folder.rglob("*") if ".part" in path.name or path.name.startswith(".")]

@@ -1,0 +1,41 @@
+"""Worker functions that misbehave, importable from worker processes."""
+
+import os
+import signal
+import time
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+
+def echo(connection: Connection) -> None:
+    """Answers every item with itself, twice."""
+    connection.send("ready")
+    while True:
+        try:
+            item = connection.recv()
+        except EOFError:
+            return
+        connection.send(("working", item))
+        connection.send(("done", item))
+
+
+def unreliable(connection: Connection, *_: object) -> None:
+    """As `echo`, but dies, hangs or leaves by what an item, or the name of a source, says."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    connection.send("ready")
+    while True:
+        try:
+            item = connection.recv()
+        except EOFError:
+            return
+        name = item if isinstance(item, str) else item[0].name
+        if "crash" in name:
+            if not isinstance(item, str):
+                partial = item[1].with_name(f".{item[1].stem}.part{item[1].suffix}")
+                Path(partial).write_bytes(b"half")
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if "leave" in name:
+            os._exit(3)
+        if "hang" in name:
+            time.sleep(3600)
+        connection.send(("done", item))
