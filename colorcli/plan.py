@@ -55,6 +55,7 @@ def make_plan(inputs: list[Path], output: Path, options: RunOptions, report: Sin
         else:
             target = output / (source.name if source != STREAM else "stdin") if into_folder else output
             jobs.append(_job(source, target))
+    jobs = list(dict.fromkeys(jobs))  # named twice is done once
     _check_collisions(jobs)
     return [_settled(job, options) for job in jobs]
 
