@@ -25,6 +25,20 @@ def reconstruction_loss(made: Tensor, real: Tensor) -> Tensor:
     return F.smooth_l1_loss(made, real, beta=0.02)
 
 
+class Fire(nn.Module):
+    """SqueezeNet's block (Iandola et al. 2016): narrow 1x1, then widen by 1x1 and 3x3 side by side."""
+
+    def __init__(self, inputs: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze1x1 = nn.Conv2d(inputs, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.squeeze1x1(x))
+        return F.relu(torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1))
+
+
 class PerceptualLoss(nn.Module):
     """Distance between SqueezeNet 1.1 features of two R'G'B' pictures, unit-normalised per position.
 
@@ -42,11 +56,7 @@ class PerceptualLoss(nn.Module):
         super().__init__()
         self.conv1 = nn.Conv2d(3, 64, 3, 2)
         for index, (inputs, squeezed, expanded) in self.FIRES.items():
-            fire = nn.Module()
-            fire.squeeze1x1 = nn.Conv2d(inputs, squeezed, 1)
-            fire.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
-            fire.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
-            self.add_module(f"fire{index}", fire)
+            self.add_module(f"fire{index}", Fire(inputs, squeezed, expanded))
         try:
             self.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
         except (OSError, RuntimeError) as error:
@@ -64,9 +74,7 @@ class PerceptualLoss(nn.Module):
         x = F.max_pool2d(x, 3, 2)
         taps = []
         for index in self.FIRES:
-            fire = self.get_submodule(f"fire{index}")
-            squeezed = F.relu(fire.squeeze1x1(x))
-            x = F.relu(torch.cat([fire.expand1x1(squeezed), fire.expand3x3(squeezed)], dim=1))
+            x = self.get_submodule(f"fire{index}")(x)
             if index in self.TAPS:
                 taps.append(F.normalize(x, dim=1, eps=1e-6))
             if index in self.POOL_AFTER:

@@ -28,7 +28,7 @@ class Generator(nn.Module):
     def scale_chroma(self, gain: float) -> None:
         """Make every colour stronger by `gain` (while chroma is small, where tanh is a straight line)."""
         for parameter in self.last_layer().parameters():
-            parameter *= gain
+            parameter.mul_(gain)
 
 
 class SameConv(nn.Conv2d):

@@ -184,4 +184,4 @@ def random_crop(rgb: NDArray[np.uint8], size: int, rng: np.random.Generator) -> 
     crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
-    return np.ascontiguousarray(crop.transpose(2, 0, 1), dtype=np.float32) / 255
+    return np.ascontiguousarray(crop.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)

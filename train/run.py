@@ -50,7 +50,11 @@ def _pack(data: Sequence[str], run: Path, config: Config, console: Console) -> P
     files = find_pictures(data)
     hidden = not console.is_terminal
     steps = iter(track(files, "Decoding pictures", console=console, transient=True, disable=hidden))
-    pack = pack_pictures(files, run / "pictures.rgb", config.data, lambda _: next(steps, None))
+
+    def advance(_: int) -> None:
+        next(steps, None)
+
+    pack = pack_pictures(files, run / "pictures.rgb", config.data, advance)
     console.print(f"{len(pack):,} pictures; {pack.dull} left out as too dull, {len(pack.corrupt)} unreadable")
     for name in pack.corrupt:
         console.print(f"  unreadable: {name}", highlight=False)
