@@ -28,7 +28,7 @@ BLOCK = 8
 FEW = 0.002
 """Share of blocks that may be softened; where more would have to be, steps of `FINER` make it fewer."""
 FINER = 2
-SOFTENINGS = (0.6, 0.3, 0.0)
+SOFTENINGS = (0.5, 0.0)
 """What is left of a block's chroma at each attempt; a block of none is coded exactly."""
 
 
@@ -99,7 +99,7 @@ def encode(planes: Planes, table: list[int], progressive: bool) -> tuple[bytes, 
     for share in SOFTENINGS:
         if not spoilt.any():
             break
-        mask = np.kron(spoilt, np.ones((BLOCK, BLOCK), bool))[: cb.shape[0], : cb.shape[1]]
+        mask = spoilt.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)[: cb.shape[0], : cb.shape[1]]
         for plane, fitted in ((cb, planes.cb), (cr, planes.cr)):
             plane[mask] = np.rint((fitted[mask] - 128.0) * share + 128)
         encoded = [_encode_plane(plane, steps, progressive) for plane in (cb, cr)]
@@ -125,15 +125,18 @@ def decoded_grey(data: bytes) -> Bytes:
 def _spoilt_blocks(planes: Planes, cb: bytes, cr: bytes) -> NDArray[np.bool_]:
     """Which 8x8 blocks [rows, columns] hold a pixel whose grey clipping would move."""
     decoded = [decoded_grey(data) for data in (cb, cr)]
-    moved = np.maximum(cv2.absdiff(decoded[0], planes.cb), cv2.absdiff(decoded[1], planes.cr)) > SLACK
-    rows, columns = np.nonzero(moved)
+    moved = cv2.max(cv2.absdiff(decoded[0], planes.cb), cv2.absdiff(decoded[1], planes.cr))
+    found = cv2.findNonZero(cv2.threshold(moved, SLACK, 1, cv2.THRESH_BINARY)[1])
+    height, width = planes.cb.shape
+    blocks = np.zeros((-(-height // BLOCK), -(-width // BLOCK)), bool)
+    if found is None:
+        return blocks
+    columns, rows = found.reshape(-1, 2).T
     chroma = np.stack([plane[rows, columns] for plane in decoded]).astype(np.float32) - 128
     difference = color_difference(chroma)
     weights = np.array([BT601.kr, BT601.kg, BT601.kb], np.float32)
     above = weights @ np.maximum(planes.brightest[rows, columns] + difference - 255, 0)
     below = weights @ np.maximum(-planes.darkest[rows, columns].astype(np.float32) - difference, 0)
     guilty = np.maximum(above, below) > CLIPPED
-    height, width = planes.cb.shape
-    blocks = np.zeros((-(-height // BLOCK), -(-width // BLOCK)), bool)
     blocks[rows[guilty] // BLOCK, columns[guilty] // BLOCK] = True
     return blocks
