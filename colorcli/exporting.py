@@ -84,14 +84,11 @@ def _write_onnx(request: ExportRequest, output: Path) -> ModelCard:
         return export_onnx(request.checkpoint, output, request.precision)
     from colorcli.engines.quantize import FOR_CPU, FOR_TENSORRT, quantize
 
-    if request.calibrate is None:
-        raise UsageError(
-            "--precision int8", "has no pictures to measure ranges on", "give --calibrate FOLDER"
-        )
+    pictures = find_pictures([str(request.calibrate)])
     with TemporaryDirectory() as folder:
         model = Path(folder) / "fp32.onnx"
         card = export_onnx(request.checkpoint, model)
-        conditions = calibration_conditions(request.calibrate, card)
+        conditions = calibration_conditions(pictures, card)
         return quantize(model, output, conditions, recipe=FOR_TENSORRT if request.plan else FOR_CPU)
 
 
@@ -156,14 +153,9 @@ def _device(request: ExportRequest) -> str:
     return request.device if request.plan else "cpu"
 
 
-def calibration_conditions(folder: Path, card: ModelCard) -> Iterator[NDArray[np.float32]]:
-    """Conditions [1, 4, S, S] of a folder's pictures, S the working size, hints simulated as in training.
-
-    Raises:
-        InputError: no such folder, or no picture in it.
-    """
+def calibration_conditions(files: list[Path], card: ModelCard) -> Iterator[NDArray[np.float32]]:
+    """Conditions [1, 4, S, S] of some of the pictures, S the working size, hints simulated as in training."""
     rng = np.random.default_rng(SEED)
-    files = find_pictures([str(folder)])
     size = card.working_size
     for index in rng.permutation(len(files))[:CALIBRATION_PICTURES]:
         rgb = read_picture(files[index], size)
