@@ -16,6 +16,7 @@ import random
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -32,7 +33,7 @@ from colorcli.engines.onnx_export import export_onnx
 from colorcli.engines.parity import sample_condition
 from colorcli.engines.plan_file import PlanOptions, Profile
 from colorcli.engines.quantize import FOR_CPU, quantize
-from colorcli.engines.registry import BACKENDS
+from colorcli.engines.registry import BACKENDS, Backend
 from colorcli.exporting import ExportRequest, calibration_conditions, export_generator
 from colorcli.train.checkpoint import load_generator, save_generator
 from colorcli.train.networks import Pix2PixUNet
@@ -42,6 +43,7 @@ Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 SEED = 123
 PLAN = PlanOptions((Profile((1, 256, 256), (8, 512, 512), (8, 1024, 1024)),))
 REFERENCE = "torch eager"
+CASES = [(size, batch) for size in (256, 512, 1024) for batch in (1, 8)]
 
 
 @dataclass(frozen=True)
@@ -80,8 +82,7 @@ def main() -> None:
         contestants = list(prepare(arguments, Path(folder), stack))
         figures = [
             figure
-            for size in arguments.sizes
-            for batch in arguments.batches
+            for size, batch in arguments.cases
             for figure in compete(contestants, size, batch, arguments.calls, arguments.seconds)
         ]
     write(arguments.output, figures)
@@ -92,29 +93,35 @@ def parse() -> argparse.Namespace:
     parser.add_argument("checkpoint", type=Path)
     parser.add_argument("--calibrate", type=Path, help="folder of pictures for int8; without it, no int8")
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
-    parser.add_argument("--sizes", type=int, nargs="+", default=[256, 512, 1024])
-    parser.add_argument("--batches", type=int, nargs="+", default=[1, 8])
+    parser.add_argument("--cases", type=case, nargs="+", default=CASES, help="as 256x8: size and batch")
     parser.add_argument("--calls", type=int, default=20, help="of each engine at each size, at most")
     parser.add_argument("--seconds", type=float, default=120, help="for all engines at one size, about")
     return parser.parse_args()
 
 
+def case(text: str) -> tuple[int, int]:
+    size, batch = text.split("x")
+    return int(size), int(batch)
+
+
 def prepare(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -> Iterator[Contestant]:
     """Both networks in every engine and precision there is, on every device each has."""
     for network, checkpoint in (("ours", arguments.checkpoint), ("pix2pix", pix2pix(folder))):
-        yield measured(network, REFERENCE, "fp32", "cpu", lambda path=checkpoint: eager(path))
+        yield measured(network, REFERENCE, "fp32", "cpu", partial(eager, checkpoint))
         for precision, path in files(network, checkpoint, arguments.calibrate, folder):
             for backend in BACKENDS.values():
                 if backend.suffix != path.suffix or backend.missing:
                     continue
                 for device in ("cpu", "cuda"):
-                    try:
-                        engine = stack.enter_context(backend.open(path, device))
-                    except ColorcliError:  # it has no such device
-                        continue
                     # torch computes in half precision on CUDA, whatever the checkpoint holds
                     shown = "fp16" if backend.name == "torch" and device == "cuda" else precision
-                    yield measured(network, backend.name, shown, device, lambda made=engine: made.colorize)
+                    with suppress(ColorcliError):  # it has no such device
+                        make = partial(opened, stack, backend, path, device)
+                        yield measured(network, backend.name, shown, device, make)
+
+
+def opened(stack: ExitStack, backend: Backend, path: Path, device: str) -> Run:
+    return stack.enter_context(backend.open(path, device)).colorize
 
 
 def files(network: str, checkpoint: Path, calibrate: Path | None, folder: Path) -> Iterator[tuple[str, Path]]:
