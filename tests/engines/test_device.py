@@ -1,0 +1,41 @@
+"""Devices as the command line names them."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from colorcli.core.errors import UsageError
+from colorcli.engines.device import Device, cpu_threads
+
+
+@pytest.mark.parametrize(
+    ("text", "device"),
+    [
+        ("auto", Device("auto")),
+        ("cpu", Device("cpu")),
+        ("cuda", Device("cuda", 0)),
+        ("cuda:3", Device("cuda", 3)),
+        ("tensorrt:1", Device("tensorrt", 1)),
+    ],
+)
+def test_names_are_read_and_written(text: str, device: Device) -> None:
+    assert Device.parse(text) == device
+    assert Device.parse(str(device)) == device
+
+
+@pytest.mark.parametrize("text", ["", "gpu", "cpu:1", "cuda:", "cuda:x", "cuda:-1", "CUDA", "cuda:0 "])
+def test_anything_else_is_a_usage_error(text: str) -> None:
+    with pytest.raises(UsageError, match="give auto, cpu, cuda or cuda:N"):
+        Device.parse(text)
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no processes")
+def test_a_process_kept_to_one_core_uses_one_thread() -> None:
+    code = (
+        "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
+        "from colorcli.engines.device import cpu_threads; raise SystemExit(cpu_threads())"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 1
+    assert cpu_threads() >= 1

@@ -1,0 +1,78 @@
+"""The right backend for a file, by what is installed."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from colorcli import engines
+from colorcli.core.errors import SetupError
+from colorcli.engines import registry
+from colorcli.engines.onnxruntime import OnnxEngine
+from colorcli.engines.registry import BACKENDS, Backend
+
+
+def pretend_installed(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
+    monkeypatch.setattr(registry, "_installed", lambda module: module in modules)
+
+
+def test_without_openvino_onnx_files_go_to_onnx_runtime(
+    toy_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend_installed(monkeypatch, "onnxruntime")
+    with engines.open(toy_model) as engine:
+        assert isinstance(engine, OnnxEngine)
+
+
+@pytest.mark.skipif(bool(BACKENDS["openvino"].missing), reason=BACKENDS["openvino"].install)
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_with_openvino_the_cpu_is_its_own(toy_model: Path, device: str) -> None:
+    with engines.open(toy_model, device) as engine:
+        assert type(engine).__name__ == "OpenvinoEngine"
+
+
+@pytest.mark.parametrize("device", ["cuda", "cuda:1", "tensorrt"])
+def test_a_gpu_asked_for_is_never_silently_the_cpu(toy_model: Path, device: str) -> None:
+    import onnxruntime
+
+    if len(onnxruntime.get_available_providers()) > 2:
+        pytest.skip("this ONNX Runtime has more than the CPU")
+    with pytest.raises(SetupError, match="onnxruntime-gpu"):
+        engines.open(toy_model, device)
+
+
+@pytest.mark.parametrize("backend", BACKENDS.values(), ids=BACKENDS.keys())
+def test_a_missing_backend_names_what_installs_it(
+    backend: Backend, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pretend_installed(monkeypatch)
+    path = tmp_path / f"model{backend.suffix}"
+    path.touch()
+    with pytest.raises(SetupError, match="not installed; pip install"):
+        engines.open(path, "cuda" if backend.name == "openvino" else "auto")
+
+
+def test_a_dotted_module_whose_parent_is_missing_is_missing() -> None:
+    nested = Backend("none", ".none", "none:None", ("no_such_package.part",), "pip install none")
+    assert nested.missing == ["no_such_package.part"]
+
+
+def test_a_missing_file_and_an_unknown_kind_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="no such model file"):
+        engines.open(tmp_path / "none.onnx")
+    odd = tmp_path / "model.pth"
+    odd.touch()
+    with pytest.raises(SetupError, match=r"\.onnx, \.safetensors or \.engine"):
+        engines.open(odd)
+
+
+def test_opening_one_backend_imports_no_other(toy_model: Path) -> None:
+    import subprocess
+
+    code = (
+        "import sys; from pathlib import Path; from colorcli.engines.registry import BACKENDS;"
+        f"BACKENDS['onnxruntime'].open(Path({str(toy_model)!r}), 'cpu');"
+        "sys.exit(str({'torch', 'openvino', 'tensorrt'} & set(sys.modules) or ''))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stderr.strip() == ""
