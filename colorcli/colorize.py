@@ -35,15 +35,20 @@ class Colorizer:
         Where there are hints the chroma meets them, and around them up to the next edge.
         """
         hints = hints or [None] * len(lumas)
-        height, width = lumas[0].shape
+        made = self._forward([condition(*pair) for pair in zip(lumas, hints, strict=True)])
+        hinted = [(place, known) for place, known in enumerate(hints) if known is not None]
+        if hinted:
+            alone = self._forward([condition(lumas[place]) for place, _ in hinted])
+            for (place, known), plain in zip(hinted, alone, strict=True):
+                made[place] = np.clip(obey(made[place], plain, known, lumas[place]), -0.5, 0.5)
+        return made
+
+    def _forward(self, conditions: list[Plane]) -> list[Plane]:
+        """Conditions [4, h, w] -> chroma [2, h, w] each, padded on the way as the network wants it."""
+        height, width = conditions[0].shape[1:]
         pad = ((0, 0), (0, 0), (0, -height % self.multiple_of), (0, -width % self.multiple_of))
-        batch = np.stack([condition(*pair) for pair in zip(lumas, hints, strict=True)])
-        chroma = self.engine.colorize(np.pad(batch, pad, mode="edge"))[:, :, :height, :width]
-        made = [
-            plane if known is None else obey(plane, known, luma)
-            for plane, known, luma in zip(chroma * self.saturation, hints, lumas, strict=True)
-        ]
-        return [np.clip(plane, -0.5, 0.5) for plane in made]
+        chroma = self.engine.colorize(np.pad(np.stack(conditions), pad, mode="edge"))[:, :, :height, :width]
+        return list(np.clip(chroma * self.saturation, -0.5, 0.5))
 
     def colorize(self, luma: Plane, hints: Hints | None = None) -> Plane:
         """Luma [H, W] -> chroma [2, H, W], not yet fitted into the gamut; hints are at working size."""

@@ -4,13 +4,25 @@ import numpy as np
 
 from colorcli.core.color import Plane
 from colorcli.core.condition import Hints
-from colorcli.hints import Shape, load_hints
+from colorcli.hints import Shape, read_hints
 from colorcli.options import Look
 from colorcli.reference import read_reference, reference_hints
 from colorcli.spread import influence
 
 SPOKEN_FOR = 0.1
 """Influence of a person's hint from which the reference is silent: the two must not meet within one thing."""
+
+
+def check_guidance(look: Look) -> None:
+    """See to it that the files can be used, before work starts.
+
+    Raises:
+        UsageError: one of them is missing, or holds no hints or colours.
+    """
+    if look.hints is not None:
+        read_hints(look.hints)
+    if look.reference is not None:
+        read_reference(look.reference)
 
 
 def guidance(look: Look, shape: Shape, luma: Plane) -> Hints | None:
@@ -20,7 +32,7 @@ def guidance(look: Look, shape: Shape, luma: Plane) -> Hints | None:
         UsageError: a file that `look` names is missing or holds no hints or colours.
         InputError: the hints do not belong to this picture.
     """
-    given = load_hints(look.hints, shape, luma.shape) if look.hints else None
+    given = read_hints(look.hints).on(shape, luma.shape) if look.hints else None
     if look.reference is None:
         return given
     found = reference_hints(read_reference(look.reference), luma)

@@ -29,8 +29,8 @@ from colorcli.core.errors import InputError, UsageError
 
 RADIUS = 2
 """A point becomes a patch of 5x5 pixels at the working size: the network was shown patches of 1 to 9."""
-COVERED = 0.02
-"""Share of a working-size pixel from which a stroke counts: thin strokes on large pictures must survive."""
+COVERED = 0.002
+"""Share of a working-size pixel from which paint counts: a single dot on a large picture must survive."""
 ASPECT_TOLERANCE = 0.02
 """Relative difference in aspect up to which a painted PNG belongs to the picture: rounding, no more."""
 
@@ -47,12 +47,61 @@ class Point:
     rgb: tuple[int, int, int]
 
 
-def load_hints(path: Path, shape: Shape, working_shape: Shape) -> Hints:
-    """Read a hint file for a picture of `shape` as it is displayed -> hints of `working_shape`.
+@dataclass(frozen=True)
+class Points:
+    path: Path
+    points: list[Point]
+
+    def on(self, shape: Shape, working_shape: Shape) -> Hints:
+        """Each point as a small patch; where patches overlap, the later point's colour stands.
+
+        Raises:
+            InputError: a point lies outside a picture of `shape`.
+        """
+        hints = Hints(np.zeros((2, *working_shape), np.float32), np.zeros(working_shape, np.float32))
+        places = [self._place(point, shape, working_shape) for point in self.points]
+        for radius in (RADIUS, 0):  # the points themselves come last: no neighbour's patch may cover them
+            for (row, column), point in zip(places, self.points, strict=True):
+                patch = tuple(slice(max(0, at - radius), at + radius + 1) for at in (row, column))
+                hints.chroma[:, *patch] = _chroma(np.array(point.rgb).reshape(3, 1, 1) / 255)
+                hints.mask[patch] = 1
+        return hints
+
+    def _place(self, point: Point, shape: Shape, working_shape: Shape) -> tuple[int, int]:
+        (height, width), (rows, columns) = shape, working_shape
+        if not (0 <= point.x < width and 0 <= point.y < height):
+            cause = f"point {point.x:g}, {point.y:g} of {self.path} lies outside its {width}x{height} pixels"
+            raise InputError("picture", cause, "count from the top left corner of the picture as displayed")
+        return int(point.y * rows / height), int(point.x * columns / width)
+
+
+@dataclass(frozen=True)
+class Strokes:
+    path: Path
+    pixels: NDArray[Any]
+    """BGRA [H, W, 4] in [0, 1], colours multiplied by alpha."""
+
+    def on(self, shape: Shape, working_shape: Shape) -> Hints:
+        """The painted pixels, at the working size.
+
+        Raises:
+            InputError: they were painted for a picture of another aspect than `shape`.
+        """
+        (height, width), (rows, columns) = self.pixels.shape[:2], shape
+        if abs(width * rows / (height * columns) - 1) > ASPECT_TOLERANCE:
+            cause = f"{self.path} has {width}x{height} pixels, another shape than its {columns}x{rows}"
+            raise InputError("picture", cause, "paint on a copy of the picture as it is displayed")
+        small = cv2.resize(self.pixels, working_shape[::-1], interpolation=cv2.INTER_AREA)
+        bgr, cover = small[..., :3], small[..., 3]
+        rgb = (bgr / np.maximum(cover, COVERED)[..., None])[..., ::-1].transpose(2, 0, 1)
+        return Hints(_chroma(rgb), (cover > COVERED).astype(np.float32))
+
+
+def read_hints(path: Path) -> Points | Strokes:
+    """Read a hint file.
 
     Raises:
-        UsageError: the file is missing, or holds no hints.
-        InputError: the hints lie outside the picture, or were painted for one of another aspect.
+        UsageError: it is missing, or holds no hints.
     """
     try:
         content = path.read_bytes()
@@ -60,11 +109,11 @@ def load_hints(path: Path, shape: Shape, working_shape: Shape) -> Hints:
         raise UsageError(path, f"cannot be read ({error.strerror})", "check --hints") from error
     match path.suffix.lower():
         case ".json":
-            return _patches(path, _points(path, _json_rows(content)), shape, working_shape)
+            return Points(path, _points(path, _json_rows(content)))
         case ".csv":
-            return _patches(path, _points(path, _csv_rows(content)), shape, working_shape)
+            return Points(path, _points(path, _csv_rows(content)))
         case ".png":
-            return _strokes(path, content, shape, working_shape)
+            return Strokes(path, _layer(path, content))
     raise UsageError(path, "not a hint file", "give a .json, .csv or .png file")
 
 
@@ -108,46 +157,18 @@ def _points(path: Path, rows: Iterator[Row]) -> list[Point]:
     return points
 
 
-def _patches(path: Path, points: list[Point], shape: Shape, working_shape: Shape) -> Hints:
-    """Each point as a small patch; where patches overlap, the later point's colour stands."""
-    hints = Hints(np.zeros((2, *working_shape), np.float32), np.zeros(working_shape, np.float32))
-    (height, width), (rows, columns) = shape, working_shape
-    for point in points:
-        if not (0 <= point.x < width and 0 <= point.y < height):
-            cause = f"point {point.x:g}, {point.y:g} lies outside the picture of {width}x{height} pixels"
-            raise InputError(
-                path, cause, "count pixels of the picture as displayed, from its top left corner"
-            )
-    for radius in (RADIUS, 0):  # the points themselves come last: no neighbour's patch may cover them
-        for point in points:
-            row, column = int(point.y * rows / height), int(point.x * columns / width)
-            patch = np.s_[
-                max(0, row - radius) : row + radius + 1, max(0, column - radius) : column + radius + 1
-            ]
-            hints.chroma[:, *patch] = _chroma(np.array(point.rgb).reshape(3, 1, 1) / 255)
-            hints.mask[patch] = 1
-    return hints
-
-
-def _strokes(path: Path, content: bytes, shape: Shape, working_shape: Shape) -> Hints:
-    """The painted pixels of a PNG, reduced to the working size."""
+def _layer(path: Path, content: bytes) -> NDArray[Any]:
+    """A PNG's painted pixels, as `Strokes` holds them."""
     pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
     if pixels is None:
         raise UsageError(path, "not a readable PNG", "save it again")
     if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels[..., 3].all():
         raise UsageError(path, "has no transparent background", "paint the hints on a transparent layer")
-    (height, width), (rows, columns) = pixels.shape[:2], shape
-    if abs(width * rows / (height * columns) - 1) > ASPECT_TOLERANCE:
-        cause = f"{width}x{height} pixels, another shape than the picture's {columns}x{rows}"
-        raise InputError(path, cause, "paint on a copy of the picture as it is displayed")
-    painted: NDArray[Any] = pixels.astype(np.float32) / (65535 if pixels.dtype == np.uint16 else 255)
-    painted[..., :3] *= painted[..., 3:]  # or the colour of what is transparent would bleed in
-    painted = cv2.resize(painted, working_shape[::-1], interpolation=cv2.INTER_AREA)
-    cover = painted[..., 3]
-    if not (cover > COVERED).any():
+    if not pixels[..., 3].any():
         raise UsageError(path, "nothing is painted on it", "paint the hints on a transparent layer")
-    bgr = painted[..., :3] / np.maximum(cover, COVERED)[..., None]
-    return Hints(_chroma(bgr[..., ::-1].transpose(2, 0, 1)), (cover > COVERED).astype(np.float32))
+    painted: NDArray[Any] = pixels.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 65535)
+    painted[..., :3] *= painted[..., 3:]  # or the colour of what is transparent would bleed in
+    return painted
 
 
 def _chroma(rgb: NDArray[Any]) -> Plane:

@@ -1,13 +1,16 @@
-"""Hints obeyed: what the network leaves of the way to a hint is made good around it, up to the next edge.
+"""Hints obeyed: a hint's colour spreads around it, up to the next edge.
 
-After Levin, Lischinski and Weiss, "Colorization using optimization" (2004): neighbouring pixels of like luma
-have like colours. Here it is not the colour that spreads but what is missing of it, r = hint - network, so
-that the network's own shades stay. r minimises
+The network meets a hint where it stands, and carries it as far as it has learned to, which may be no
+further than a few pixels. After Levin, Lischinski and Weiss, "Colorization using optimization" (2004),
+neighbouring pixels of like luma have like colours. Here it is not the colour that spreads but the change
+that the hint asks of what the network makes without it, so that its shades stay. The change r minimises
 
-    sum of mask (r - (hint - network))^2  +  sum over neighbours of w (r_i - r_j)^2  +  sum of (r / REACH)^2
+    sum of mask (r - (hint - alone))^2  +  sum over neighbours of w (r_i - r_j)^2  +  sum of (r / REACH)^2
 
-with w near 1 where luma is even and near 0 across an edge; the last term lets r fade in wide flat regions,
-where the network knows more than a far hint.
+with w near 1 where luma is even and near 0 across an edge; the last term lets r fade in wide flat regions.
+How much of a hint arrives (`influence`, the same with 1 to spread) says how far to go from the network's
+own answer to the hint towards `alone + r`: all the way at the hint, not at all beyond its region, where the
+network may still know that the other sleeve is of the same cloth.
 """
 
 import cv2
@@ -29,10 +32,11 @@ TOLERANCE, MOST_STEPS = 1e-3, 300
 """Of the conjugate gradients: 1e-3 of a colour difference is below one code value."""
 
 
-def obey(chroma: Plane, hints: Hints, luma: Plane) -> Plane:
-    """Chroma [2, h, w] that the network made from luma [h, w] and hints -> chroma that meets the hints."""
-    missing = hints.mask * (hints.chroma - chroma)
-    return chroma + _minimise(missing, hints.mask, *_weights(luma))
+def obey(hinted: Plane, alone: Plane, hints: Hints, luma: Plane) -> Plane:
+    """Chroma [2, h, w] made of luma [h, w] with and without hints -> chroma that meets the hints."""
+    asked = np.concatenate([hints.mask * (hints.chroma - alone), hints.mask[None]])
+    *change, arrived = _minimise(asked, hints.mask, *_weights(luma))
+    return hinted + np.stack(change) - arrived * (hinted - alone)
 
 
 def influence(mask: Plane, luma: Plane) -> Plane:
@@ -48,7 +52,7 @@ def _weights(luma: Plane) -> tuple[Plane, Plane]:
     return right, below
 
 
-def _minimise(missing: Plane, mask: Plane, right: Plane, below: Plane) -> Plane:
+def _minimise(asked: Plane, mask: Plane, right: Plane, below: Plane) -> Plane:
     """Conjugate gradients with Jacobi's preconditioner on the normal equations, for planes [n, h, w]."""
     diagonal = mask + np.float32(REACH**-2)
     diagonal[:, :-1] += right
@@ -64,9 +68,9 @@ def _minimise(missing: Plane, mask: Plane, right: Plane, below: Plane) -> Plane:
         result[:, 1:] -= below * plane[:, :-1]
         return result
 
-    solution, residual = np.zeros_like(missing), missing.copy()
+    solution, residual = np.zeros_like(asked), asked.copy()
     direction = residual / diagonal
-    power, enough = float((residual * direction).sum()), TOLERANCE**2 * float(np.square(missing).sum())
+    power, enough = float((residual * direction).sum()), TOLERANCE**2 * float(np.square(asked).sum())
     for _ in range(MOST_STEPS):
         if float(np.square(residual).sum()) <= enough:
             break

@@ -9,7 +9,7 @@ import pytest
 
 from colorcli.core.color import ycbcr_from_rgb
 from colorcli.core.errors import ColorcliError, ExitCode, InputError, UsageError
-from colorcli.hints import load_hints, parse_colour
+from colorcli.hints import parse_colour, read_hints
 
 SHAPE, SMALL = (600, 800), (150, 200)
 CRIMSON = (220, 20, 60)
@@ -34,7 +34,7 @@ def chroma_of(rgb: tuple[int, int, int]) -> np.ndarray:
 )
 def test_all_spellings_say_the_same(name: str, content: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
-    hints = load_hints(tmp_path / name, SHAPE, SMALL)
+    hints = read_hints(tmp_path / name).on(SHAPE, SMALL)
     assert hints.mask.shape == SMALL
     assert hints.chroma.shape == (2, *SMALL)
     rows, columns = np.nonzero(hints.mask)
@@ -51,14 +51,14 @@ def test_no_colour(text: str) -> None:
 def test_points_in_the_corners_stay_inside(tmp_path: Path) -> None:
     corners = [{"x": x, "y": y, "colour": "teal"} for x in (0, 799) for y in (0, 599)]
     (tmp_path / "h.json").write_text(json.dumps(corners))
-    mask = load_hints(tmp_path / "h.json", SHAPE, SMALL).mask
+    mask = read_hints(tmp_path / "h.json").on(SHAPE, SMALL).mask
     assert mask[0, 0] == mask[0, -1] == mask[-1, 0] == mask[-1, -1] == 1
     assert mask.sum() == 4 * 9
 
 
 def test_no_neighbours_patch_covers_a_point(tmp_path: Path) -> None:
     (tmp_path / "h.csv").write_text("100,100,red\n104,100,blue\n")
-    hints = load_hints(tmp_path / "h.csv", SHAPE, SMALL)
+    hints = read_hints(tmp_path / "h.csv").on(SHAPE, SMALL)
     assert hints.chroma[:, 25, 25] == pytest.approx(chroma_of((255, 0, 0)))
     assert hints.chroma[:, 25, 26] == pytest.approx(chroma_of((0, 0, 255)))
 
@@ -77,7 +77,7 @@ def painting(path: Path, shape: tuple[int, int] = SHAPE, depth: type = np.uint8)
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 @pytest.mark.parametrize("shape", [SHAPE, SMALL, (300, 400)])
 def test_painted_pixels_are_the_hints(shape: tuple[int, int], depth: type, tmp_path: Path) -> None:
-    hints = load_hints(painting(tmp_path / "h.png", shape, depth), SHAPE, SMALL)
+    hints = read_hints(painting(tmp_path / "h.png", shape, depth)).on(SHAPE, SMALL)
     expected = np.zeros(SMALL)
     expected[37:75, 50:100] = 1
     assert np.abs(hints.mask - expected)[38:].max() == 0
@@ -90,7 +90,7 @@ def test_thin_strokes_survive_the_way_down(tmp_path: Path) -> None:
     layer = np.zeros((3000, 4000, 4), np.uint8)
     layer[1500, 500:3500] = (0, 0, 255, 255)
     cv2.imwrite(str(tmp_path / "h.png"), layer)
-    assert load_hints(tmp_path / "h.png", (3000, 4000), SMALL).mask[75, 30:170].all()
+    assert read_hints(tmp_path / "h.png").on((3000, 4000), SMALL).mask[75, 30:170].all()
 
 
 def write(path: Path, content: bytes) -> Path:
@@ -118,7 +118,7 @@ def write(path: Path, content: bytes) -> Path:
 )
 def test_files_that_make_no_sense(name: str, content: bytes, says: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=says) as caught:
-        load_hints(write(tmp_path / name, content), SHAPE, SMALL)
+        read_hints(write(tmp_path / name, content)).on(SHAPE, SMALL)
     check_message(caught.value, name)
     assert caught.value.exit_code == ExitCode.USAGE
 
@@ -131,18 +131,18 @@ def check_message(error: ColorcliError, name: str) -> None:
 
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.json: cannot be read"):
-        load_hints(tmp_path / "none.json", SHAPE, SMALL)
+        read_hints(tmp_path / "none.json").on(SHAPE, SMALL)
 
 
 @pytest.mark.parametrize("point", ["800,1", "1,600", "-1,1", "nan,1"])
 def test_points_outside_the_picture(point: str, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="outside the picture of 800x600"):
-        load_hints(write(tmp_path / "h.csv", f"{point},red".encode()), SHAPE, SMALL)
+    with pytest.raises(InputError, match=r"of .*h\.csv lies outside its 800x600 pixels"):
+        read_hints(write(tmp_path / "h.csv", f"{point},red".encode())).on(SHAPE, SMALL)
 
 
 def test_painted_for_another_picture(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="another shape"):
-        load_hints(painting(tmp_path / "h.png", (800, 600)), SHAPE, SMALL)
+        read_hints(painting(tmp_path / "h.png", (800, 600))).on(SHAPE, SMALL)
 
 
 @pytest.mark.parametrize(("alpha", "says"), [(255, "no transparent background"), (0, "nothing is painted")])
@@ -150,11 +150,11 @@ def test_all_or_nothing_painted(alpha: int, says: str, tmp_path: Path) -> None:
     layer = np.full((60, 80, 4), alpha, np.uint8)
     cv2.imwrite(str(tmp_path / "h.png"), layer)
     with pytest.raises(UsageError, match=says):
-        load_hints(tmp_path / "h.png", SHAPE, SMALL)
+        read_hints(tmp_path / "h.png").on(SHAPE, SMALL)
 
 
 def test_a_picture_without_alpha_is_no_layer_of_hints(tmp_path: Path) -> None:
     for content in (np.zeros((60, 80, 3), np.uint8), np.zeros((60, 80), np.uint8)):
         cv2.imwrite(str(tmp_path / "h.png"), content)
         with pytest.raises(UsageError, match="no transparent background"):
-            load_hints(tmp_path / "h.png", SHAPE, SMALL)
+            read_hints(tmp_path / "h.png").on(SHAPE, SMALL)

@@ -9,6 +9,7 @@ from colorcli.spread import influence, obey
 
 EDGE, POINT = 60, (40, 30)
 HINT = np.array([-0.1, 0.2], np.float32)
+GREY = np.zeros((2, 80, 120), np.float32)
 
 
 def two_regions(step: float, noise: float = 0.0) -> Plane:
@@ -34,19 +35,19 @@ def strength(chroma: Plane) -> Plane:
 
 def test_the_hinted_pixel_takes_the_colour() -> None:
     network = np.full((2, 80, 120), 0.05, np.float32)
-    obeyed = obey(network, hint_at(POINT), two_regions(0.3))
+    obeyed = obey(network, network, hint_at(POINT), two_regions(0.3))
     assert obeyed[:, *POINT] == pytest.approx(HINT, abs=0.004)  # one code value
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
 def test_colour_fills_its_region_and_stops_at_the_edge(noise: float) -> None:
-    obeyed = strength(obey(np.zeros((2, 80, 120), np.float32), hint_at(POINT), two_regions(0.3, noise)))
+    obeyed = strength(obey(GREY, GREY, hint_at(POINT), two_regions(0.3, noise)))
     assert obeyed[:, : EDGE - 3].mean() > 0.4
     assert obeyed[:, EDGE + 3 :].mean() < 0.02
 
 
 def test_without_an_edge_it_fades_with_distance() -> None:
-    obeyed = strength(obey(np.zeros((2, 80, 120), np.float32), hint_at(POINT), two_regions(0)))
+    obeyed = strength(obey(GREY, GREY, hint_at(POINT), two_regions(0)))
     along = obeyed[POINT[0], POINT[1] :: 10]
     assert (np.diff(along) < 0).all()
     assert along[-1] > 0.1
@@ -56,19 +57,27 @@ def test_the_networks_shades_stay() -> None:
     """What is missing spreads, not the colour: differences within the region are the network's."""
     network = np.zeros((2, 80, 120), np.float32)
     network[0, 20] = 0.08  # a line of its own, far from the hint
-    obeyed = obey(network, hint_at((60, 30)), two_regions(0))
+    obeyed = obey(network, network, hint_at((60, 30)), two_regions(0))
     assert obeyed[0, 20] - (obeyed[0, 19] + obeyed[0, 21]) / 2 == pytest.approx(0.08, abs=0.002)
 
 
-def test_where_the_network_obeys_nothing_changes() -> None:
-    network = np.random.default_rng(2).uniform(-0.2, 0.2, (2, 80, 120)).astype(np.float32)
-    hints = Hints(network.copy(), hint_at(POINT).mask)
-    assert np.array_equal(obey(network, hints, two_regions(0.3)), network)
+def test_a_network_that_obeys_at_the_hint_only_is_helped() -> None:
+    hints = hint_at(POINT)
+    obeyed = strength(obey(hints.chroma, GREY, hints, two_regions(0.3)))
+    assert obeyed[POINT] == pytest.approx(1, abs=0.03)
+    assert obeyed[:, : EDGE - 3].mean() > 0.4
+    assert obeyed[:, EDGE + 3 :].mean() < 0.02
+
+
+def test_beyond_the_edge_the_networks_own_answer_stands() -> None:
+    answer = np.full_like(GREY, 0.1)
+    obeyed = obey(answer, GREY, hint_at(POINT), two_regions(0.3))
+    assert np.abs(obeyed - answer)[:, :, EDGE + 5 :].max() < 0.01
 
 
 def test_without_hints_nothing_changes() -> None:
     network = np.random.default_rng(3).uniform(-0.2, 0.2, (2, 80, 120)).astype(np.float32)
-    assert np.array_equal(obey(network, hint_at(), two_regions(0.3)), network)
+    assert np.array_equal(obey(network, network, hint_at(), two_regions(0.3)), network)
 
 
 def test_influence_is_one_at_the_hint_and_none_across_the_edge() -> None:

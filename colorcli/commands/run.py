@@ -195,6 +195,10 @@ def run(
         preserve_times=preserve_times,
         stream_format=stream_format,
     )  # fmt: skip
+    if hints or reference:
+        from colorcli.guidance import check_guidance
+
+        check_guidance(options.look)
     with open_sink(json=json, quiet=quiet, stdout_is_data=output == STREAM, report=report) as sink:
         plan = make_plan([Path(source) for source in sources], Path(output), options, sink)
         if dry_run:
