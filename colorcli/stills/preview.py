@@ -22,8 +22,11 @@ def preview(path: Path, side: int) -> Rgb | None:
     with path.open("rb") as file:
         kind = sniff(file.read(HEAD))
     picture = _by_pillow(path, kind) if kind is Format.HEIC else _by_opencv(path, side, kind)
-    if picture is None:
-        return None
+    return None if picture is None else fitted(picture, side)
+
+
+def fitted(picture: Rgb, side: int) -> Rgb:
+    """RGB [H, W, 3] made smaller, if need be, until its long side is at most `side`."""
     scale = min(1.0, side / max(picture.shape[:2]))
     size = tuple(max(1, round(length * scale)) for length in picture.shape[1::-1])
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
