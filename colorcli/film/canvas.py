@@ -83,7 +83,7 @@ def natural_layout(footage: Footage) -> Layout:
     elif name.startswith(("gray", "ya", "mono")):
         found = layout(f"yuv{alpha}420p{deep}")
     else:
-        shifts = (form.chroma_width(1 << 8) , form.chroma_height(1 << 8))
+        shifts = (form.chroma_width(1 << 8), form.chroma_height(1 << 8))
         found = layout(f"yuv{alpha}{_sampling(shifts)}p{deep}")
     if found is None:
         raise RefusedError(footage.source, f"pixel format {name} is not supported", "convert it first")
@@ -104,9 +104,7 @@ def samples(plane: VideoPlane, dtype: type[np.generic]) -> Samples:
     return rows.view(dtype)[: plane.height, : plane.width]
 
 
-def code_values(
-    plane: Plane, bits: int, *, full: bool, into: Samples
-) -> None:
+def code_values(plane: Plane, bits: int, *, full: bool, into: Samples) -> None:
     """Chroma [H, W] in [-0.5, 0.5] to code values (H.273 equations 26 to 31), written to `into`."""
     scale = (1 << bits) - 1 if full else 224 << (bits - 8)
     middle = 1 << (bits - 1)
@@ -169,7 +167,9 @@ class Canvas:
         for rows in self._fields:
             field = luma[rows]
             size = self._chroma_size(*field.shape)
-            coarse = field if size == field.shape else cv2.resize(field, size[::-1], interpolation=cv2.INTER_AREA)
+            coarse = (
+                field if size == field.shape else cv2.resize(field, size[::-1], interpolation=cv2.INTER_AREA)
+            )
             small = cv2.resize(coarse, working[::-1], interpolation=cv2.INTER_AREA)
             views.append(View(coarse, unit_luma(small, self._natural.bits, full=self._full)))
         return views
@@ -181,8 +181,10 @@ class Canvas:
         luma, *chroma = (samples(plane, self._natural.dtype) for plane in frame.planes[:3])
         if luma.shape != chroma[0].shape:
             size = chroma[0].shape[::-1]
-            luma = views[0].luma if len(views) == 1 and views[0].luma.shape == chroma[0].shape else (
-                cv2.resize(luma, size, interpolation=cv2.INTER_AREA)
+            luma = (
+                views[0].luma
+                if len(views) == 1 and views[0].luma.shape == chroma[0].shape
+                else (cv2.resize(luma, size, interpolation=cv2.INTER_AREA))
             )
         return thumbnail([luma, *chroma], self._natural.bits)
 
@@ -250,7 +252,9 @@ class RgbCanvas(Canvas):
         return [View(luma, small)]
 
     def thumbnail(self, frame: VideoFrame, views: list[View]) -> Plane | None:
-        green, blue, red = thumbnail([samples(p, self._natural.dtype) for p in frame.planes[:3]], self._natural.bits)
+        green, blue, red = thumbnail(
+            [samples(p, self._natural.dtype) for p in frame.planes[:3]], self._natural.bits
+        )
         luma, chroma = ycbcr_from_rgb(np.stack([red, green, blue]), BT601)
         return np.concatenate([luma[None], chroma])
 

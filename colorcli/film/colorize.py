@@ -18,11 +18,14 @@ from colorcli.engines import open as open_engine
 from colorcli.events import Note, Progress, Sink
 from colorcli.film.encode import segment_url
 from colorcli.film.ffmpeg import version_line
+from colorcli.film.guides import known_colours, known_identity
 from colorcli.film.joining import colour_segments, join
 from colorcli.film.mux import state_aspect
 from colorcli.film.painting import Painting
 from colorcli.film.prepare import Prepared, prepared
 from colorcli.film.segments import Segments, digest_of
+from colorcli.film.sheet import write_contact_sheet
+from colorcli.film.shots import shots_between, write_shots
 from colorcli.film.streaming import stream_film
 from colorcli.options import Existing, Outcome, RunOptions
 from colorcli.plan import STREAM, Job
@@ -49,15 +52,29 @@ def colorize_film(job: Job, options: RunOptions, report: Sink) -> Outcome:
         # Every stage has a thread of its own already; OpenCV's would only wait for work, and burn time doing so.
         cv2.setNumThreads(1)
         look = options.look
-        painting = Painting(film, Colorizer(engine, size=look.size, saturation=look.saturation))
-        tick = _ticker(film, report)
-        if STREAM in (job.source, job.output):
-            _stream(painting, engine, tick, report)
-        else:
-            _write(painting, engine, tick, report)
+        colorizer = Colorizer(engine, size=look.size, saturation=look.saturation)
+        with known_colours(film, colorizer, report) as (plan, known):
+            painting = Painting(film, colorizer, plan=plan, known=known)
+            _run(painting, engine, report)
         _mention_damage(film, report)
-        action = "colorized" if painting.coloured else "copied"
-        return Outcome(action, {"frames": painting.coloured + painting.kept, "shots": len(painting.shots), "encoder": film.recipe.encoder})
+        return _outcome(painting)
+
+
+def _run(painting: Painting, engine: Engine, report: Sink) -> None:
+    film = painting.film
+    tick = _ticker(film, report)
+    if STREAM in (film.job.source, film.job.output):
+        _stream(painting, engine, tick, report)
+    else:
+        _write(painting, engine, tick, report)
+    sheet = film.options.film.contact_sheet
+    if sheet is not None and film.job.output != STREAM:
+        write_contact_sheet(film.job.output, sheet)
+
+
+def _outcome(painting: Painting) -> Outcome:
+    facts = {"frames": painting.coloured + painting.kept, "encoder": painting.film.recipe.encoder}
+    return Outcome("colorized" if painting.coloured else "copied", facts)
 
 
 def check_film(job: Job, options: RunOptions) -> None:
@@ -95,8 +112,18 @@ def _write(painting: Painting, engine: Engine, tick: Callable[[int], None], repo
     if segments.open(resume=film.options.existing is Existing.RESUME):
         report(Note(str(film.job.source), f"continuing after {segments.frames} finished frames"))
     colour_segments(painting, segments, tick)
+    _list_shots(film, segments)
     join(film, segments, film.job.output, _tags(film, engine))
     segments.remove()
+
+
+def _list_shots(film: Prepared, segments: Segments) -> None:
+    """Write the shot list, unless there is one already."""
+    path = film.options.film.shots
+    if path is None or path.exists():
+        return
+    starts = [shot for record in segments.records for shot in record.shots]
+    write_shots(path, shots_between(starts, starts[0][0] + segments.frames), film.footage.rate)
 
 
 def _identity(film: Prepared, engine: Engine) -> dict[str, Any]:
@@ -113,6 +140,7 @@ def _identity(film: Prepared, engine: Engine) -> dict[str, Any]:
         "film": settings,
         "compare": film.options.compare,
         "recipe": asdict(film.recipe),
+        "known": known_identity(film.options),
     }
 
 

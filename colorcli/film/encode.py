@@ -42,7 +42,9 @@ class Habit:
 HABITS = {
     # CRF 16 is a step beyond what is called visually lossless (17 to 18): grain and scratches stay.
     "libx264": Habit("crf", "preset", (("crf", 16), ("preset", "medium"))),
-    "libx265": Habit("crf", "preset", (("crf", 18), ("preset", "medium"), ("x265-params", "log-level=error"))),
+    "libx265": Habit(
+        "crf", "preset", (("crf", 18), ("preset", "medium"), ("x265-params", "log-level=error"))
+    ),
     "libsvtav1": Habit("crf", "preset", (("crf", 20), ("preset", 6))),
     "libaom-av1": Habit("crf", "cpu-used", (("crf", 18), ("cpu-used", 4))),
     "libvpx-vp9": Habit("crf", "cpu-used", (("crf", 18), ("b:v", 0), ("cpu-used", 2), ("row-mt", 1))),
@@ -88,13 +90,17 @@ def candidate_recipes(footage: Footage, format_name: str, film: Film) -> list[Re
     """
     encoder = film.codec or default_encoder(footage, format_name)
     if format_name == "avi" and encoder in REORDERING:
-        raise RefusedError(footage.source, f"AVI would show {encoder} a frame late", "name the output .mkv or .mp4")
+        raise RefusedError(
+            footage.source, f"AVI would show {encoder} a frame late", "name the output .mkv or .mp4"
+        )
     source = natural_layout(footage)
     taken = encoder_formats(encoder)
     if film.pix_fmt:
         return [_recipe(encoder, source, film.pix_fmt, footage, format_name, film)]
     # yuvj names would have full range made of limited; range is a tag here, and stays what it is.
-    choices = [found for name in taken if (found := layout(name) or packed_rgb(name)) and "j" not in name] or [source]
+    choices = [
+        found for name in taken if (found := layout(name) or packed_rgb(name)) and "j" not in name
+    ] or [source]
     fitting = sorted((choice for choice in choices if _holds(choice, source)), key=_cost(source))
     if not fitting:
         raise RefusedError(
@@ -102,7 +108,10 @@ def candidate_recipes(footage: Footage, format_name: str, film: Film) -> list[Re
             f"{encoder} has no pixel format that holds {footage.pix_fmt} without loss",
             "choose --codec ffv1, or accept the loss by naming a --pix-fmt",
         )
-    return [_recipe(encoder, _paintable(choice, source), choice.name, footage, format_name, film) for choice in fitting]
+    return [
+        _recipe(encoder, _paintable(choice, source), choice.name, footage, format_name, film)
+        for choice in fitting
+    ]
 
 
 def default_encoder(footage: Footage, format_name: str) -> str:
@@ -291,7 +300,9 @@ def _more_arguments(text: str) -> Arguments:
             name = word[1:]
             arguments[name] = None
         elif name is None:
-            raise UsageError(f"--encoder-args {text!r}", f"{word!r} belongs to no option", "begin with an option")
+            raise UsageError(
+                f"--encoder-args {text!r}", f"{word!r} belongs to no option", "begin with an option"
+            )
         else:
             arguments[name], name = word, None
     return arguments
@@ -340,7 +351,9 @@ def rehearse(footage: Footage, format_name: str, film: Film) -> tuple[Recipe, by
             failures.append(error)
     cause = failures[0].cause.removeprefix("ffmpeg failed: ")
     encoder = film.codec or default_encoder(footage, format_name)
-    raise RefusedError(footage.source, f"{encoder} does not take it ({cause})", "choose another --codec or --pix-fmt")
+    raise RefusedError(
+        footage.source, f"{encoder} does not take it ({cause})", "choose another --codec or --pix-fmt"
+    )
 
 
 def _try(recipe: Recipe, footage: Footage) -> bytes:

@@ -42,7 +42,9 @@ def find_ffmpeg() -> str:
 
         return str(imageio_ffmpeg.get_ffmpeg_exe())
     except (ImportError, RuntimeError) as error:
-        raise SetupError("ffmpeg", "not found", "pip install imageio-ffmpeg, or set COLORCLI_FFMPEG") from error
+        raise SetupError(
+            "ffmpeg", "not found", "pip install imageio-ffmpeg, or set COLORCLI_FFMPEG"
+        ) from error
 
 
 def version(binary: str) -> tuple[int, int]:
@@ -73,7 +75,9 @@ def encoder_formats(encoder: str) -> tuple[str, ...]:
     asked = [find_ffmpeg(), "-hide_banner", "-h", f"encoder={encoder}"]
     said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
     if "Encoder" not in said:
-        raise SetupError(encoder, "this ffmpeg has no such encoder", "see `ffmpeg -encoders`, or COLORCLI_FFMPEG")
+        raise SetupError(
+            encoder, "this ffmpeg has no such encoder", "see `ffmpeg -encoders`, or COLORCLI_FFMPEG"
+        )
     listed = re.search(r"Supported pixel formats: (.*)", said)
     return tuple(listed[1].split()) if listed else ()
 
@@ -127,7 +131,9 @@ class Process:
         """The error to raise when it went away early."""
         self._process.wait()
         self._listener.join()
-        return InputError(self._subject, f"ffmpeg failed: {self.last_words}", "check the encoder's options and disk")
+        return InputError(
+            self._subject, f"ffmpeg failed: {self.last_words}", "check the encoder's options and disk"
+        )
 
     @property
     def last_words(self) -> str:

@@ -72,7 +72,9 @@ class Trail:
         """Chroma [2, H, W] of the far frame, at any size, moved to this frame's places."""
         height, width = chroma.shape[1:]
         scale = np.array([width / self.places.shape[1], height / self.places.shape[0]], np.float32)
-        places = cv2.resize((self.places + 0.5) * scale - 0.5, (width, height), interpolation=cv2.INTER_LINEAR)
+        places = cv2.resize(
+            (self.places + 0.5) * scale - 0.5, (width, height), interpolation=cv2.INTER_LINEAR
+        )
         return np.stack([sample(plane, places) for plane in chroma])
 
     def trust_at(self, shape: tuple[int, int]) -> Plane:

@@ -36,7 +36,6 @@ first, and it is the second that matters here."""
 USUAL_RATES = (Fraction(1), Fraction(240))
 
 
-
 @dataclass(frozen=True)
 class Footage:
     """The picture stream of one film."""
@@ -106,7 +105,9 @@ def open_film(source: Path) -> InputContainer:
     except PermissionError as error:
         raise InputError(source, "may not be read", "check its permissions") from error
     except (av.FFmpegError, ValueError) as error:
-        raise InputError(source, f"cannot be read as film ({_reason(error)})", "check that it is whole") from error
+        raise InputError(
+            source, f"cannot be read as film ({_reason(error)})", "check that it is whole"
+        ) from error
 
 
 def picture_stream(container: InputContainer, source: Path) -> VideoStream:

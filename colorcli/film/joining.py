@@ -39,7 +39,9 @@ def colour_segments(painting: Painting, segments: Segments, tick: Callable[[int]
         ending: Future[None] | None = None
         for index, part in enumerate(_parts(results), len(segments.records)):
             encoder = running.enter_context(
-                Encoder(painting.film.recipe, painting.film.output_footage, segment_url(segments.writing(index)))
+                Encoder(
+                    painting.film.recipe, painting.film.output_footage, segment_url(segments.writing(index))
+                )
             )
             timings: list[Timing] = []
             last: Result | None = None
@@ -63,7 +65,9 @@ def _end(encoder: Encoder, segments: Segments, index: int, record: Record, last:
     segments.commit(index, record, last.key)
 
 
-def _parts(results: Iterator[tuple[Result, av.VideoFrame]]) -> Iterator[Iterator[tuple[Result, av.VideoFrame]]]:
+def _parts(
+    results: Iterator[tuple[Result, av.VideoFrame]],
+) -> Iterator[Iterator[tuple[Result, av.VideoFrame]]]:
     """The results in runs that end with a settled frame and hold at least `SEGMENT`."""
     for first in results:
 
@@ -102,7 +106,9 @@ def _mux(
     shift = round(clip.shift / clock)
     with ExitStack() as opened:
         source = opened.enter_context(open_film(film.job.source))
-        template = opened.enter_context(av.open(segment_url(segments.encoded(0)), format="nut")).streams.video[0]
+        template = opened.enter_context(
+            av.open(segment_url(segments.encoded(0)), format="nut")
+        ).streams.video[0]
         target = open_output(
             segment_url(partial), film.format_name, film.output_footage, source, template, clip, tags
         )
@@ -120,7 +126,9 @@ def _mux(
         for _, is_picture, packet in heapq.merge(timed_picture, timed_others, key=lambda entry: entry[0]):
             (target.mux_picture if is_picture else target.mux)(packet)
         if target.written != len(timings):
-            raise InputError(film.job.output, f"holds {target.written} of {len(timings)} frames", "try another --codec")
+            raise InputError(
+                film.job.output, f"holds {target.written} of {len(timings)} frames", "try another --codec"
+            )
 
 
 def _encoded_packets(segments: Segments, rate: Fraction) -> Iterator[Packet]:

@@ -7,8 +7,8 @@ from itertools import islice
 from av.video.frame import VideoFrame
 
 from colorcli.colorize import Colorizer
-from colorcli.core.condition import Hints
 from colorcli.core.color import Plane
+from colorcli.core.condition import Hints
 from colorcli.film.canvas import open_canvas, side_by_side
 from colorcli.film.pipeline import Plan, Result, ahead, colour, look
 from colorcli.film.prepare import Prepared

@@ -16,7 +16,16 @@ from colorcli.events import Note, Sink
 from colorcli.film.decode import FilmReader, Filter, Frame, Trim, deinterlacer
 from colorcli.film.encode import Recipe, rehearse, segment_url
 from colorcli.film.footage import PROGRESSIVE, Footage, open_film
-from colorcli.film.mux import FORMATS, PICTURE_ONLY, Clip, format_of, numbered, open_output, passengers, unheld
+from colorcli.film.mux import (
+    FORMATS,
+    PICTURE_ONLY,
+    Clip,
+    format_of,
+    numbered,
+    open_output,
+    passengers,
+    unheld,
+)
 from colorcli.options import RunOptions
 from colorcli.plan import STREAM, Job
 
@@ -123,7 +132,9 @@ def _rehearse_mux(footage: Footage, format_name: str, encoded: bytes) -> None:
             with open_film(footage.source) as source:
                 raise unheld(footage.source, source.streams[index], format_name)
     raise RefusedError(
-        footage.source, f"{format_name} cannot hold such pictures", "choose another --codec, or name the output .mkv"
+        footage.source,
+        f"{format_name} cannot hold such pictures",
+        "choose another --codec, or name the output .mkv",
     )
 
 
@@ -163,10 +174,14 @@ def _mention(
     elif not footage.is_rgb and footage.pix_fmt.startswith("yuv") and recipe.layout.shift != (1, 1):
         source = footage.pix_fmt.replace("yuvj", "yuv")
         if source != recipe.pix_fmt:
-            note(f"{recipe.encoder} takes no {source} of {footage.width}x{footage.height}: {recipe.pix_fmt} it is")
+            note(
+                f"{recipe.encoder} takes no {source} of {footage.width}x{footage.height}: {recipe.pix_fmt} it is"
+            )
     if footage.is_interlaced:
         note("interlaced: fields are coloured one by one and stay fields; --deinterlace makes frames of them")
-    pictures = [s for s in reader.container.streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    pictures = [
+        s for s in reader.container.streams.video if not s.disposition & av.stream.Disposition.attached_pic
+    ]
     for stream in pictures[1:]:
         note(f"stream {stream.index} is another moving picture; it is copied as it is")
     if reader.container.streams[footage.stream].metadata.get("alpha_mode") == "1":
@@ -184,5 +199,3 @@ def _filtered(frames: Iterator[Frame], change: Filter) -> Iterator[Frame]:
             yield replace(timings.pop(0), picture=picture)
     for picture in change(None):  # type: ignore[arg-type]
         yield replace(timings.pop(0), picture=picture)
-
-

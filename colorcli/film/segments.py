@@ -58,7 +58,9 @@ class Segments:
             shutil.rmtree(self.folder, ignore_errors=True)
             self.folder.mkdir(parents=True)
         except OSError as error:
-            raise InputError(self.folder, f"cannot be made ({error.strerror})", "check folder and disk") from error
+            raise InputError(
+                self.folder, f"cannot be made ({error.strerror})", "check folder and disk"
+            ) from error
         with whole_file(manifest) as partial:
             partial.write_text(self._identity)
         return False

@@ -7,6 +7,7 @@ names a picture in the references' folder; `skip` is `yes` where the shot keeps 
 
 import csv
 import io
+from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -48,9 +49,13 @@ def read_shots(path: Path) -> list[Shot]:
                 (row.get("skip") or "").strip().lower() in ("yes", "y", "true", "1"),
             )
         except (KeyError, TypeError, ValueError) as error:
-            raise UsageError(path, f"line {number} is no shot ({error})", f"columns: {', '.join(COLUMNS)}") from error
+            raise UsageError(
+                path, f"line {number} is no shot ({error})", f"columns: {', '.join(COLUMNS)}"
+            ) from error
         if shot.start >= shot.end or (shots and shot.start < shots[-1].end):
-            raise UsageError(path, f"line {number}: shot overlaps or is empty", "let each begin where one ended")
+            raise UsageError(
+                path, f"line {number}: shot overlaps or is empty", "let each begin where one ended"
+            )
         shots.append(shot)
     if not shots:
         raise UsageError(path, "holds no shots", "delete it to have it written anew")
@@ -74,3 +79,26 @@ def write_shots(path: Path, shots: list[Shot], rate: Fraction) -> None:
 def _clock(seconds: Fraction) -> str:
     minutes, rest = divmod(float(seconds), 60)
     return f"{int(minutes) // 60:02d}:{int(minutes) % 60:02d}:{rest:06.3f}"
+
+
+def shots_between(starts: list[tuple[int, bool]], end: int) -> list[Shot]:
+    """Shots from the numbers of their first frames and whether they keep their colours; `end` ends the last."""
+    ends = [start for start, _ in starts[1:]] + [end]
+    return [Shot(start, stop, skip=kept) for (start, kept), stop in zip(starts, ends, strict=True)]
+
+
+class ShotPlan:
+    """What a shot list says of each frame; what it is silent about is left to be seen."""
+
+    def __init__(self, shots: list[Shot]) -> None:
+        self._shots = shots
+        self._starts = [shot.start for shot in shots]
+
+    def of(self, number: int) -> Shot | None:
+        place = bisect_right(self._starts, number) - 1
+        return self._shots[place] if place >= 0 and number < self._shots[place].end else None
+
+    def __call__(self, number: int) -> tuple[bool | None, bool, float]:
+        """Whether a frame keeps its colours (None: see), whether it opens a shot, and its saturation."""
+        shot = self.of(number)
+        return (None, False, 1.0) if shot is None else (shot.skip, shot.start == number, shot.saturation)

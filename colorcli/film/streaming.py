@@ -30,7 +30,9 @@ class StreamMuxer(threading.Thread):
     def run(self) -> None:
         try:
             self._mux()
-        except BaseException as error:  # handed to the thread that feeds the encoder, which would wait for ever
+        except (
+            BaseException
+        ) as error:  # handed to the thread that feeds the encoder, which would wait for ever
             self.error = error
             self._encoder.process.kill()
 

@@ -4,10 +4,11 @@ Tinted, toned and faded black-and-white film has chroma, but it is one colour fo
 when that is taken away is colour that a scene gave.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from typing import Any
 
 from colorcli.core.color import Plane
 
