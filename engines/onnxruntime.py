@@ -26,6 +26,8 @@ class OnnxEngine(Engine):
         provider = _provider(asked)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or cpu_threads()
+        # Threads that wait for work must sleep: decoder, optical flow and encoder want the same cores.
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
             session = ort.InferenceSession(str(path), options, [(provider, _settings(provider, asked.index))])
             self.card = ModelCard.from_json(session.get_modelmeta().custom_metadata_map[CARD_KEY])
