@@ -14,7 +14,7 @@ from pathlib import Path
 
 from colorcli.core.errors import ColorcliError, ExitCode, InputError, SetupError, UsageError
 from colorcli.core.outputs import partial_path
-from colorcli.events import Done, Failed, Progress, Sink, Started, Summary
+from colorcli.events import Done, Failed, Planned, Progress, Sink, Started, Summary
 from colorcli.formats import HEAD, SUFFIXES, sniff
 from colorcli.options import Outcome, RunOptions
 from colorcli.plan import STREAM, Job, Kind
@@ -87,6 +87,7 @@ def run_jobs(jobs: list[Job], options: RunOptions, report: Sink) -> Summary:
         SetupError: no worker can work at all (the model or the device is not to be had).
     """
     tally = _Tally(report)
+    report(Planned(len(jobs)))
     todo = [job for job in jobs if not _settled(job, tally)]
     stills = [job for job in todo if job.kind is Kind.STILL]
     films = [job for job in todo if job.kind is not Kind.STILL]

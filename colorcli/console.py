@@ -20,7 +20,7 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from colorcli.events import Done, Event, Failed, Note, Progress, Sink, Started, Summary, to_json
+from colorcli.events import Done, Event, Failed, Note, Planned, Progress, Sink, Started, Summary, to_json
 
 
 @contextmanager
@@ -66,6 +66,7 @@ class ConsoleSink:
         self._quiet = quiet
         self._causes: Counter[str] = Counter()
         self._tasks: dict[str, TaskID] = {}
+        self._all = TaskID(0)
         self._bar = Bar(
             TextColumn("{task.description}", markup=False),
             BarColumn(),
@@ -85,6 +86,8 @@ class ConsoleSink:
 
     def __call__(self, event: Event) -> None:
         match event:
+            case Planned():
+                self._all = self._bar.add_task("all", total=event.inputs)
             case Started():
                 self._tasks[event.input] = self._bar.add_task(event.input, total=event.total)
             case Progress() if event.input in self._tasks:
@@ -101,9 +104,10 @@ class ConsoleSink:
                 self._console.print(self._table(event))
 
     def _line(self, text: str) -> None:
-        self._console.print(text, markup=False)
+        self._console.print(text, markup=False, highlight=False)
 
     def _drop(self, name: str) -> None:
+        self._bar.advance(self._all)
         if name in self._tasks:
             self._bar.remove_task(self._tasks.pop(name))
 

@@ -13,6 +13,14 @@ from colorcli.core.errors import ColorcliError
 
 
 @dataclass(frozen=True)
+class Planned:
+    """The first event: how many inputs there are in all."""
+
+    inputs: int
+    event: str = "planned"
+
+
+@dataclass(frozen=True)
 class Started:
     input: str
     output: str
@@ -73,7 +81,7 @@ class Summary:
     event: str = "summary"
 
 
-Event = Started | Progress | Note | Done | Failed | Summary
+Event = Planned | Started | Progress | Note | Done | Failed | Summary
 Sink = Callable[[Event], None]
 
 
