@@ -18,7 +18,7 @@ from colorcli.core.errors import SetupError, UsageError
 from colorcli.core.outputs import whole_file
 from colorcli.engines.device import Device
 from colorcli.engines.onnx_export import export_onnx
-from colorcli.engines.parity import Parity, compare
+from colorcli.engines.parity import Parity, Shape, compare
 from colorcli.engines.plan_file import PlanHeader, PlanOptions, Report, write_plan
 from colorcli.engines.registry import BACKENDS
 from colorcli.engines.timing import milliseconds
@@ -93,13 +93,16 @@ def _write_onnx(request: ExportRequest, output: Path) -> ModelCard:
 
 
 def _write_plan(request: ExportRequest, options: PlanOptions, output: Path, report: Report) -> None:
+    device = Device.parse(request.device)
+    if device.kind != "cuda":
+        raise UsageError(request.device, "plans are built on a GPU", "give cuda or cuda:N")
     BACKENDS["tensorrt"].require(request.output)
     import tensorrt as trt
 
     from colorcli.engines.cuda import select_gpu
 
     # First of all, for without a driver TensorRT crashes the process.
-    gpu = select_gpu(Device.parse(request.device).index)
+    gpu = select_gpu(device.index)
     with TemporaryDirectory() as folder:
         model = Path(folder) / "model.onnx"
         card = _write_onnx(request, model)
@@ -138,7 +141,7 @@ def _checked(request: ExportRequest, made: Path) -> list[Parity]:
         SetupError: further than its precision explains.
     """
     with engines.open(request.checkpoint, "cpu") as reference, engines.open(made, _device(request)) as engine:
-        rows = list(compare(reference, engine))
+        rows = list(compare(reference, engine, _shapes(request.plan)))
     worst = max(rows, key=lambda row: row.mean)
     if not all(row.within(request.precision) for row in rows):
         cause = (
@@ -147,6 +150,13 @@ def _checked(request: ExportRequest, made: Path) -> list[Parity]:
         )
         raise SetupError(request.checkpoint, cause, "update torch and the runtimes, or try another precision")
     return rows
+
+
+def _shapes(plan: PlanOptions | None) -> list[Shape]:
+    """What to compare at: for a plan what it was built for, as smaller pictures would be padded."""
+    if plan is None:
+        return []
+    return [shape for one in plan.profiles for shape in (one.min, one.opt, (1, *one.max[1:]))]
 
 
 def _device(request: ExportRequest) -> str:

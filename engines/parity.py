@@ -1,6 +1,6 @@
 """Does an exported generator give what torch gives? Differences in 8-bit code values, at several shapes."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -10,8 +10,11 @@ from numpy.typing import NDArray
 from colorcli.core.condition import CHANNELS
 from colorcli.engines.base import Engine
 
+Shape = tuple[int, int, int]
+"""Pictures, height, width."""
+
 SHAPES = ((1, 2, 2), (1, 8, 8), (3, 8, 4), (8, 4, 6))
-"""Batch, and height and width in multiples of what the generator takes."""
+"""Height and width in multiples of what the generator takes."""
 
 LIMITS = {"fp32": (0.25, 0.05), "fp16": (4.0, 0.5), "bf16": (24.0, 3.0), "int8": (64.0, 6.0)}
 """Largest and mean difference allowed, by precision: fp32 may round a code value differently, no more; the
@@ -20,8 +23,7 @@ others may cost what their bits cost, while a wrong layer, order of channels or 
 
 @dataclass(frozen=True)
 class Parity:
-    shape: tuple[int, ...]
-    """Of the condition, [N, 4, H, W]."""
+    shape: Shape
     largest: float
     """Largest difference of chroma, in code values of 255."""
     mean: float
@@ -31,12 +33,13 @@ class Parity:
         return self.largest <= largest and self.mean <= mean
 
 
-def compare(reference: Engine, made: Engine) -> Iterator[Parity]:
-    """Run both over every shape of `SHAPES` and yield how far they are apart."""
+def compare(reference: Engine, made: Engine, shapes: Sequence[Shape] = ()) -> Iterator[Parity]:
+    """Run both over every shape, those of `SHAPES` if none are given, and yield how far they are apart."""
     multiple = reference.card.multiple_of
-    for batch, rows, columns in SHAPES:
-        shape = (batch, CHANNELS, rows * multiple, columns * multiple)
-        condition = sample_condition(shape)
+    usual = [(batch, rows * multiple, columns * multiple) for batch, rows, columns in SHAPES]
+    for shape in shapes or usual:
+        batch, height, width = shape
+        condition = sample_condition((batch, CHANNELS, height, width))
         difference = 255 * np.abs(reference.colorize(condition) - made.colorize(condition))
         yield Parity(shape, float(difference.max()), float(difference.mean()))
 

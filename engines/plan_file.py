@@ -13,13 +13,11 @@ from typing import Any
 
 from colorcli.core.card import ModelCard
 from colorcli.core.errors import SetupError, UsageError
+from colorcli.engines.parity import Shape
 
 _SHAPE = re.compile(r"(\d+)x(\d+)x(\d+)")
 MAGIC = b"colorcli plan 1\n"
 _LENGTH = struct.Struct("<I")
-
-Shape = tuple[int, int, int]
-"""Pictures, height, width."""
 
 
 Report = Callable[[str, int, int], bool]

@@ -56,6 +56,8 @@ def build_plan(
 def _configure(builder: "trt.Builder", options: PlanOptions) -> "trt.IBuilderConfig":
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
+    # Left alone, TensorRT rounds float32 factors to 10 bits (TF32); who wants fewer bits asks for fp16.
+    config.clear_flag(trt.BuilderFlag.TF32)
     if options.version_compatible:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
     if options.hardware_compatible:

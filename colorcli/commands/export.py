@@ -163,8 +163,8 @@ def _print_parity(rows: list["Parity"], precision: Precision) -> None:
     title = f"Chroma, {precision} against PyTorch, in code values"
     table = Table("pictures", "size", "largest", "mean", title=title)
     for row in rows:
-        batch, _, height, width = row.shape
-        table.add_row(str(batch), f"{width}x{height}", f"{row.largest:.2g}", f"{row.mean:.2g}")
+        pictures, height, width = row.shape
+        table.add_row(str(pictures), f"{width}x{height}", f"{row.largest:.2g}", f"{row.mean:.2g}")
     Console().print(table)
 
 

@@ -82,6 +82,17 @@ def test_every_profile_is_added_with_its_shapes(builder: MagicMock, parser: Magi
     ]
 
 
+def test_float32_is_not_rounded_on_the_way(builder: MagicMock, parser: MagicMock) -> None:
+    build()
+    builder.create_builder_config().clear_flag.assert_called_once_with(trt.BuilderFlag.TF32)
+
+
+def test_a_plan_is_compared_at_shapes_it_was_built_for() -> None:
+    from colorcli.exporting import _shapes
+
+    assert _shapes(ONE_PROFILE) == [PROFILE.min, PROFILE.opt, (1, 128, 128)]
+
+
 def test_compatibility_is_asked_for_only_when_wanted(builder: MagicMock, parser: MagicMock) -> None:
     config = builder.create_builder_config()
     build()
