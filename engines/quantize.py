@@ -14,8 +14,11 @@ from colorcli.core.card import CARD_KEY, ModelCard
 from colorcli.engines.quiet import quiet
 
 FLOAT_CONVOLUTIONS = 9
-"""The first layers stay float32. Some of the ImageNet encoder's early depthwise weights are a hundred times
-their neighbours', and in 8 bits they cost a third of all colour."""
+"""So many first convolutions stay float32. Some of the ImageNet encoder's early depthwise weights are thirty
+times their neighbours', and in 8 bits they cost a third of all colour."""
+FLOAT_CHANNELS = 1024
+"""Convolutions that read more channels stay float32. The encoder's last features are many and faint; each
+rounded to 8 bits, together they cost a twelfth of all colour."""
 
 FOR_CPU = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
 """What ONNX Runtime and OpenVINO are fast at."""
@@ -52,7 +55,7 @@ def quantize(
             _Reader(conditions),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            nodes_to_exclude=_first_layers(graph),
+            nodes_to_exclude=_float_layers(graph.graph),
             **recipe,
         )
     quantized = onnx.load(output)
@@ -61,15 +64,17 @@ def quantize(
     return card
 
 
-def _first_layers(graph: onnx.ModelProto) -> list[str]:
-    """Names of all nodes before the first convolution that is quantized."""
+def _float_layers(graph: onnx.GraphProto) -> list[str]:
+    """Names of the nodes to leave alone: convolutions as above, each with what follows it up to the next."""
+    shapes = {weights.name: weights.dims for weights in graph.initializer}
     names: list[str] = []
-    convolutions = 0
-    for node in graph.graph.node:
-        convolutions += node.op_type in ("Conv", "ConvTranspose")
-        if convolutions > FLOAT_CONVOLUTIONS:
-            break
-        names.append(node.name)
+    convolutions, wide = 0, False
+    for node in graph.node:
+        if node.op_type in ("Conv", "ConvTranspose"):
+            convolutions += 1
+            wide = node.op_type == "Conv" and shapes[node.input[1]][1] > FLOAT_CHANNELS
+        if wide or convolutions <= FLOAT_CONVOLUTIONS:
+            names.append(node.name)
     return names
 
 
