@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from colorcli.colorize import Colorizer
 from colorcli.core.color import Plane
 from colorcli.core.condition import Hints
 from colorcli.hints import Shape, read_hints
@@ -25,7 +26,7 @@ def check_guidance(look: Look) -> None:
         read_reference(look.reference)
 
 
-def guidance(look: Look, shape: Shape, luma: Plane) -> Hints | None:
+def guidance(look: Look, shape: Shape, luma: Plane, colorizer: Colorizer) -> Hints | None:
     """For a picture of `shape` as displayed, its luma [h, w] at the working size: hints of that size, if any.
 
     Raises:
@@ -35,7 +36,7 @@ def guidance(look: Look, shape: Shape, luma: Plane) -> Hints | None:
     given = read_hints(look.hints).on(shape, luma.shape) if look.hints else None
     if look.reference is None:
         return given
-    found = reference_hints(read_reference(look.reference), luma)
+    found = reference_hints(read_reference(look.reference), luma, lambda plane: colorizer.predict([plane])[0])
     return found if given is None else _united(given, found, luma)
 
 

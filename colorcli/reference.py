@@ -3,13 +3,15 @@
 After Welsh, Ashikhmin and Mueller, "Transferring color to greyscale images" (2002): places that look alike in
 grey have the same colour. Both pictures are cut into cells of a few pixels. A cell is described by its tone
 and that of its surroundings, its contrast, its texture's strength across and along, whether it is lighter or
-darker than what lies beside it, and its height in the picture (skies are above). Each cell of the picture
+darker than what lies beside it, its height in the picture (skies are above), and the colour that the network
+gives it by itself, for that says what it takes it for: a face or a white wall. Each cell of the picture
 looks up the cells of the reference that are most like it, and takes their colour if it may be sure of it:
 the cells are really alike, they agree on a colour, and the cell's neighbours came to the same one. A few in
 a hundred such cells are enough, for the network and `spread` fill in what lies between them; where nothing
 fits there is no hint, and the network colours by itself.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -52,17 +54,21 @@ def read_reference(path: Path) -> Plane:
     return bgr[..., ::-1].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
 
 
-def reference_hints(reference: Plane, luma: Plane) -> Hints:
-    """Reference R'G'B' [3, H, W] in [0, 1], luma [h, w] at the working size -> hints of that size.
+def reference_hints(reference: Plane, luma: Plane, guess: Callable[[Plane], Plane]) -> Hints:
+    """Hints of luma's size, at the places that are sure of a colour.
 
-    H and W are at least `CELL`.
+    Args:
+        reference: R'G'B' [3, H, W] in [0, 1]; H and W are at least `CELL`.
+        luma: [h, w] at the working size.
+        guess: the network's own answer to a luma plane [h, w]: chroma [2, h, w].
     """
     if min(luma.shape) < CELL:
         return Hints(np.zeros((2, *luma.shape), np.float32), np.zeros(luma.shape, np.float32))
     small = _reduced(luma)
     tones, colours = ycbcr_from_rgb(np.stack([_reduced(plane) for plane in reference]))
     palette = _at_cells(np.stack([cv2.GaussianBlur(plane, (0, 0), 1) for plane in colours]))
-    wanted, known = _at_cells(_features(small)), _at_cells(_features(_exposed_like(tones, small)))
+    wanted = _at_cells(_features(small, guess(small)))
+    known = _at_cells(_features(_exposed_like(tones, small), guess(tones)))
     found, distance, dispute = _look_up(_rows(wanted), _rows(known), _rows(palette))
     cells = wanted.shape[1:]
     chroma = np.ascontiguousarray(found.T.reshape(2, *cells))
@@ -85,8 +91,8 @@ def _exposed_like(luma: Plane, model: Plane) -> Plane:
     return ((luma - luma.mean()) * gain + model.mean()).astype(np.float32)  # type: ignore[no-any-return]
 
 
-def _features(luma: Plane) -> Plane:
-    """Luma [h, w] -> [9, h, w]; the factors make a just visible difference count alike in each."""
+def _features(luma: Plane, guess: Plane) -> Plane:
+    """Luma [h, w], chroma [2, h, w] -> [11, h, w]; the factors make a just visible difference count alike."""
     near, wide, around = (cv2.GaussianBlur(luma, (0, 0), sigma) for sigma in (1.5, 6, 4))
     across, along = (cv2.Sobel(luma, cv2.CV_32F, dx, 1 - dx, scale=0.25) for dx in (1, 0))
     beside = np.zeros((1, 21), np.float32)
@@ -102,6 +108,7 @@ def _features(luma: Plane) -> Plane:
         cv2.filter2D(around, cv2.CV_32F, beside),
         cv2.filter2D(around, cv2.CV_32F, beside.T),
         height,
+        *(3 * cv2.GaussianBlur(plane, (0, 0), 3) for plane in guess),
     ])  # fmt: skip
 
 

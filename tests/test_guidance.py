@@ -3,12 +3,15 @@
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
+from colorcli import engines
+from colorcli.colorize import Colorizer
 from colorcli.guidance import guidance
 from colorcli.options import Look
 
@@ -31,6 +34,12 @@ def two_regions() -> np.ndarray:
 def picture(tmp_path: Path) -> Path:
     cv2.imwrite(str(tmp_path / "grey.png"), two_regions())
     return tmp_path / "grey.png"
+
+
+@pytest.fixture
+def colorizer(toy_model: Path) -> Iterator[Colorizer]:
+    with engines.open(toy_model, "cpu") as engine:
+        yield Colorizer(engine)
 
 
 def chroma(path: Path) -> np.ndarray:
@@ -65,14 +74,14 @@ def test_a_reference_gives_its_colours(picture: Path, toy_model: Path, tmp_path:
     assert left < 4
 
 
-def test_where_a_hint_reaches_the_reference_is_silent(tmp_path: Path) -> None:
+def test_where_a_hint_reaches_the_reference_is_silent(colorizer: Colorizer, tmp_path: Path) -> None:
     luma = two_regions().astype(np.float32) / 255
     reference = np.repeat(two_regions()[..., None], 3, axis=2) + np.array((-20, 0, 40))
     cv2.imwrite(str(tmp_path / "r.png"), reference)
     (tmp_path / "h.csv").write_text("60,100,0,0,255\n")
     look = Look(hints=tmp_path / "h.csv", reference=tmp_path / "r.png")
-    hints = guidance(look, SHAPE, luma)
-    alone = guidance(Look(reference=tmp_path / "r.png"), SHAPE, luma)
+    hints = guidance(look, SHAPE, luma, colorizer)
+    alone = guidance(Look(reference=tmp_path / "r.png"), SHAPE, luma, colorizer)
     assert hints is not None and alone is not None
     near, across = np.s_[90:110, 50:70], np.s_[:, 140:]
     assert hints.mask[near].sum() == 25
@@ -81,8 +90,8 @@ def test_where_a_hint_reaches_the_reference_is_silent(tmp_path: Path) -> None:
     assert hints.chroma[0, 100, 60] == pytest.approx(0.5)
 
 
-def test_nothing_asked_nothing_known() -> None:
-    assert guidance(Look(), SHAPE, two_regions().astype(np.float32) / 255) is None
+def test_nothing_asked_nothing_known(colorizer: Colorizer) -> None:
+    assert guidance(Look(), SHAPE, two_regions().astype(np.float32) / 255, colorizer) is None
 
 
 @pytest.mark.parametrize("flag", ["--hints", "--reference"])

@@ -14,6 +14,11 @@ SKY, WALL, GRASS = (-0.02, 0.16), (0.12, -0.1), (-0.12, -0.08)
 """Chroma of three materials; not of their like in nature, so that nothing but the reference can tell."""
 
 
+def clueless(luma: Plane) -> Plane:
+    """A network that takes everything for the same."""
+    return np.zeros((2, *luma.shape), np.float32)
+
+
 def landscape(seed: int, horizon: float = 0.5, exposure: float = 1.0) -> tuple[Plane, Plane]:
     """Luma [120, 160] and chroma of smooth bright sky over rough dark grass, with a striped wall."""
     rng = np.random.default_rng(seed)
@@ -34,7 +39,7 @@ def landscape(seed: int, horizon: float = 0.5, exposure: float = 1.0) -> tuple[P
 
 def test_each_material_takes_its_own_colour() -> None:
     luma, chroma = landscape(1)
-    hints = reference_hints(rgb_from_ycbcr(*landscape(2, horizon=0.45)), luma)
+    hints = reference_hints(rgb_from_ycbcr(*landscape(2, horizon=0.45)), luma, clueless)
     assert hints.mask.shape == luma.shape
     known = hints.mask > 0
     error = np.abs(hints.chroma - chroma).max(axis=0)[known]
@@ -46,7 +51,7 @@ def test_each_material_takes_its_own_colour() -> None:
 
 def test_a_darker_print_finds_them_too() -> None:
     luma, chroma = landscape(1, exposure=0.6)
-    hints = reference_hints(rgb_from_ycbcr(*landscape(2)), luma)
+    hints = reference_hints(rgb_from_ycbcr(*landscape(2)), luma, clueless)
     error = np.abs(hints.chroma - chroma).max(axis=0)[hints.mask > 0]
     assert len(error) > 300
     assert (error < 0.03).mean() > 0.9
@@ -55,7 +60,7 @@ def test_a_darker_print_finds_them_too() -> None:
 def test_what_the_reference_has_nothing_like_gets_no_hint() -> None:
     luma = np.kron(np.indices((15, 20)).sum(axis=0) % 2, np.ones((8, 8))).astype(np.float32)
     smooth = np.linspace(0.3, 0.6, 160, dtype=np.float32)[None].repeat(120, axis=0)
-    hints = reference_hints(rgb_from_ycbcr(smooth, np.full((2, 120, 160), 0.1, np.float32)), luma)
+    hints = reference_hints(rgb_from_ycbcr(smooth, np.full((2, 120, 160), 0.1, np.float32)), luma, clueless)
     assert hints.mask.sum() < 0.02 * luma.size / 16
 
 
@@ -65,14 +70,32 @@ def test_a_disputed_colour_is_no_hint() -> None:
     chroma = np.zeros((2, 120, 160), np.float32)
     chroma[0] = 0.2 * np.sign(np.random.default_rng(1).standard_normal((120, 160))).astype(np.float32)
     chroma = np.stack([cv2.resize(p[:30, :40], (160, 120), interpolation=cv2.INTER_NEAREST) for p in chroma])
-    hints = reference_hints(rgb_from_ycbcr(luma, chroma), luma)
+    hints = reference_hints(rgb_from_ycbcr(luma, chroma), luma, clueless)
     assert hints.mask.sum() < 0.1 * luma.size / 16
+
+
+def test_what_the_network_tells_apart_does_not_mix() -> None:
+    """Two things of one tone: the reference has the one, the picture half of each."""
+    luma = np.full((120, 160), 0.5, np.float32)
+    reference = rgb_from_ycbcr(luma, np.full((2, 120, 160), 0.1, np.float32))
+    calls: list[Plane] = []
+
+    def guess(plane: Plane) -> Plane:
+        calls.append(plane)
+        chroma = clueless(plane)
+        if len(calls) == 1:  # the picture is asked about first
+            chroma[1, :, 80:] = 0.08
+        return chroma
+
+    mask = reference_hints(reference, luma, guess).mask
+    assert mask[:, :70].sum() > 0.9 * 70 * 120 / 16
+    assert not mask[:, 90:].any()
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (4, 5), (300, 700)])
 def test_any_size_will_do(shape: tuple[int, int]) -> None:
     luma = np.random.default_rng(1).uniform(0, 1, shape).astype(np.float32)
-    hints = reference_hints(rgb_from_ycbcr(*landscape(1)), luma)
+    hints = reference_hints(rgb_from_ycbcr(*landscape(1)), luma, clueless)
     assert hints.mask.shape == shape
     assert hints.chroma.shape == (2, *shape)
 

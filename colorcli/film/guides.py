@@ -27,12 +27,12 @@ def known_colours(film: Prepared, colorizer: Colorizer, report: Sink) -> Iterato
     """The plan of shots and the source of hints for a film.
 
     Raises:
-        UsageError: a list or folder makes no sense, or the film comes from a pipe, which cannot be read twice.
+        UsageError: a list or folder makes no sense, or the film cannot be read twice, as from a pipe.
     """
     options = film.options
     shots = options.film.shots
     plan = ShotPlan(read_shots(shots)) if shots is not None and shots.exists() else None
-    known = _palette(options.look.reference, plan, options.film.references)
+    known = _palette(colorizer, options.look.reference, plan, options.film.references)
     if options.film.references is None:
         yield plan or see_for_yourself, known
         return
@@ -58,7 +58,9 @@ def known_identity(options: RunOptions) -> list[str]:
     return [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else str(path) for path in files]
 
 
-def _palette(reference: Path | None, plan: ShotPlan | None, folder: Path | None) -> HintSource:
+def _palette(
+    colorizer: Colorizer, reference: Path | None, plan: ShotPlan | None, folder: Path | None
+) -> HintSource:
     """Hints from a picture's palette: the shot's own one, or the one for the whole film."""
     from colorcli.reference import read_reference, reference_hints
 
@@ -71,7 +73,7 @@ def _palette(reference: Path | None, plan: ShotPlan | None, folder: Path | None)
             return None
         if path not in pictures:
             pictures[path] = read_reference(path)
-        return reference_hints(pictures[path], small)
+        return reference_hints(pictures[path], small, lambda luma: colorizer.predict([luma])[0])
 
     return known if reference or plan else nothing_known
 

@@ -35,7 +35,7 @@ class Colorist:
         """
         upright = np.ascontiguousarray(turned(small, orientation))
         shown = shape[::-1] if orientation in TURNED_SIDEWAYS else shape
-        (chroma,) = self.colorizer.predict([upright], [guidance(self.look, shown, upright)])
+        (chroma,) = self.colorizer.predict([upright], [guidance(self.look, shown, upright, self.colorizer)])
         return ChromaFit.of(np.ascontiguousarray(unturned(chroma, orientation)), small)
 
 
