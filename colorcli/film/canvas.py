@@ -100,7 +100,7 @@ def _sampling(chroma_of_256: tuple[int, int]) -> str:
 
 def samples(plane: VideoPlane, dtype: type[np.generic]) -> Samples:
     """A frame's plane as a writable view [H, W], its row padding left out."""
-    rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+    rows: Samples = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size)
     return rows.view(dtype)[: plane.height, : plane.width]
 
 
@@ -128,7 +128,7 @@ class View:
     """A picture as the network and the flow see it: a frame, or one field of it."""
 
     luma: Samples
-    """Code values at the chroma planes' size (of RGB: in [0, 1], full size); of interlaced film, one field's."""
+    """Code values at the chroma planes' size (of RGB: in [0, 1], full size); of fields, each its own."""
     small: Plane
     """In [0, 1] at the network's working size."""
 
@@ -244,7 +244,7 @@ class Canvas:
 
 
 class RgbCanvas(Canvas):
-    """The same for RGB pictures: luma by BT.601's weights, as stills have it; there is no chroma to subsample."""
+    """The same for RGB: luma by BT.601's weights, as stills have it, and no chroma to subsample."""
 
     def views(self, frame: VideoFrame, working: tuple[int, int]) -> list[View]:
         luma = luma_of(self._unit_rgb(frame), BT601)
@@ -277,7 +277,8 @@ class RgbCanvas(Canvas):
 
     def _unit_rgb(self, frame: VideoFrame) -> Plane:
         green, blue, red = (samples(plane, self._natural.dtype) for plane in frame.planes[:3])
-        return np.stack([red, green, blue]).astype(np.float32) / ((1 << self._natural.bits) - 1)
+        top = np.float32((1 << self._natural.bits) - 1)
+        return np.stack([red, green, blue]).astype(np.float32) / top
 
 
 def open_canvas(footage: Footage, target: Layout) -> Canvas:

@@ -43,13 +43,13 @@ def colorize_film(job: Job, options: RunOptions, report: Sink) -> Outcome:
     Raises:
         ColorcliError: what failed, and why. A reader who leaves standard output is no failure.
     """
-    # The network runs seldom and beside the other stages: more threads would spend more time waiting than working.
+    # The network runs seldom and beside the other stages: more threads would wait more than they work.
     threads = 1 if options.film.stabilize else None
     with (
         prepared(job, options, report) as film,
         open_engine(options.look.model, options.look.device, threads) as engine,
     ):
-        # Every stage has a thread of its own already; OpenCV's would only wait for work, and burn time doing so.
+        # Every stage has a thread of its own; OpenCV's own would burn time waiting for work.
         cv2.setNumThreads(1)
         look = options.look
         colorizer = Colorizer(engine, size=look.size, saturation=look.saturation)

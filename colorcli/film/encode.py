@@ -1,8 +1,8 @@
 """The encoder: which one, with what settings, in what pixel format; and frames into it.
 
-ffmpeg encodes what it reads from its standard input (raw video in NUT) and gives NUT back. Frames are numbered,
-not timed: an encoder then never sees a frame rate that it would want to mend, and the film's own times are
-given back when its packets are muxed.
+ffmpeg encodes what it reads from its standard input (raw video in NUT) and gives NUT back. Frames are
+numbered, not timed: an encoder then never sees a frame rate that it would want to mend, and the film's own
+times are given back when its packets are muxed.
 """
 
 import shlex
@@ -51,7 +51,7 @@ HABITS = {
     "h264_nvenc": Habit("cq", "preset", (("cq", 18), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
     "hevc_nvenc": Habit("cq", "preset", (("cq", 20), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
     "av1_nvenc": Habit("cq", "preset", (("cq", 24), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
-    # As the Library of Congress and the National Archives keep film: version 3, every frame a key, slice checksums.
+    # As archives keep film (FADGI): version 3, every frame a key frame, checksums in the slices.
     "ffv1": Habit(defaults=(("level", 3), ("g", 1), ("slices", 16), ("slicecrc", 1))),
     "prores_ks": Habit("q:v", None, (("vendor", "apl0"),)),
     "mpeg2video": Habit("q:v", None, (("q:v", 2),)),
@@ -319,14 +319,15 @@ def _is_number(word: str) -> bool:
 def _filters(recipe: Recipe, footage: Footage) -> list[str]:
     """Tags for the frames, which raw video in NUT does not carry; a conversion only from RGB."""
     filters = []
-    tagged = f"range={footage.range}:color_primaries={footage.primaries}:color_trc={footage.transfer}"
+    light = f"color_primaries={footage.primaries}:color_trc={footage.transfer}"
+    tagged = f"range={footage.range}:{light}"
     if recipe.layout.rgb and not (layout(recipe.pix_fmt) or recipe.layout).rgb:
         filters.append("scale=out_color_matrix=bt709:out_range=tv")
         tagged = f"range={LIMITED}:colorspace=1:color_primaries=1:color_trc=1"
     elif not recipe.layout.rgb:
         full_range = FULL if footage.is_full_range else footage.range
         matrix = footage.matrix_tag if footage.matrix_tag != RGB else 2
-        tagged = f"range={full_range}:colorspace={matrix}:color_primaries={footage.primaries}:color_trc={footage.transfer}"
+        tagged = f"range={full_range}:colorspace={matrix}:{light}"
     filters.append(f"setparams={tagged}")
     if footage.sample_aspect:
         filters.append(f"setsar={footage.sample_aspect.numerator}/{footage.sample_aspect.denominator}")

@@ -90,7 +90,7 @@ class FlowMeter:
     """
 
     def __init__(self) -> None:
-        self._search = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
 
     def between(self, one: Eye, other: Eye) -> tuple[Positions, Positions, Plane, Plane]:
         """Places of `other`'s pixels in `one`, of `one`'s in `other`, and the trust [h, w] in each."""
@@ -107,8 +107,8 @@ def likeness(origin: Eye, eye: Eye, places: Positions) -> Plane:
 
     A change of exposure over the whole frame, as old film flickers, is taken out first.
     """
-    moved = sample(origin.image, places).astype(np.float32) / 255
-    image = eye.image.astype(np.float32) / 255
+    moved = sample(origin.image, places).astype(np.float32) / np.float32(255)
+    image = eye.image.astype(np.float32) / np.float32(255)
     gain, offset = _exposure(moved, image)
     moved *= gain
     moved += offset - image

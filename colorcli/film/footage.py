@@ -8,6 +8,7 @@ from typing import Any
 
 import av
 from av.container import InputContainer
+from av.sidedata.sidedata import SideData
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -176,7 +177,8 @@ def _field_order(tagged: int, first: VideoFrame) -> int:
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
-    for data in iter(frame.side_data):
+    data: SideData
+    for data in iter(frame.side_data):  # type: ignore[assignment]  # yields entries, not keys
         if data.type == SideDataType.DISPLAYMATRIX:
             return struct.unpack("=9i", bytes(data))
     return None

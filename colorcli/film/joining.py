@@ -21,7 +21,7 @@ from colorcli.film.prepare import Prepared
 from colorcli.film.segments import Record, Segments
 
 SEGMENT = 240
-"""Frames after which a segment ends at the next settled frame: ten seconds, an encoder's usual key distance."""
+"""Frames after which a segment ends at the next settled one: ten seconds, an encoder's usual key distance."""
 
 
 def colour_segments(painting: Painting, segments: Segments, tick: Callable[[int], None]) -> None:
@@ -121,7 +121,7 @@ def _mux(
             shift=shift,
         )
         others = [source.streams[index] for index in target.others]
-        timed_picture = (((packet.dts + shift) * clock, True, packet) for packet in picture)
+        timed_picture = ((due(packet) + clip.shift, True, packet) for packet in picture)
         timed_others = ((due(packet), False, packet) for packet in (source.demux(*others) if others else ()))
         for _, is_picture, packet in heapq.merge(timed_picture, timed_others, key=lambda entry: entry[0]):
             (target.mux_picture if is_picture else target.mux)(packet)

@@ -203,6 +203,7 @@ def _add_picture(
     context.colorspace, context.color_primaries = film.matrix_tag, film.primaries
     context.color_trc = film.transfer
     context.field_order = film.field_order
+    context.framerate = film.rate
     if film.display_matrix:
         picture.set_display_matrix(film.display_matrix)
     picture.time_base = 1 / film.rate if container.format.name in PACED else film.time_base

@@ -45,7 +45,7 @@ class Result:
 
 
 Plan = Callable[[int], tuple[bool | None, bool, float]]
-"""What is decided beforehand for a frame: whether it keeps its colours (None: see), opens a shot, saturation."""
+"""What is decided beforehand: whether a frame keeps its colours (None: see), opens a shot, its saturation."""
 
 
 def look(

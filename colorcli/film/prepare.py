@@ -142,7 +142,7 @@ def _holds(footage: Footage, format_name: str, encoded: bytes, wanted: set[int])
     """Whether the container takes the picture and these streams."""
     with (
         tempfile.TemporaryDirectory(prefix="colorcli-") as folder,
-        av.open(BytesIO(encoded), format="nut") as picture,
+        av.open(BytesIO(encoded), "r", format="nut") as picture,
         open_film(footage.source) as source,
     ):
         url = segment_url(Path(folder) / "rehearsal")
@@ -174,9 +174,7 @@ def _mention(
     elif not footage.is_rgb and footage.pix_fmt.startswith("yuv") and recipe.layout.shift != (1, 1):
         source = footage.pix_fmt.replace("yuvj", "yuv")
         if source != recipe.pix_fmt:
-            note(
-                f"{recipe.encoder} takes no {source} of {footage.width}x{footage.height}: {recipe.pix_fmt} it is"
-            )
+            note(f"{recipe.encoder} takes no {source} of this size, so {recipe.pix_fmt} is made")
     if footage.is_interlaced:
         note("interlaced: fields are coloured one by one and stay fields; --deinterlace makes frames of them")
     pictures = [

@@ -81,7 +81,7 @@ class Carried:
         self._working = working
         self._shape: tuple[int, int] = (0, 0)
         self._places: dict[int, int] = {}
-        self._spool: IO[bytes] = tempfile.TemporaryFile(prefix="colorcli-")
+        self._spool: IO[bytes] = tempfile.TemporaryFile(prefix="colorcli-")  # noqa: SIM115 - closed in __exit__
 
     def add(self, frame: int, chroma: Plane, trust: Plane, weight: float) -> None:
         """Put in what arrives at a frame: chroma [2, h, w], trust [h, w]; joined with what is there already.
@@ -91,8 +91,9 @@ class Carried:
         self._shape = trust.shape
         if frame in self._places:
             other, other_trust = self._read(frame)
-            mine, others = trust * weight, other_trust * (1 - weight)
-            chroma = (chroma * mine + other * others) / np.maximum(mine + others, 1e-6)
+            mine, others = trust * np.float32(weight), other_trust * np.float32(1 - weight)
+            whole = np.maximum(mine + others, np.float32(1e-6))
+            chroma = np.divide(chroma * mine + other * others, whole, dtype=np.float32)
             trust = np.maximum(trust, other_trust)
         packed = np.concatenate([chroma + 0.5, trust[None]]) * SCALE
         place = self._places.setdefault(frame, len(self._places))
@@ -112,8 +113,8 @@ class Carried:
         size = 3 * self._shape[0] * self._shape[1]
         self._spool.seek(self._places[frame] * size)
         stored = np.frombuffer(self._spool.read(size), np.uint8).reshape(3, *self._shape)
-        planes = stored.astype(np.float32) / SCALE
-        return planes[:2] - 0.5, planes[2]
+        planes = stored.astype(np.float32) / np.float32(SCALE)
+        return planes[:2] - np.float32(0.5), planes[2]
 
     def __enter__(self) -> Self:
         return self

@@ -112,7 +112,7 @@ class Segments:
 
 
 def digest_of(path: Path) -> str:
-    """A film's size and the hash of its first and last megabyte: quick, and tied to content, not to a date."""
+    """The hash of a film's size, first and last megabyte: quick, and tied to content, not to a date."""
     size = path.stat().st_size
     found = hashlib.sha256(str(size).encode())
     with path.open("rb") as film:

@@ -1,8 +1,8 @@
 """The shot list: what was decided for each shot, to be read, edited and used by a second run.
 
-A CSV table, for people and spreadsheets: `start` and `end` are frame numbers from 0, the end left out;
-`time` is the start's clock time, for orientation only; `saturation` multiplies the shot's colours; `reference`
-names a picture in the references' folder; `skip` is `yes` where the shot keeps the colours it has.
+A CSV table, for people and spreadsheets: `start` and `end` are frame numbers from 0, the end left out; `time`
+is the start's clock time, for orientation only; `saturation` multiplies the shot's colours; `reference` names
+a picture in the references' folder; `skip` is `yes` where the shot keeps the colours it has.
 """
 
 import csv
@@ -82,7 +82,7 @@ def _clock(seconds: Fraction) -> str:
 
 
 def shots_between(starts: list[tuple[int, bool]], end: int) -> list[Shot]:
-    """Shots from the numbers of their first frames and whether they keep their colours; `end` ends the last."""
+    """Shots from their first frames' numbers and whether they keep their colours; `end` ends the last."""
     ends = [start for start, _ in starts[1:]] + [end]
     return [Shot(start, stop, skip=kept) for (start, kept), stop in zip(starts, ends, strict=True)]
 

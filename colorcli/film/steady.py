@@ -4,9 +4,9 @@ A shot is worked through in windows. A window begins after a key frame, whose co
 the next: as soon as too little of the picture is explained by its motion since the last key, and in any case
 after `LONGEST` frames. Only there the network runs, so it runs as often as the picture needs. A key's colours
 are the carried ones where the motion explains the luma, drawn a little towards the network's, and the
-network's elsewhere: so nothing drifts or washes out, and what is newly in sight gets colour of its own. Frames
-between two keys take colour from both, each as far as it explains them, the nearer one more: what is hidden
-from one key is usually seen from the other, and no ghost is left behind what moves.
+network's elsewhere: so nothing drifts or washes out, and what is newly in sight gets colour of its own.
+Frames between two keys take colour from both, each as far as it explains them, the nearer one more: what is
+hidden from one key is usually seen from the other, and no ghost is left behind what moves.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -153,7 +153,9 @@ class Steadier:
         trails = self._trails_back([*between, last])
         for place, (link, back) in enumerate(zip(between, trails, strict=True), 1):
             nearness = place / (len(between) + 1)
-            yield Coloured(link.step, _meet(link.trail, opening_chroma, back, closing.chroma, nearness))
+            yield Coloured(
+                link.step, _meet(link.trail, opening_chroma, back, closing.chroma, np.float32(nearness))
+            )
         self._take(closing)
         yield Coloured(last.step, closing.chroma, settled=True, key=closing)
 
@@ -174,7 +176,9 @@ def is_cut(before: Eye, eye: Eye, back: Positions, trust: Plane) -> bool:
     return float((likeness(before, eye, back) * trust).mean()) < SAME_SHOT
 
 
-def _meet(before: Trail, chroma_before: Plane, after: Trail, chroma_after: Plane, nearness: float) -> Plane:
+def _meet(
+    before: Trail, chroma_before: Plane, after: Trail, chroma_after: Plane, nearness: np.float32
+) -> Plane:
     """Colours between two keys; `nearness` is 0 at the one before and 1 at the one after."""
     shape = chroma_before.shape[1:]
     weight_before = before.trust_at(shape) * (1 - nearness)
@@ -183,7 +187,7 @@ def _meet(before: Trail, chroma_before: Plane, after: Trail, chroma_after: Plane
     mixed = before.bring(chroma_before) * weight_before + after.bring(chroma_after) * weight_after
     if total.min() < UNSEEN:
         mixed, total = mixed + _surroundings(mixed) * UNSEEN, total + _surroundings(total[None])[0] * UNSEEN
-    return mixed / np.maximum(total, 1e-6)  # type: ignore[no-any-return]
+    return np.divide(mixed, np.maximum(total, 1e-6), dtype=np.float32)
 
 
 def _surroundings(planes: Plane) -> Plane:

@@ -1,7 +1,7 @@
 """Whether a frame already has colour, told apart from tinting, toning and chroma noise.
 
-Tinted, toned and faded black-and-white film has chroma, but it is one colour for each brightness. What is left
-when that is taken away is colour that a scene gave.
+Tinted, toned and faded black-and-white film has chroma, but it is one colour for each brightness. What is
+left when that is taken away is colour that a scene gave.
 """
 
 from typing import Any
@@ -28,7 +28,7 @@ class ColourSense:
         self.coloured = coloured
 
     def sees(self, luma: Plane, chroma: Plane) -> bool:
-        """Whether a frame is coloured: luma [h, w] in [0, 1] and chroma [2, h, w], as `thumbnail` makes them."""
+        """Whether a frame is coloured: luma [h, w] in [0, 1], chroma [2, h, w], as `thumbnail` has them."""
         left = untoned_chroma(luma, chroma)
         if left > COLOURED:
             self.coloured = True
