@@ -80,12 +80,10 @@ def main() -> None:
     torch.set_num_threads(cpu_threads())
     with TemporaryDirectory() as folder, ExitStack() as stack:
         contestants = list(prepare(arguments, Path(folder), stack))
-        figures = [
-            figure
-            for size, batch in arguments.cases
-            for figure in compete(contestants, size, batch, arguments.calls, arguments.seconds)
-        ]
-    write(arguments.output, figures)
+        figures: list[Figure] = []
+        for size, batch in arguments.cases:
+            figures += compete(contestants, size, batch, arguments.calls, arguments.seconds)
+            write(arguments.output, figures)  # after each case: the last ones take long
 
 
 def parse() -> argparse.Namespace:
