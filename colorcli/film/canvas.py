@@ -142,7 +142,7 @@ class Canvas:
 
     def __init__(self, footage: Footage, target: Layout) -> None:
         self.footage, self.target = footage, target
-        self._natural = natural_layout(footage)
+        self._natural = target if target.rgb and not footage.is_rgb else natural_layout(footage)
         self._full = footage.is_full_range
         top, bottom = slice(0, None, 2), slice(1, None, 2)
         self._fields = [slice(None)]
@@ -158,6 +158,8 @@ class Canvas:
         name = frame.format.name
         if layout(name) or re.fullmatch(r"(gray|ya)(8|\d+le)?", name):
             return frame
+        if name.startswith(("gray", "ya")) and name.endswith("be"):
+            return frame.reformat(format=f"{name[:-2]}le")
         return frame.reformat(format=self._natural.name)
 
     def views(self, frame: VideoFrame, working: tuple[int, int]) -> list[View]:
@@ -245,6 +247,10 @@ class Canvas:
 
 class RgbCanvas(Canvas):
     """The same for RGB: luma by BT.601's weights, as stills have it, and no chroma to subsample."""
+
+    def planar(self, frame: VideoFrame) -> VideoFrame:
+        """The frame as planar RGB; grey and Y'CbCr are converted."""
+        return frame if frame.format.name == self._natural.name else frame.reformat(format=self._natural.name)
 
     def views(self, frame: VideoFrame, working: tuple[int, int]) -> list[View]:
         luma = luma_of(self._unit_rgb(frame), BT601)

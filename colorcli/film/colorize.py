@@ -24,6 +24,7 @@ from colorcli.film.mux import state_aspect
 from colorcli.film.painting import Painting
 from colorcli.film.prepare import Prepared, prepared
 from colorcli.film.segments import Segments, digest_of
+from colorcli.film.sequences import SequenceReader, write_pictures
 from colorcli.film.sheet import write_contact_sheet
 from colorcli.film.shots import shots_between, write_shots
 from colorcli.film.streaming import stream_film
@@ -63,12 +64,15 @@ def colorize_film(job: Job, options: RunOptions, report: Sink) -> Outcome:
 def _run(painting: Painting, engine: Engine, report: Sink) -> None:
     film = painting.film
     tick = _ticker(film, report)
-    if STREAM in (film.job.source, film.job.output):
+    if film.pictures is not None:
+        frames = ((result.seen.frame.number, frame) for result, frame in painting.results())
+        write_pictures(frames, film.pictures, tick)
+    elif STREAM in (film.job.source, film.job.output):
         _stream(painting, engine, tick, report)
     else:
         _write(painting, engine, tick, report)
     sheet = film.options.film.contact_sheet
-    if sheet is not None and film.job.output != STREAM:
+    if sheet is not None and film.job.output != STREAM and film.pictures is None:
         write_contact_sheet(film.job.output, sheet)
 
 
@@ -134,7 +138,7 @@ def _identity(film: Prepared, engine: Engine) -> dict[str, Any]:
         "colorcli": __version__,
         "ffmpeg": version_line(),
         "av": av.__version__,
-        "source": digest_of(film.job.source),
+        "source": _source_identity(film),
         "model": asdict(engine.card),
         "look": look,
         "film": settings,
@@ -144,11 +148,17 @@ def _identity(film: Prepared, engine: Engine) -> dict[str, Any]:
     }
 
 
+def _source_identity(film: Prepared) -> object:
+    reader = film.reader
+    return reader.identity() if isinstance(reader, SequenceReader) else digest_of(film.job.source)
+
+
 def _tags(film: Prepared, engine: Engine) -> dict[str, str]:
     """The mark that algorithms gave the colours, as a tag of the film."""
     if not film.options.look.provenance:
         return {}
-    used = {key.lower() for key in film.reader.container.metadata}
+    container = film.reader.container
+    used = {key.lower() for key in container.metadata} if container else set()
     free = next((tag for tag in PROVENANCE_TAGS if tag not in used), "colorized")
     card = engine.card
     return {free: f"Colorized by colorcli {__version__} with {card.name} {card.version}; {SOURCE_TYPE}"}

@@ -154,6 +154,29 @@ def survey(container: InputContainer, source: Path, first: VideoFrame) -> Footag
     )
 
 
+def picture_facts(source: Path, first: VideoFrame, rate: Fraction, count: int) -> Footage:
+    """Facts of numbered pictures, from the first of them; their clock ticks once a picture."""
+    return Footage(
+        source=source,
+        stream=0,
+        codec="png",
+        container="image2",
+        width=first.width,
+        height=first.height,
+        pix_fmt=first.format.name,
+        time_base=1 / rate,
+        rate=rate,
+        frames=count,
+        sample_aspect=None,
+        range=first.color_range,
+        matrix_tag=first.colorspace,
+        primaries=first.color_primaries,
+        transfer=first.color_trc,
+        field_order=PROGRESSIVE,
+        display_matrix=None,
+    )
+
+
 def _usual_rate(stream: VideoStream) -> Fraction:
     """The average rate where it is believable, or what else the container says, or 25."""
     slowest, fastest = USUAL_RATES

@@ -16,6 +16,7 @@ from colorcli.film.painting import nothing_known, see_for_yourself
 from colorcli.film.pipeline import Plan, ahead
 from colorcli.film.prepare import Prepared
 from colorcli.film.references import Carried, carry, find_references
+from colorcli.film.sequences import SequenceReader
 from colorcli.film.shots import ShotPlan, read_shots
 from colorcli.film.steady import HintSource
 from colorcli.options import RunOptions
@@ -84,7 +85,8 @@ def _first_of(one: HintSource, other: HintSource) -> HintSource:
 
 def _smalls(film: Prepared, working: tuple[int, int]) -> Iterator[tuple[int, Plane]]:
     """Every frame's number and luma at working size, in a reading of its own."""
-    reader = FilmReader(film.job.source, keep_packets=False)
+    again = isinstance(film.reader, SequenceReader)
+    reader = SequenceReader(film.job.source) if again else FilmReader(film.job.source, keep_packets=False)
     try:
         canvas = open_canvas(film.footage, film.recipe.layout)
         for frame in reader.frames():

@@ -105,7 +105,7 @@ def _mux(
     clock, rate = film.footage.time_base, film.footage.rate
     shift = round(clip.shift / clock)
     with ExitStack() as opened:
-        source = opened.enter_context(open_film(film.job.source))
+        source = opened.enter_context(open_film(film.job.source)) if film.reader.container else None
         template = opened.enter_context(
             av.open(segment_url(segments.encoded(0)), format="nut")
         ).streams.video[0]
@@ -120,9 +120,11 @@ def _mux(
             step=max(1, round(1 / (rate * clock))),
             shift=shift,
         )
-        others = [source.streams[index] for index in target.others]
+        others = [source.streams[index] for index in target.others] if source else []
         timed_picture = ((due(packet) + clip.shift, True, packet) for packet in picture)
-        timed_others = ((due(packet), False, packet) for packet in (source.demux(*others) if others else ()))
+        timed_others = (
+            (due(packet), False, packet) for packet in (source.demux(*others) if source and others else ())
+        )
         for _, is_picture, packet in heapq.merge(timed_picture, timed_others, key=lambda entry: entry[0]):
             (target.mux_picture if is_picture else target.mux)(packet)
         if target.written != len(timings):

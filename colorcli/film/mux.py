@@ -140,7 +140,7 @@ def open_output(
     url: str,
     format_name: str,
     film: Footage,
-    source: InputContainer,
+    source: InputContainer | None,
     encoded: VideoStream,
     clip: Clip,
     extra_tags: dict[str, str],
@@ -149,6 +149,7 @@ def open_output(
     """Open an output with all streams in the source's order, its tags and chapters.
 
     Args:
+        source: the film itself, None if it is numbered pictures.
         encoded: the encoder's stream, whose parameters the picture gets.
         wanted: indices of the streams to copy, `passengers` if None.
 
@@ -156,33 +157,35 @@ def open_output(
         RefusedError: the container cannot hold one of the streams; which, is said.
     """
     container = av.open(url, "w", format=format_name, container_options=_options(source, format_name))
+    if source is None:
+        picture = _add_picture(container, film, None, encoded)
+        container.metadata.update(extra_tags)
+        return Output(container, picture, {}, clip, film.time_base)
     others: dict[int, Stream] = {}
     wanted = passengers(source, film, format_name) if wanted is None else wanted
-    picture: VideoStream | None = None
     for stream in source.streams:
         if stream.index == film.stream:
             picture = _add_picture(container, film, stream, encoded)
         elif stream.index in wanted:
             others[stream.index] = _add_copy(container, stream, film.source)
-    assert picture is not None
     container.metadata.update({**_tags(source, format_name), **extra_tags})
     container.set_chapters(_chapters(source, clip))
     return Output(container, picture, others, clip, film.time_base)
 
 
-def _options(source: InputContainer, format_name: str) -> dict[str, str]:
+def _options(source: InputContainer | None, format_name: str) -> dict[str, str]:
     if format_name not in QUICKTIME:
         # Sound that is primed before 0 must not push all the rest forward.
         return {"avoid_negative_ts": "disabled"} if format_name in ("matroska", "webm") else {}
     options = {"movie_timescale": str(MOVIE_CLOCK)}
     # Keys in reverse-DNS style are kept only in QuickTime's own metadata atom, which players know less well.
-    if any("." in key for key in source.metadata):
+    if source is not None and any("." in key for key in source.metadata):
         options["movflags"] = "use_metadata_tags"
     return options
 
 
 def _add_picture(
-    container: OutputContainer, film: Footage, stream: Stream, encoded: VideoStream
+    container: OutputContainer, film: Footage, stream: Stream | None, encoded: VideoStream
 ) -> VideoStream:
     """The colorized stream: the encoder's parameters, everything else as the source has it."""
     try:
@@ -207,9 +210,10 @@ def _add_picture(
     if film.display_matrix:
         picture.set_display_matrix(film.display_matrix)
     picture.time_base = 1 / film.rate if container.format.name in PACED else film.time_base
-    _dress(picture, stream)
-    picture.metadata.pop("encoder", None)
-    picture.metadata.pop("ENCODER", None)
+    if stream is not None:
+        _dress(picture, stream)
+        picture.metadata.pop("encoder", None)
+        picture.metadata.pop("ENCODER", None)
     return picture
 
 

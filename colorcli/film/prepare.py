@@ -13,6 +13,7 @@ import av
 
 from colorcli.core.errors import RefusedError, UsageError
 from colorcli.events import Note, Sink
+from colorcli.film.canvas import natural_layout
 from colorcli.film.decode import FilmReader, Filter, Frame, Trim, deinterlacer
 from colorcli.film.encode import Recipe, rehearse, segment_url
 from colorcli.film.footage import PROGRESSIVE, Footage, open_film
@@ -26,7 +27,8 @@ from colorcli.film.mux import (
     passengers,
     unheld,
 )
-from colorcli.options import RunOptions
+from colorcli.film.sequences import PictureWriter, SequenceReader, is_pattern
+from colorcli.options import Existing, RunOptions
 from colorcli.plan import STREAM, Job
 
 STREAM_FORMAT = "matroska"
@@ -40,7 +42,7 @@ class Prepared:
 
     job: Job
     options: RunOptions
-    reader: FilmReader
+    reader: FilmReader | SequenceReader
     footage: Footage
     """As it is coloured: after deinterlacing."""
     format_name: str
@@ -48,8 +50,14 @@ class Prepared:
     """Its frames are those that go to the encoder: twice as wide for `--compare`."""
     output_footage: Footage
     trim: Trim
-    origin: Fraction
-    """The film's first moment, in seconds of its own clock."""
+    pictures: PictureWriter | None = None
+    """What writes the output, where that is numbered pictures."""
+
+    @property
+    def origin(self) -> Fraction:
+        """The film's first moment, in seconds of its own clock."""
+        container = self.reader.container
+        return Fraction((container.start_time if container else 0) or 0, av.time_base)
 
     @property
     def clip(self) -> Clip:
@@ -72,20 +80,46 @@ def prepared(job: Job, options: RunOptions, report: Sink) -> Iterator[Prepared]:
     """
     if options.look.hints is not None:
         raise UsageError("--hints", "are pixels of one picture, not of a film", "use --references")
-    reader = FilmReader(job.source, keep_packets=job.source == STREAM or job.output == STREAM)
+    reader = _open_reader(job)
     try:
         footage = _footage(reader, options)
-        format_name = _format(job, options)
-        wide = replace(footage, width=2 * footage.width) if options.compare else footage
-        recipe, encoded = rehearse(wide, format_name, options.film)
-        if job.source != STREAM:
-            _rehearse_mux(footage, format_name, encoded)
-        _mention(job, reader, footage, recipe, format_name, report)
         trim = Trim.of(options.film.start, options.film.end, footage.rate)
-        origin = Fraction(reader.container.start_time or 0, av.time_base)
-        yield Prepared(job, options, reader, footage, format_name, recipe, wide, trim, origin)
+        wide = replace(footage, width=2 * footage.width) if options.compare else footage
+        if isinstance(reader, SequenceReader):
+            for first, last in reader.gaps:
+                report(Note(str(job.source), f"pictures {first} to {last} are missing"))
+        if is_pattern(job.output):
+            writer = _writer(job, footage, options)
+            recipe = Recipe(writer.codec, writer.layout, writer.layout.name, ())
+            yield Prepared(job, options, reader, footage, "image2", recipe, wide, trim, writer)
+            return
+        format_name = _format(job, options)
+        recipe, encoded = rehearse(wide, format_name, options.film)
+        if isinstance(reader, FilmReader) and job.source != STREAM:
+            _rehearse_mux(footage, format_name, encoded)
+        for message in _remarks(reader, footage, recipe, format_name):
+            report(Note(str(job.source), message))
+        yield Prepared(job, options, reader, footage, format_name, recipe, wide, trim)
     finally:
         reader.close()
+
+
+def _open_reader(job: Job) -> FilmReader | SequenceReader:
+    if is_pattern(job.source):
+        return SequenceReader(job.source)
+    return FilmReader(job.source, keep_packets=STREAM in (job.source, job.output))
+
+
+def _writer(job: Job, footage: Footage, options: RunOptions) -> PictureWriter:
+    """What writes numbered pictures.
+
+    Raises:
+        RefusedError: there are such pictures already, or the kind cannot be written.
+    """
+    writer = PictureWriter(job.output, natural_layout(footage))
+    if options.existing is Existing.REFUSE and (old := writer.existing()):
+        raise RefusedError(old, "the output exists already", "choose --overwrite or --resume")
+    return writer
 
 
 def _format(job: Job, options: RunOptions) -> str:
@@ -103,7 +137,7 @@ def _format(job: Job, options: RunOptions) -> str:
     return name
 
 
-def _footage(reader: FilmReader, options: RunOptions) -> Footage:
+def _footage(reader: FilmReader | SequenceReader, options: RunOptions) -> Footage:
     """The film's facts, as it will be coloured.
 
     Raises:
@@ -161,31 +195,26 @@ def _holds(footage: Footage, format_name: str, encoded: bytes, wanted: set[int])
     return True
 
 
-def _mention(
-    job: Job, reader: FilmReader, footage: Footage, recipe: Recipe, format_name: str, report: Sink
-) -> None:
-    """Say what a careful person would want to know beforehand."""
-
-    def note(message: str) -> None:
-        report(Note(str(job.source), message))
-
-    if recipe.layout.name != recipe.pix_fmt and not recipe.layout.rgb:
-        note(f"{recipe.encoder} makes {recipe.pix_fmt} of {recipe.layout.name}")
-    elif not footage.is_rgb and footage.pix_fmt.startswith("yuv") and recipe.layout.shift != (1, 1):
-        source = footage.pix_fmt.replace("yuvj", "yuv")
-        if source != recipe.pix_fmt:
-            note(f"{recipe.encoder} takes no {source} of this size, so {recipe.pix_fmt} is made")
+def _remarks(
+    reader: FilmReader | SequenceReader, footage: Footage, recipe: Recipe, format_name: str
+) -> Iterator[str]:
+    """What a careful person would want to know beforehand."""
+    if recipe.converts and not recipe.layout.rgb:
+        yield f"{recipe.encoder} makes {recipe.pix_fmt} of {recipe.layout.name}"
+    elif footage.pix_fmt.replace("yuvj", "yuv") != recipe.pix_fmt and footage.pix_fmt.startswith("yuv"):
+        yield f"{recipe.encoder} takes no {footage.pix_fmt} of this size, so {recipe.pix_fmt} is made"
     if footage.is_interlaced:
-        note("interlaced: fields are coloured one by one and stay fields; --deinterlace makes frames of them")
-    pictures = [
-        s for s in reader.container.streams.video if not s.disposition & av.stream.Disposition.attached_pic
-    ]
-    for stream in pictures[1:]:
-        note(f"stream {stream.index} is another moving picture; it is copied as it is")
-    if reader.container.streams[footage.stream].metadata.get("alpha_mode") == "1":
-        note("its transparency is not decoded, so it is not kept")
-    if format_name in PICTURE_ONLY and len(reader.container.streams) > 1:
-        note("y4m holds the picture only: sound and all other streams are left out")
+        yield "interlaced: fields are coloured one by one and stay fields; --deinterlace makes frames of them"
+    if isinstance(reader, SequenceReader):
+        return
+    streams = reader.container.streams
+    moving = [s for s in streams.video if not s.disposition & av.stream.Disposition.attached_pic]
+    for stream in moving[1:]:
+        yield f"stream {stream.index} is another moving picture; it is copied as it is"
+    if streams[footage.stream].metadata.get("alpha_mode") == "1":
+        yield "its transparency is not decoded, so it is not kept"
+    if format_name in PICTURE_ONLY and len(streams) > 1:
+        yield "y4m holds the picture only: sound and all other streams are left out"
 
 
 def _filtered(frames: Iterator[Frame], change: Filter) -> Iterator[Frame]:
