@@ -103,7 +103,7 @@ def encode(planes: Planes, table: list[int], progressive: bool) -> tuple[bytes, 
         for plane, fitted in ((cb, planes.cb), (cr, planes.cr)):
             plane[mask] = np.rint((fitted[mask] - 128.0) * share + 128)
         encoded = [_encode_plane(plane, steps, progressive) for plane in (cb, cr)]
-        spoilt = _spoilt_blocks(planes, *encoded)
+        spoilt = _spoilt_blocks(planes, *encoded) if share else spoilt
     return encoded[0], encoded[1]
 
 

@@ -113,6 +113,19 @@ def parse(data: bytes) -> tuple[list[Segment], bytes]:
         at = end
 
 
+def frame_in(head: bytes) -> Frame:
+    """The frame header among a file's first bytes; raises ValueError where there is none."""
+    at = 2
+    while (found := _MARKER.search(head, at)) is not None:
+        marker = head[found.start() + 1]
+        at = found.end() + int.from_bytes(head[found.end() : found.end() + 2], "big")
+        if marker in FRAMES:
+            return Frame.of(Segment(marker, head[found.end() + 2 : at]))
+        if marker in (SOS, EOI):
+            break
+    raise ValueError("no picture inside")
+
+
 def frame_of(segments: Iterable[Segment]) -> Frame:
     """The frame header; raises ValueError where there is none."""
     for segment in segments:

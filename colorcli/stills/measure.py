@@ -14,7 +14,7 @@ from colorcli.stills.others import PILLOW, prepare
 from colorcli.stills.tiff_tags import check_chain
 
 LARGEST_HEADER = 1 << 20
-"""Bytes from the start of a file in which PNG and JPEG 2000 say their size."""
+"""Bytes from the start of a file in which JPEG, PNG and JPEG 2000 say their size."""
 
 
 def check_size(source: Path, kind: Format, max_pixels: int) -> None:
@@ -39,12 +39,12 @@ def _pixels(source: Path, kind: Format) -> int:
         with tifffile.TiffFile(source) as file:
             pages = [page.aspage() for page in file.pages]
             return max(page.imagelength * page.imagewidth * max(1, page.imagedepth) for page in pages)
-    if kind is Format.JPEG:
-        frame = jpeg_segments.frame_of(jpeg_segments.parse(source.read_bytes())[0])
-        return frame.height * frame.width
     prepare(kind)
     with source.open("rb") as file:
         head = file.read(LARGEST_HEADER)
+    if kind is Format.JPEG:
+        frame = jpeg_segments.frame_in(head)
+        return frame.height * frame.width
     if kind is Format.PNG:
         width, height = struct.unpack_from(">II", head, 16)
         return int(width * height)

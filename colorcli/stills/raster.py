@@ -13,7 +13,7 @@ from colorcli.core.color import BT601, Plane, luma_of
 Pixels = NDArray[Any]
 """[rows, width, channels] uint8 or uint16; 1 grey, 2 grey and alpha, 3 RGB, 4 RGB and alpha."""
 
-BAND_PIXELS = 1 << 18
+BAND_PIXELS = 1 << 16
 """Pixels in a band of a picture in memory: its float planes then stay in a processor's cache."""
 
 
