@@ -8,7 +8,7 @@ from typing import Literal, cast
 
 from colorcli.core.errors import UsageError
 
-Kind = Literal["auto", "cpu", "cuda", "tensorrt"]
+Kind = Literal["auto", "cpu", "openvino", "cuda", "tensorrt"]
 
 
 @dataclass(frozen=True)
@@ -16,24 +16,25 @@ class Device:
     """Where a generator is to run."""
 
     kind: Kind
-    """`tensorrt` is CUDA through ONNX Runtime's TensorRT provider, which compiles at the first picture."""
+    """`openvino` is the CPU through OpenVINO; `tensorrt` is CUDA through ONNX Runtime's TensorRT provider,
+    which compiles at the first picture."""
     index: int = 0
     """Which GPU."""
 
     @classmethod
     def parse(cls, text: str) -> "Device":
-        """Read `auto`, `cpu`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`.
+        """Read `auto`, `cpu`, `openvino`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`.
 
         Raises:
             UsageError: it is none of them.
         """
-        match = re.fullmatch(r"(auto|cpu)|(cuda|tensorrt)(?::(\d+))?", text)
+        match = re.fullmatch(r"(auto|cpu|openvino)|(cuda|tensorrt)(?::(\d+))?", text)
         if match is None:
             raise UsageError(text, "no such device", "give auto, cpu, cuda or cuda:N")
         return cls(cast(Kind, match[1] or match[2]), int(match[3] or 0))
 
     def __str__(self) -> str:
-        return self.kind if self.kind in ("auto", "cpu") else f"{self.kind}:{self.index}"
+        return self.kind if self.kind in ("auto", "cpu", "openvino") else f"{self.kind}:{self.index}"
 
 
 def cpu_threads() -> int:

@@ -49,16 +49,12 @@ class OnnxEngine(Engine):
         return chroma
 
 
-def has_cuda() -> bool:
-    """Is this an ONNX Runtime built for CUDA? It may still find no GPU."""
-    return CUDA in ort.get_available_providers()
-
-
 def _provider(device: Device) -> str:
-    wanted = {"auto": CUDA if has_cuda() else CPU, "cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}[
-        device.kind
-    ]
-    if wanted not in ort.get_available_providers():
+    available = ort.get_available_providers()
+    fastest = CUDA if CUDA in available else CPU
+    providers = {"auto": fastest, "cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
+    wanted = providers.get(device.kind, str(device))
+    if wanted not in available:
         remedy = "install onnxruntime-gpu in place of onnxruntime, or use --device cpu"
         raise SetupError(str(device), f"this ONNX Runtime has no {wanted}", remedy)
     return wanted

@@ -54,8 +54,10 @@ def _run_on_cpu(generator: nn.Module, condition: NDArray[np.float32]) -> NDArray
 def _available(device: Device) -> Device:
     if device.kind == "auto":
         return Device("cuda" if torch.cuda.is_available() else "cpu")
-    if device.kind == "tensorrt":
-        raise SetupError(str(device), "PyTorch runs no TensorRT", "export an .engine, or use --device cuda")
+    if device.kind in ("openvino", "tensorrt"):
+        raise SetupError(
+            str(device), "it does not run checkpoints", "export an .onnx, or use --device cpu or cuda"
+        )
     if device.kind == "cuda" and device.index >= torch.cuda.device_count():
         cause = f"PyTorch finds {torch.cuda.device_count()} GPUs"
         raise SetupError(str(device), cause, "check the driver, install torch for CUDA, or use --device cpu")

@@ -62,7 +62,7 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
     """Open a generator file: `.onnx`, a checkpoint's `.safetensors`, or a TensorRT `.engine`.
 
     Args:
-        device: as `Device.parse` reads it; `auto` takes the fastest one present.
+        device: as `Device.parse` reads it; `auto` takes a GPU where there is one.
         threads: CPU threads to use, all cores if None.
 
     Raises:
@@ -75,18 +75,8 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
     candidates = [backend for backend in BACKENDS.values() if backend.suffix == path.suffix]
     if not candidates:
         raise SetupError(path, "not a model file", "give an .onnx, .safetensors or .engine file")
-    return _fastest(candidates, Device.parse(device)).open(path, device, threads)
-
-
-def _fastest(candidates: list[Backend], device: Device) -> Backend:
-    """OpenVINO for ONNX files on the CPU where it is installed, else the first, which is always there."""
-    first, *others = candidates
-    for backend in others:
-        if backend.missing or device.kind in ("cuda", "tensorrt"):
-            continue
-        if device.kind == "cpu" or not import_module("colorcli.engines.onnxruntime").has_cuda():
-            return backend
-    return first
+    named = [backend for backend in candidates if backend.name == Device.parse(device).kind]
+    return (named or candidates)[0].open(path, device, threads)
 
 
 def _installed(module: str) -> bool:

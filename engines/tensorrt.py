@@ -25,7 +25,7 @@ class TensorrtEngine(Engine):
             SetupError: no GPU, another GPU or TensorRT than the plan is for, or not an exported plan.
         """
         asked = Device.parse(device)
-        if asked.kind == "cpu":
+        if asked.kind in ("cpu", "openvino"):
             raise SetupError(path, "plans run on GPUs only", "export an .onnx for the CPU")
         self._header, plan = read_plan(path)
         # First of all, for without a driver the Runtime below would crash the process.

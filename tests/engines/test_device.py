@@ -15,6 +15,7 @@ from colorcli.engines.device import Device, cpu_threads
     [
         ("auto", Device("auto")),
         ("cpu", Device("cpu")),
+        ("openvino", Device("openvino")),
         ("cuda", Device("cuda", 0)),
         ("cuda:3", Device("cuda", 3)),
         ("tensorrt:1", Device("tensorrt", 1)),
@@ -25,7 +26,9 @@ def test_names_are_read_and_written(text: str, device: Device) -> None:
     assert Device.parse(str(device)) == device
 
 
-@pytest.mark.parametrize("text", ["", "gpu", "cpu:1", "cuda:", "cuda:x", "cuda:-1", "CUDA", "cuda:0 "])
+@pytest.mark.parametrize(
+    "text", ["", "gpu", "cpu:1", "openvino:0", "cuda:", "cuda:x", "cuda:-1", "CUDA", "cuda:0 "]
+)
 def test_anything_else_is_a_usage_error(text: str) -> None:
     with pytest.raises(UsageError, match="give auto, cpu, cuda or cuda:N"):
         Device.parse(text)
