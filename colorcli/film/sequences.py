@@ -17,6 +17,7 @@ from colorcli.film.canvas import Layout, layout
 from colorcli.film.decode import Frame
 from colorcli.film.footage import picture_facts
 from colorcli.film.mux import Timing
+from colorcli.formats import FILM_SUFFIXES
 
 PATTERN = re.compile(r"%0?(\d*)d")
 RATE = Fraction(24)
@@ -31,8 +32,8 @@ PICTURES = {
 
 
 def is_pattern(path: Path) -> bool:
-    """Whether a path names numbered pictures."""
-    return PATTERN.search(path.name) is not None
+    """Whether a path names numbered pictures; a film may be called %d.mkv and is one all the same."""
+    return PATTERN.search(path.name) is not None and path.suffix.lower() not in FILM_SUFFIXES
 
 
 class SequenceReader:

