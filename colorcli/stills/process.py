@@ -13,7 +13,7 @@ import numpy as np
 from colorcli.colorize import Colorizer
 from colorcli.core.card import ModelCard
 from colorcli.core.color import Plane, ycbcr_from_rgb
-from colorcli.core.errors import InputError
+from colorcli.core.errors import ColorcliError, InputError
 from colorcli.core.outputs import whole_file
 from colorcli.formats import HEAD, SUFFIXES, Format, sniff
 from colorcli.options import Outcome, RunOptions
@@ -62,10 +62,15 @@ def process(
         if read_as is Format.JPEG:
             return _jpeg(task, data, write_as)
         return _single(task, _read(source, data, read_as), read_as, write_as)
+    except ColorcliError:
+        raise
     except MemoryError as error:
         raise InputError(
             source, "does not fit into memory", "use fewer --jobs or a larger machine"
         ) from error
+    except Exception as error:  # decoders raise what they like on broken files, and a batch has to go on
+        cause = f"damaged {read_as.upper()} ({type(error).__name__}: {error})"
+        raise InputError(source, cause, "scan or copy it again; if it is sound, report this") from error
 
 
 def _read(source: Path, data: bytes, read_as: Format) -> Still:

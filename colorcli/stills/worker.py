@@ -14,7 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorcli.core.errors import ColorcliError, InputError
+from colorcli.core.errors import ColorcliError
 from colorcli.options import Outcome, RunOptions
 from colorcli.stills import colorize_still
 
@@ -92,11 +92,6 @@ def _attempt(
             write_comparison(source, output)
     except ColorcliError as error:
         return error
-    except MemoryError:
-        return InputError(source, "does not fit into memory", "use fewer --jobs or a larger machine")
-    except Exception as error:  # decoders raise what they like on broken files: the batch goes on
-        cause = f"cannot be processed ({type(error).__name__}: {error})"
-        return InputError(source, cause, "check the file; if it is sound, report this")
     return outcome
 
 
