@@ -162,7 +162,7 @@ def _advice(model: Path, precision: str, speeds: list[Speed], gpu: str) -> Itera
         yield f"OpenVINO runs the same file faster on some CPUs; to have it measured here: {install}"
     times = {speed.backend: speed.milliseconds for speed in speeds if speed.device == "cpu"}
     if times.get("openvino", inf) < times.get("onnxruntime", inf) and not on_gpu:
-        yield "OpenVINO is the faster one here: use --device openvino (or set COLORCLI_DEVICE=openvino)"
+        yield "OpenVINO is the faster one here: use --device openvino"
     if precision == "fp32" and not on_gpu:
         yield (
             "An int8 model is about twice as fast on CPUs, for a little colour: "
