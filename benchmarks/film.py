@@ -6,9 +6,9 @@
 Speed: ffmpeg decodes and encodes the clip with the settings that `colorcli run` uses by default, and
 `colorcli run` does the same clip, one after the other, several times; the medians' ratio is told.
 
-Steadiness: clips in colour are made grey and coloured; flicker is the mean difference of chroma, in code values, between a frame
-and the one before it moved along the optical flow, where that explains the luma. Grey has none, and the
-truth's own is told beside it, for noise and light change colours in nature as well.
+Steadiness: clips in colour are made grey and coloured; flicker is the mean difference of chroma, in code
+values, between a frame and the one before it moved along the optical flow, where that explains the luma. Grey
+has none, and the truth's own is told beside it, for noise and light change colours in nature as well.
 """
 
 import resource

@@ -15,7 +15,8 @@ from colorcli.film.footage import Footage, open_film, picture_stream, survey
 from colorcli.film.moments import Moment, parse_moment
 from colorcli.film.mux import Clip, Timing
 
-Filter = Callable[[VideoFrame], Iterable[VideoFrame]]
+Filter = Callable[[VideoFrame | None], Iterable[VideoFrame]]
+"""Takes each frame, at the end None, and gives what frames are ready by then."""
 UNPIPED = "check that it is whole; through a pipe, send mkv, nut, y4m or ts, not mp4"
 LATE = Fraction(1)
 """Seconds that a picture may end before its header says so, until the film counts as cut short."""
@@ -136,7 +137,7 @@ def deinterlacer(footage: Footage) -> Filter:
             except (av.BlockingIOError, av.EOFError):
                 return
 
-    return deinterlace  # type: ignore[return-value]
+    return deinterlace
 
 
 @dataclass(frozen=True)

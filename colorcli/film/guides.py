@@ -89,7 +89,7 @@ def _smalls(film: Prepared, working: tuple[int, int]) -> Iterator[tuple[int, Pla
     reader = SequenceReader(film.job.source) if again else FilmReader(film.job.source, keep_packets=False)
     try:
         canvas = open_canvas(film.footage, film.recipe.layout)
-        for frame in reader.frames():
+        for frame in film.prepare(reader.frames()):
             yield frame.number, canvas.views(canvas.planar(frame.picture), working)[0].small
     finally:
         reader.close()

@@ -28,6 +28,7 @@ from colorcli.film.mux import (
     unheld,
 )
 from colorcli.film.sequences import PictureWriter, SequenceReader, is_pattern
+from colorcli.film.tonemap import ToneMapper, sdr_footage
 from colorcli.options import Existing, RunOptions
 from colorcli.plan import STREAM, Job
 
@@ -44,7 +45,7 @@ class Prepared:
     options: RunOptions
     reader: FilmReader | SequenceReader
     footage: Footage
-    """As it is coloured: after deinterlacing."""
+    """As it is coloured: after deinterlacing and tone-mapping."""
     format_name: str
     recipe: Recipe
     """Its frames are those that go to the encoder: twice as wide for `--compare`."""
@@ -65,10 +66,14 @@ class Prepared:
 
     def frames(self) -> Iterator[Frame]:
         """The frames to be coloured."""
-        frames = self.trim.keep(self.reader.frames(), self.footage, self.origin)
-        if not self.options.film.deinterlace or not self.reader.footage.is_interlaced:
-            return frames
-        return _filtered(frames, deinterlacer(self.reader.footage))
+        return self.prepare(self.trim.keep(self.reader.frames(), self.footage, self.origin))
+
+    def prepare(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        """Decoded frames as they are to be coloured: without fields, in SDR, where that was asked for."""
+        film, source = self.options.film, self.reader.footage
+        if film.deinterlace and source.is_interlaced:
+            frames = _filtered(frames, deinterlacer(source))
+        return _filtered(frames, ToneMapper(source)) if source.hdr else frames
 
 
 @contextmanager
@@ -144,10 +149,12 @@ def _footage(reader: FilmReader | SequenceReader, options: RunOptions) -> Footag
         RefusedError: it is HDR, which nobody asked to tone-map.
     """
     footage = reader.footage
-    if footage.hdr:
+    if footage.hdr and not options.film.tonemap:
         raise RefusedError(
             footage.source, f"is HDR ({footage.hdr}), which the network cannot judge", "add --tonemap for SDR"
         )
+    if footage.hdr:
+        footage = sdr_footage(footage)
     return replace(footage, field_order=PROGRESSIVE) if options.film.deinterlace else footage
 
 
@@ -224,5 +231,5 @@ def _filtered(frames: Iterator[Frame], change: Filter) -> Iterator[Frame]:
         timings.append(frame)
         for picture in change(frame.picture):
             yield replace(timings.pop(0), picture=picture)
-    for picture in change(None):  # type: ignore[arg-type]
+    for picture in change(None):
         yield replace(timings.pop(0), picture=picture)

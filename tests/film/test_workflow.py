@@ -139,3 +139,21 @@ def _grey(path: Path) -> np.ndarray:
     planar = frame.reformat(format=f"gbrp{bits}le" if bits > 8 else "gbrp")
     green, blue, red = (plane_of(planar, index).astype(float) for index in range(3))
     return 0.299 * red + 0.587 * green + 0.114 * blue
+
+
+@pytest.mark.parametrize(("transfer", "tag"), [("smpte2084", 16), ("arib-std-b67", 18)])
+def test_tonemapped_film_is_sdr_and_has_every_frame(
+    tmp_path: Path, toy_model: Path, transfer: str, tag: int
+) -> None:
+    tags = f"setparams=color_primaries=bt2020:color_trc={transfer}:colorspace=bt2020nc:range=tv"
+    source = make(tmp_path / "in.mkv", *grey(0.2), "-vf", tags, "-pix_fmt", "yuv420p10le", "-c:v", "ffv1")
+    output = tmp_path / "out.mkv"
+    run(toy_model, source, output, "--tonemap")
+    assert times(source) == times(output)
+    with av.open(source) as hdr, av.open(output) as sdr:
+        before, after = next(hdr.decode(video=0)), next(sdr.decode(video=0))
+    assert before.color_trc == tag
+    assert (after.colorspace, after.color_primaries, after.color_trc) == (1, 1, 1)
+    # Brighter stays brighter.
+    order = np.argsort(plane_of(before, 0).ravel()[::101])
+    assert np.corrcoef(plane_of(after, 0).ravel()[::101][order], np.arange(order.size))[0, 1] > 0.8
