@@ -20,6 +20,7 @@ from colorcli.core.errors import InputError, SetupError
 
 OLDEST = (5, 1)
 """The first with -fps_mode, without which frames of variable rate are dropped or doubled."""
+PIPE_SIZE = 1 << 20
 ERROR_LINES = 20
 """How much of ffmpeg's last words is kept."""
 
@@ -99,6 +100,8 @@ class Process:
             stderr=subprocess.PIPE,
             # Ctrl-C goes to the whole terminal group; the encoder must outlive it to be ended in order.
             start_new_session=True,
+            # A frame is megabytes: with the usual 64 kB, writer and reader would take turns all the time.
+            pipesize=PIPE_SIZE,
         )
         self._said: deque[str] = deque(maxlen=ERROR_LINES)
         self._listener = threading.Thread(target=self._listen, daemon=True)

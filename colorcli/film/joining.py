@@ -2,7 +2,6 @@
 
 import heapq
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from fractions import Fraction
 from pathlib import Path
@@ -27,42 +26,27 @@ SEGMENT = 240
 def colour_segments(painting: Painting, segments: Segments, tick: Callable[[int], None]) -> None:
     """Colour all frames that no finished segment holds.
 
-    A segment's encoder drains while the next one already takes frames.
-
     Raises:
         ColorcliError: decoding or encoding failed; what is finished stays.
     """
+    film = painting.film
     done, recorded = segments.frames, 0
     has_colour = bool(segments.records) and segments.records[-1].coloured
     results = painting.results(skip=done, key=segments.last_key(), has_colour=has_colour)
-    with ThreadPoolExecutor(1) as closer, ExitStack() as running:
-        ending: Future[None] | None = None
-        for index, part in enumerate(_parts(results), len(segments.records)):
-            encoder = running.enter_context(
-                Encoder(
-                    painting.film.recipe, painting.film.output_footage, segment_url(segments.writing(index))
-                )
-            )
-            timings: list[Timing] = []
-            last: Result | None = None
+    for index, part in enumerate(_parts(results), len(segments.records)):
+        timings: list[Timing] = []
+        last: Result | None = None
+        with Encoder(film.recipe, film.output_footage, segment_url(segments.writing(index))) as encoder:
             for last, frame in part:
                 encoder.write(frame)
                 timings.append(last.seen.frame.timing)
                 done += 1
                 tick(done)
-            if ending is not None:
-                ending.result()
-            assert last is not None
-            record = Record(timings, painting.shots[recorded:], last.seen.kept)
-            recorded = len(painting.shots)
-            ending = closer.submit(_end, encoder, segments, index, record, last)
-        if ending is not None:
-            ending.result()
-
-
-def _end(encoder: Encoder, segments: Segments, index: int, record: Record, last: Result) -> None:
-    encoder.finish()
-    segments.commit(index, record, last.key)
+            encoder.finish()
+        assert last is not None
+        shots = painting.shots[recorded:]
+        recorded = len(painting.shots)
+        segments.commit(index, Record(timings, shots, last.seen.kept), last.key)
 
 
 def _parts(
