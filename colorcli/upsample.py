@@ -4,8 +4,11 @@ The fast guided filter of He and Sun (2015, arXiv:1505.00996): within a small wi
 `a * luma + b`; a and b are fitted where the network worked and applied to the picture's own luma.
 """
 
+from typing import Any
+
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from colorcli.core.color import Plane
 
@@ -39,6 +42,6 @@ def guide(chroma: Plane, luma: Plane) -> tuple[Plane, Plane]:
     return slopes, offsets
 
 
-def _window_mean(plane: Plane) -> Plane:
+def _window_mean(plane: NDArray[Any]) -> Plane:
     side = 2 * RADIUS + 1
     return cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]

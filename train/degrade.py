@@ -58,7 +58,9 @@ def scratches(luma: Plane, rng: Rng) -> Plane:
 def jpeg(luma: Plane, rng: Rng) -> Plane:
     pixels = np.clip(luma * 255, 0, 255).astype(np.uint8)
     _, data = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 95))])
-    return cv2.imdecode(data, cv2.IMREAD_GRAYSCALE).astype(np.float32) / 255
+    decoded = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE)
+    assert decoded is not None
+    return decoded.astype(np.float32) / np.float32(255)
 
 
 FAULTS: tuple[tuple[float, Callable[[Plane, Rng], Plane]], ...] = (
