@@ -22,7 +22,15 @@ from colorcli.core.color import Plane, ycbcr_from_rgb
 from colorcli.core.errors import InputError
 from colorcli.stills import icc
 from colorcli.stills import jpeg_segments as seg
-from colorcli.stills.jpeg_chroma import Bytes, Sampling, chroma_planes, decoded_grey, encode
+from colorcli.stills.jpeg_chroma import (
+    Bytes,
+    Sampling,
+    Toning,
+    chroma_planes,
+    decoded_grey,
+    encode,
+    toning_of,
+)
 from colorcli.stills.jpeg_segments import Component, Frame, Segment
 from colorcli.stills.paint import ChromaFit
 from colorcli.stills.raster import Raster, band_luma
@@ -34,6 +42,8 @@ CHROMA_QUALITY = 92
 """Quality (libjpeg's scale) that chroma is given at least; more where the source's own tables are finer."""
 FINEST = 16
 """Steps of chroma's table are no coarser than this, so that ringing stays small where colour must end."""
+FAINT = 2 / 255
+"""Chroma of a block below which a source counts as neutral: it cannot clip by a code value."""
 EXACT_ATTEMPTS = 4
 SEQUENTIAL_OR_PROGRESSIVE = (0xC0, 0xC1, 0xC2)
 CANONICAL = (1, 2, 3)
@@ -57,10 +67,12 @@ class Jpeg:
     """Luma [H, W]."""
     chroma: Plane | None
     """The source's own chroma [2, h, w], at whatever size it is at hand; None for a grey file."""
-    sampling: Sampling
-    """How the source stored chroma; the coarsest that is allowed for a grey file."""
     trailer: bytes
     """What follows the picture in the file."""
+    sampling: Sampling
+    """How the source stored chroma; the coarsest that is allowed for a grey file."""
+    toning: Toning | None = None
+    """The source's chroma where that makes decoders clip: there it stays, or grey would be seen to change."""
 
 
 def read(source: Path, data: bytes) -> Jpeg:
@@ -79,7 +91,7 @@ def read(source: Path, data: bytes) -> Jpeg:
     if len(frame.components) == 1 and frame.marker in SEQUENTIAL_OR_PROGRESSIVE and frame.depth == 8:
         pixels = _decode_grey(source, data)
         luma = tuple(segment for segment in segments if not _is_head(segment))
-        return Jpeg(head, luma, pixels, None, Sampling(2, 2), trailer)
+        return Jpeg(head, luma, pixels, None, trailer, Sampling(2, 2))
     if len(frame.components) <= 3 and frame.depth == 8 and not _holds_rgb(frame, head):
         return _read_interleaved(source, data, head, frame, trailer)
     return _read_without_luma(source, data, head, trailer)
@@ -91,7 +103,7 @@ def colored(jpeg: Jpeg, fit: ChromaFit, head: Sequence[Segment]) -> bytes:
     sampling = jpeg.sampling if large else Sampling(1, 1)
     frame = seg.frame_of(jpeg.luma)
     table = _chroma_table(jpeg.luma)
-    planes = chroma_planes(jpeg.pixels, fit, sampling)
+    planes = chroma_planes(jpeg.pixels, fit, sampling, jpeg.toning)
     cb, cr = (seg.parse(data)[0] for data in encode(planes, table, frame.marker == 0xC2))
     return seg.join(_spliced(head, jpeg.luma, frame, sampling, (cb, cr))) + jpeg.trailer
 
@@ -103,7 +115,7 @@ def from_raster(raster: Raster, dpi: tuple[float, float] | None) -> Jpeg:
     scan = tuple(part for part in seg.parse(_encode_exactly(pixels))[0] if not _is_head(part))
     across, down = (min(65535, round(value)) for value in dpi or (72, 72))
     jfif = Segment(seg.APP0, struct.pack(">5sHBHHBB", b"JFIF\0", 0x0102, 1, across, down, 0, 0))
-    return Jpeg((jfif,), scan, pixels, None, Sampling(1, 1), b"")
+    return Jpeg((jfif,), scan, pixels, None, b"", Sampling(1, 1))
 
 
 def colour_raster(source: Path, data: bytes) -> Raster:
@@ -235,7 +247,17 @@ def _read_interleaved(
         ]
         chroma = np.stack(means).astype(np.float32)
     sampling = _sampling(frame)
-    return Jpeg(head, tuple(part for part in luma if not _is_head(part)), pixels, chroma, sampling, trailer)
+    scans = tuple(part for part in luma if not _is_head(part))
+    toning = _toning(data, pixels) if chroma is not None and np.abs(chroma).max() > FAINT else None
+    return Jpeg(head, scans, pixels, chroma, trailer, sampling, toning)
+
+
+def _toning(data: bytes, luma: Bytes) -> Toning | None:
+    """The source's chroma at full size, where it clips."""
+    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
+        image.draft("YCbCr", None)
+        planes = np.asarray(image)
+    return toning_of(luma, planes[:, :, 1], planes[:, :, 2])
 
 
 def _sampling(frame: Frame) -> Sampling:
@@ -264,7 +286,7 @@ def _read_without_luma(source: Path, data: bytes, head: tuple[Segment, ...], tra
     luma, chroma = ycbcr_from_rgb(rgb.transpose(2, 0, 1).astype(np.float32) / 255)
     pixels = np.rint(luma * np.float32(255)).astype(np.uint8)
     scan = tuple(part for part in seg.parse(_encode_exactly(pixels))[0] if not _is_head(part))
-    return Jpeg(tuple(kept), scan, pixels, chroma, Sampling(1, 1), trailer)
+    return Jpeg(tuple(kept), scan, pixels, chroma, trailer, Sampling(1, 1))
 
 
 def _encode_exactly(luma: Bytes) -> bytes:

@@ -24,10 +24,13 @@ CLIPPED = 0.9
 grey is off by one at most."""
 SLACK = 1
 """Code values by which decoded chroma may leave the fitted one: clipping then takes less than one."""
+SEEN = 0.8
+"""Code values of grey by which a toned source may clip before its toning is kept there."""
 BLOCK = 8
 FEW = 0.002
 """Share of blocks that may be softened; where more would have to be, steps of `FINER` make it fewer."""
 FINER = 2
+EXACT = [1] * 64
 SOFTENINGS = (0.5, 0.0)
 """What is left of a block's chroma at each attempt; a block of none is coded exactly."""
 
@@ -41,6 +44,16 @@ class Sampling:
 
 
 @dataclass(frozen=True)
+class Toning:
+    """The chroma of a toned source, [H, W] each, and where it makes decoders clip."""
+
+    cb: Bytes
+    cr: Bytes
+    clipped: NDArray[np.bool_]
+    """Pixels whose grey, seen through RGB, is not their luma in the source already."""
+
+
+@dataclass(frozen=True)
 class Planes:
     """Chroma in code values, and the luma it has to suit, all at the chroma's size."""
 
@@ -48,9 +61,11 @@ class Planes:
     cr: Bytes
     darkest: Bytes
     brightest: Bytes
+    kept: NDArray[np.bool_]
+    """Samples that keep the source's toning, so that grey is seen there as it was."""
 
 
-def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling) -> Planes:
+def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Toning | None = None) -> Planes:
     """Luma [H, W] -> chroma as a JPEG stores it, fitted into the gamut."""
     small, darkest, brightest = _shared(luma, sampling)
     field = fit.at(*small.shape)
@@ -63,7 +78,26 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling) -> Planes:
         )
         chroma = fit_between(low, high, field.rows(middle, top))
         cb[band], cr[band] = np.rint(chroma * np.float32(255) + np.float32(128))
-    return Planes(cb, cr, darkest, brightest)
+    kept = np.zeros(small.shape, bool)
+    if toning is not None:
+        size = small.shape[::-1]
+        kept = cv2.resize(toning.clipped.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
+        for plane, own in ((cb, toning.cb), (cr, toning.cr)):
+            plane[kept] = cv2.resize(own, size, interpolation=cv2.INTER_AREA)[kept]
+    return Planes(cb, cr, darkest, brightest, kept)
+
+
+def toning_of(luma: Bytes, cb: Bytes, cr: Bytes) -> Toning | None:
+    """The source's own planes [H, W], None where they clip nowhere."""
+    clipped = np.empty(luma.shape, bool)
+    rows = max(1, BAND_PIXELS // luma.shape[1])
+    weights = np.array([BT601.kr, BT601.kg, BT601.kb], np.float32)
+    for top in range(0, len(luma), rows):
+        band = slice(top, top + rows)
+        rgb = luma[band] + color_difference(np.stack([cb[band], cr[band]]).astype(np.float32) - 128)
+        moved = np.tensordot(weights, rgb - np.clip(rgb, 0, 255), axes=1)
+        clipped[band] = np.asarray(np.abs(moved) > SEEN)
+    return Toning(cb, cr, clipped) if clipped.any() else None
 
 
 def _shared(luma: Bytes, sampling: Sampling) -> tuple[Bytes, Bytes, Bytes]:
@@ -91,7 +125,9 @@ def _shared(luma: Bytes, sampling: Sampling) -> tuple[Bytes, Bytes, Bytes]:
 def encode(planes: Planes, table: list[int], progressive: bool) -> tuple[bytes, bytes]:
     """Cb and Cr as grey JPEGs with the quantisation `table` (64 steps, row by row), or a finer one."""
     cb, cr = planes.cb.copy(), planes.cr.copy()
-    for steps in (table, [min(step, FINER) for step in table]):
+    finer = [min(step, FINER) for step in table]
+    # Toning that is kept has to be kept to the code value, or what it clips is not what it clipped.
+    for steps in (EXACT,) if planes.kept.any() else (table, finer):
         encoded = [_encode_plane(plane, steps, progressive) for plane in (cb, cr)]
         spoilt = _spoilt_blocks(planes, *encoded)
         if spoilt.mean() <= FEW:
@@ -99,7 +135,7 @@ def encode(planes: Planes, table: list[int], progressive: bool) -> tuple[bytes, 
     for share in SOFTENINGS:
         if not spoilt.any():
             break
-        mask = spoilt.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)[: cb.shape[0], : cb.shape[1]]
+        mask = spoilt.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)[: cb.shape[0], : cb.shape[1]] & ~planes.kept
         for plane, fitted in ((cb, planes.cb), (cr, planes.cr)):
             plane[mask] = np.rint((fitted[mask] - 128.0) * share + 128)
         encoded = [_encode_plane(plane, steps, progressive) for plane in (cb, cr)]
@@ -125,8 +161,10 @@ def decoded_grey(data: bytes) -> Bytes:
 def _spoilt_blocks(planes: Planes, cb: bytes, cr: bytes) -> NDArray[np.bool_]:
     """Which 8x8 blocks [rows, columns] hold a pixel whose grey clipping would move."""
     decoded = [decoded_grey(data) for data in (cb, cr)]
+    # What is seen of a toned source is rounded and clipped already, so that less is left for us.
+    slack, limit = (0, 1 - SEEN) if planes.kept.any() else (SLACK, CLIPPED)
     moved = cv2.max(cv2.absdiff(decoded[0], planes.cb), cv2.absdiff(decoded[1], planes.cr))
-    found = cv2.findNonZero(cv2.threshold(moved, SLACK, 1, cv2.THRESH_BINARY)[1])
+    found = cv2.findNonZero(cv2.threshold(moved, slack, 1, cv2.THRESH_BINARY)[1])
     height, width = planes.cb.shape
     blocks = np.zeros((-(-height // BLOCK), -(-width // BLOCK)), bool)
     if found is None:
@@ -137,6 +175,6 @@ def _spoilt_blocks(planes: Planes, cb: bytes, cr: bytes) -> NDArray[np.bool_]:
     weights = np.array([BT601.kr, BT601.kg, BT601.kb], np.float32)
     above = weights @ np.maximum(planes.brightest[rows, columns] + difference - 255, 0)
     below = weights @ np.maximum(-planes.darkest[rows, columns].astype(np.float32) - difference, 0)
-    guilty = np.maximum(above, below) > CLIPPED
+    guilty = (np.maximum(above, below) > limit) & ~planes.kept[rows, columns]
     blocks[rows[guilty] // BLOCK, columns[guilty] // BLOCK] = True
     return blocks

@@ -54,8 +54,8 @@ def process(
     """Colour one still; see `colorcli.stills.colorize_still`."""
     task = Task(source, output, options, Colorist(colorizer, options.look), pulse)
     read_as, write_as = _format_of(source), _format_for(output)
-    check_size(source, read_as, options.max_pixels)
     try:
+        check_size(source, read_as, options.max_pixels)
         if read_as is Format.TIFF:
             return _tiff(task, write_as)
         data = source.read_bytes()

@@ -197,3 +197,21 @@ def test_stored_file_is_decodable_by_many(tmp_path: Path, colorize: Colorize) ->
         frame = next(film.decode(video=0)).to_ndarray(format="rgb24").astype(int)
     assert np.abs(ours - theirs).max() <= 1
     assert np.abs(ours - frame).max() <= 4  # another inverse DCT and another matrix rounding
+
+
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_toned_pictures_are_seen_as_grey_as_before(
+    subsampling: int, tmp_path: Path, colorize: Colorize
+) -> None:
+    """Where a tone clips in the source, its grey through RGB is not its luma: both have to stay."""
+    base = scene(133, 171).astype(np.float32)
+    planes = np.stack([base, np.full_like(base, 112), np.full_like(base, 141)], axis=2).astype(np.uint8)
+    source = tmp_path / "in.jpg"
+    Image.fromarray(planes, "YCbCr").save(source, quality=93, subsampling=subsampling)
+    outcome = colorize(source, tmp_path / "out.jpg")
+    assert outcome.action == "colorized"
+    luma = [cv2.imread(str(tmp_path / name), cv2.IMREAD_GRAYSCALE) for name in ("in.jpg", "out.jpg")]
+    seen = [np.asarray(Image.open(tmp_path / name).convert("L"), int) for name in ("in.jpg", "out.jpg")]
+    assert np.abs(seen[0] - luma[0]).max() > 1, "the source clips nowhere: this tests nothing"
+    assert (luma[0] == luma[1]).all()
+    assert np.abs(seen[1] - seen[0]).max() <= 1
