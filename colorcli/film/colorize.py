@@ -1,10 +1,11 @@
 """A film from end to end."""
 
 import os
+import shutil
 import sys
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import av
@@ -28,7 +29,7 @@ from colorcli.film.sequences import SequenceReader, write_pictures
 from colorcli.film.sheet import write_contact_sheet
 from colorcli.film.shots import shots_between, write_shots
 from colorcli.film.streaming import stream_film
-from colorcli.options import Existing, Outcome, RunOptions
+from colorcli.options import Existing, Film, Outcome, RunOptions
 from colorcli.plan import STREAM, Job
 
 PROGRESS_SECONDS = 0.2
@@ -77,8 +78,8 @@ def _run(painting: Painting, engine: Engine, report: Sink) -> None:
 
 
 def _outcome(painting: Painting) -> Outcome:
-    facts = {"frames": painting.coloured + painting.kept, "encoder": painting.film.recipe.encoder}
-    return Outcome("colorized" if painting.coloured else "copied", facts)
+    facts = {"frames": painting.frames, "encoder": painting.film.recipe.encoder}
+    return Outcome("colorized" if painting.has_coloured else "copied", facts)
 
 
 def check_film(job: Job, options: RunOptions) -> None:
@@ -117,8 +118,19 @@ def _write(painting: Painting, engine: Engine, tick: Callable[[int], None], repo
         report(Note(str(film.job.source), f"continuing after {segments.frames} finished frames"))
     colour_segments(painting, segments, tick)
     _list_shots(film, segments)
-    join(film, segments, film.job.output, _tags(film, engine))
+    if all(kept for record in segments.records for _, kept in record.shots) and _asks_for_nothing_else(film):
+        with whole_file(film.job.output) as partial:
+            shutil.copyfile(film.job.source, partial)
+    else:
+        join(film, segments, film.job.output, _tags(film, engine))
     segments.remove()
+
+
+def _asks_for_nothing_else(film: Prepared) -> bool:
+    """Whether a film that has all its colours already may be left as it is, byte for byte."""
+    asked = replace(film.options.film, shots=None, references=None, contact_sheet=None, stabilize=True)
+    same_kind = film.job.source.suffix.lower() == film.job.output.suffix.lower()
+    return asked == Film() and not film.options.compare and same_kind and film.pictures is None
 
 
 def _list_shots(film: Prepared, segments: Segments) -> None:

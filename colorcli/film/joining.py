@@ -30,7 +30,8 @@ def colour_segments(painting: Painting, segments: Segments, tick: Callable[[int]
         ColorcliError: decoding or encoding failed; what is finished stays.
     """
     film = painting.film
-    done, recorded = segments.frames, 0
+    painting.shots = [shot for record in segments.records for shot in record.shots]
+    done, recorded = segments.frames, len(painting.shots)
     has_colour = bool(segments.records) and segments.records[-1].coloured
     results = painting.results(skip=done, key=segments.last_key(), has_colour=has_colour)
     for index, part in enumerate(_parts(results), len(segments.records)):

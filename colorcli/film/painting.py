@@ -40,10 +40,8 @@ class Painting:
         self.film = film
         self.shots: list[tuple[int, bool]] = []
         """First frame of each shot so far, and whether it keeps its colours."""
-        self.coloured = 0
-        """Frames that were given colours."""
-        self.kept = 0
-        """Frames that kept the colours they had."""
+        self.frames = 0
+        """How many there are so far, those of an earlier run among them."""
         self._colorizer, self._plan, self._known = colorizer, plan, known
 
     def results(
@@ -57,6 +55,7 @@ class Painting:
             has_colour: whether the last of them had colour of its own.
         """
         film, options = self.film, self.film.options
+        self.frames = skip
         canvas = open_canvas(film.footage, film.recipe.layout)
         working = self._colorizer.working_shape(film.footage.height, film.footage.width)
         sense = None if options.look.recolor else ColourSense(has_colour)
@@ -72,10 +71,12 @@ class Painting:
                     painted = side_by_side(canvas.without_colour(result.seen.planar), painted)
                 yield result, painted
 
+    @property
+    def has_coloured(self) -> bool:
+        """Whether any shot was given colours."""
+        return not all(kept for _, kept in self.shots)
+
     def _count(self, result: Result) -> None:
         if result.opens_shot or not self.shots:
             self.shots.append((result.seen.frame.number, result.seen.kept))
-        if result.chromas is None:
-            self.kept += 1
-        else:
-            self.coloured += 1
+        self.frames += 1

@@ -30,8 +30,7 @@ TOP = 65535
 
 def sdr_footage(footage: Footage) -> Footage:
     """The facts of a film after tone-mapping."""
-    tags = {"matrix_tag": BT709_TAG, "primaries": BT709_TAG, "transfer": BT709_TAG}
-    return replace(footage, range=LIMITED, **tags)
+    return replace(footage, range=LIMITED, matrix_tag=BT709_TAG, primaries=BT709_TAG, transfer=BT709_TAG)
 
 
 class ToneMapper:

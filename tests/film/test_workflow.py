@@ -157,3 +157,11 @@ def test_tonemapped_film_is_sdr_and_has_every_frame(
     # Brighter stays brighter.
     order = np.argsort(plane_of(before, 0).ravel()[::101])
     assert np.corrcoef(plane_of(after, 0).ravel()[::101][order], np.arange(order.size))[0, 1] > 0.8
+
+
+def test_a_film_that_has_its_colours_is_copied(tmp_path: Path, toy_model: Path) -> None:
+    source = make(tmp_path / "in.mp4", "-f", "lavfi", "-i", "mandelbrot=s=160x120,trim=duration=0.5")
+    run(toy_model, source, tmp_path / "out.mp4")
+    assert (tmp_path / "out.mp4").read_bytes() == source.read_bytes()
+    run(toy_model, source, tmp_path / "recoloured.mp4", "--recolor")
+    assert (tmp_path / "recoloured.mp4").read_bytes() != source.read_bytes()
