@@ -22,13 +22,17 @@ from colorcli.film.flow import Eye, FlowMeter, Positions, Trail, likeness
 
 LONGEST = 20
 """Frames from key to key at most: little less than a second of film."""
-ENOUGH = 0.4
+ENOUGH = 0.35
 """Share of the picture that the last key must explain, or the window ends. From 0.75 down to 0.45, colour
 clips flicker less and come nearer to the truth, with half the predictions; below, colours begin to slide."""
 SAME_SHOT = 0.35
 """Share that must be explained from one frame to the next within a shot; less is a cut."""
-MEMORY = 0.9
+MEMORY = 0.92
 """Weight of well carried colours against the network's at a key frame."""
+SURPRISE = 0.07
+"""Difference of chroma between carried and predicted colours (18 of 255) at which belief in the carried ones
+has fallen to 1/e. The network wavers by less; more is a colour dragged along in the dark, where luma tells
+nothing, and it must not stay."""
 UNSEEN = 0.02
 """Trust below which neither key explains a pixel, and its colours come from its neighbourhood."""
 
@@ -148,8 +152,9 @@ class Steadier:
         self._window = []
         opening, opening_chroma = self._key, self._key.chroma
         predicted, known = self._predict(last.step)
-        trust = MEMORY * last.trail.trust_at(opening.small.shape) * (1 - known)
-        closing = Key(last.step.small, predicted + trust * (last.trail.bring(opening_chroma) - predicted))
+        change = last.trail.bring(opening_chroma) - predicted
+        trust = MEMORY * last.trail.trust_at(opening.small.shape) * (1 - known) * _belief(change)
+        closing = Key(last.step.small, predicted + trust * change)
         trails = self._trails_back([*between, last])
         for place, (link, back) in enumerate(zip(between, trails, strict=True), 1):
             nearness = place / (len(between) + 1)
@@ -169,6 +174,12 @@ class Steadier:
             trail = trail.extend(following.onwards, following.onwards_trust, last.eye, link.eye)
             trails.append(trail)
         return trails[::-1]
+
+
+def _belief(change: Plane) -> Plane:
+    """Belief [h, w] in carried colours, from their difference [2, h, w] to the predicted ones."""
+    distance = np.square(change).sum(axis=0) / np.float32(SURPRISE**2)
+    return np.exp(-cv2.blur(distance, (5, 5)))  # type: ignore[call-overload,no-any-return]
 
 
 def is_cut(before: Eye, eye: Eye, back: Positions, trust: Plane) -> bool:
