@@ -38,21 +38,16 @@ from colorcli.stills.raster import Raster, band_luma
 FULL_CHROMA_PIXELS = 4_000_000
 """Up to here chroma is stored at full size; above, at half of it where the source allows it, as cameras do:
 the network works at a few hundred pixels, so that nothing is lost, and files and time are saved."""
-CHROMA_QUALITY = 92
-"""Quality (libjpeg's scale) that chroma is given at least; more where the source's own tables are finer."""
-FINEST = 16
-"""Steps of chroma's table are no coarser than this, so that ringing stays small where colour must end."""
+COARSEST = 2
+"""Steps of chroma's table are no coarser than this: ringing where colour has to end would be clipped, and
+each block in which that moves grey has to be softened. It makes large scans a sixth larger than their grey
+source, and small ones, whose chroma is stored at full size, up to twice."""
 FAINT = 2 / 255
 """Chroma of a block below which a source counts as neutral: it cannot clip by a code value."""
 EXACT_ATTEMPTS = 4
 SEQUENTIAL_OR_PROGRESSIVE = (0xC0, 0xC1, 0xC2)
 CANONICAL = (1, 2, 3)
 """Component numbers of Y, Cb and Cr in JFIF."""
-_ANNEX_K_CHROMA = [
-    17, 18, 24, 47, 99, 99, 99, 99, 18, 21, 26, 66, 99, 99, 99, 99, 24, 26, 56, 99, 99, 99, 99, 99,
-    47, 66, 99, 99, 99, 99, 99, 99, *[99] * 32,
-]  # fmt: skip
-"""Table K.2 of T.81, row by row."""
 
 
 @dataclass(frozen=True)
@@ -177,11 +172,8 @@ def _table_segment(plane: Sequence[Segment], number: int) -> Segment:
 
 
 def _chroma_table(luma: Sequence[Segment]) -> list[int]:
-    """Steps for chroma: libjpeg's at `CHROMA_QUALITY`, and nowhere coarser than the source's own."""
-    source = _coarsest_table(luma)
-    scale = 200 - 2 * CHROMA_QUALITY
-    standard = (max(1, (step * scale + 50) // 100) for step in _ANNEX_K_CHROMA)
-    return [min(ours, theirs, FINEST) for ours, theirs in zip(standard, source, strict=True)]
+    """Steps for chroma, nowhere coarser than the source's own."""
+    return [min(step, COARSEST) for step in _coarsest_table(luma)]
 
 
 def _coarsest_table(segments: Sequence[Segment]) -> list[int]:

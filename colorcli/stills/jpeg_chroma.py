@@ -27,9 +27,6 @@ SLACK = 1
 SEEN = 0.8
 """Code values of grey by which a toned source may clip before its toning is kept there."""
 BLOCK = 8
-FEW = 0.002
-"""Share of blocks that may be softened; where more would have to be, steps of `FINER` make it fewer."""
-FINER = 2
 EXACT = [1] * 64
 SOFTENINGS = (0.5, 0.0)
 """What is left of a block's chroma at each attempt; a block of none is coded exactly."""
@@ -123,15 +120,12 @@ def _shared(luma: Bytes, sampling: Sampling) -> tuple[Bytes, Bytes, Bytes]:
 
 
 def encode(planes: Planes, table: list[int], progressive: bool) -> tuple[bytes, bytes]:
-    """Cb and Cr as grey JPEGs with the quantisation `table` (64 steps, row by row), or a finer one."""
+    """Cb and Cr as grey JPEGs with the quantisation `table` (64 steps, row by row), or finer."""
     cb, cr = planes.cb.copy(), planes.cr.copy()
-    finer = [min(step, FINER) for step in table]
     # Toning that is kept has to be kept to the code value, or what it clips is not what it clipped.
-    for steps in (EXACT,) if planes.kept.any() else (table, finer):
-        encoded = [_encode_plane(plane, steps, progressive) for plane in (cb, cr)]
-        spoilt = _spoilt_blocks(planes, *encoded)
-        if spoilt.mean() <= FEW:
-            break
+    steps = EXACT if planes.kept.any() else table
+    encoded = [_encode_plane(plane, steps, progressive) for plane in (cb, cr)]
+    spoilt = _spoilt_blocks(planes, *encoded)
     for share in SOFTENINGS:
         if not spoilt.any():
             break
