@@ -23,8 +23,9 @@ from colorcli.film.flow import Eye, FlowMeter, Positions, Trail, likeness
 LONGEST = 20
 """Frames from key to key at most: little less than a second of film."""
 ENOUGH = 0.35
-"""Share of the picture that the last key must explain, or the window ends. From 0.75 down to 0.45, colour
-clips flicker less and come nearer to the truth, with half the predictions; below, colours begin to slide."""
+"""Share of the picture that the last key must explain, or the window ends. From 0.75 down, the colour clips
+tried flicker less and lie no further from the truth, with half the predictions. Not below `SAME_SHOT`, or
+cuts would go unseen."""
 SAME_SHOT = 0.35
 """Share that must be explained from one frame to the next within a shot; less is a cut."""
 MEMORY = 0.92
