@@ -116,7 +116,7 @@ def _job(source: Path, output: Path) -> Job:
         head = peek()
         problem = None if head else InputError("-", "nothing came in on standard input", "check the pipe")
         return Job(source, output, stream_kind(head), problem)
-    if PATTERN.search(source.name):
+    if PATTERN.search(source.name) and not source.exists():  # "100%done.png" may be a file
         return Job(source, output, Kind.SEQUENCE)
     try:
         kind = _kind_by_suffix(source) or _kind_by_content(source)

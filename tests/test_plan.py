@@ -117,9 +117,10 @@ def test_a_missing_file_fails_by_itself(tmp_path: Path) -> None:
 
 
 def test_kinds(tmp_path: Path) -> None:
-    touch(tmp_path / "unnamed")
-    jobs, _ = plan([tmp_path / "unnamed", tmp_path / "f_%06d.png"], tmp_path / "out")
-    assert [job.kind for job in jobs] == [Kind.STILL, Kind.SEQUENCE]
+    touch(tmp_path / "unnamed", tmp_path / "100%done.png")
+    inputs = [tmp_path / name for name in ("unnamed", "f_%06d.png", "100%done.png")]
+    jobs, _ = plan(inputs, tmp_path / "out")
+    assert [job.kind for job in jobs] == [Kind.STILL, Kind.SEQUENCE, Kind.STILL]
     assert stream_kind(b"\xff\xd8\xff\xe0") is Kind.STILL
     assert stream_kind(b"\x1a\x45\xdf\xa3") is Kind.FILM
 
