@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
@@ -158,6 +159,7 @@ def _footage(reader: FilmReader | SequenceReader, options: RunOptions) -> Footag
     return replace(footage, field_order=PROGRESSIVE) if options.film.deinterlace else footage
 
 
+@lru_cache(maxsize=64)  # planning asks first, the run itself again
 def _rehearse_mux(footage: Footage, format_name: str, encoded: bytes) -> None:
     """Put a frame and some packets of every other stream into the container, to see whether it holds them.
 
