@@ -31,10 +31,9 @@ from colorcli.film.shots import shots_between, write_shots
 from colorcli.film.streaming import stream_film
 from colorcli.options import Existing, Film, Outcome, RunOptions
 from colorcli.plan import STREAM, Job
+from colorcli.provenance import DIGITAL_SOURCE_TYPE
 
 PROGRESS_SECONDS = 0.2
-SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-"""IPTC's term for a picture that a trained model has added to."""
 PROVENANCE_TAGS = ("comment", "description", "synopsis")
 """Where the mark goes: the first of them that the film does not use itself; every container has one."""
 
@@ -173,7 +172,9 @@ def _tags(film: Prepared, engine: Engine) -> dict[str, str]:
     used = {key.lower() for key in container.metadata} if container else set()
     free = next((tag for tag in PROVENANCE_TAGS if tag not in used), "colorized")
     card = engine.card
-    return {free: f"Colorized by colorcli {__version__} with {card.name} {card.version}; {SOURCE_TYPE}"}
+    return {
+        free: f"Colorized by colorcli {__version__} with {card.name} {card.version}; {DIGITAL_SOURCE_TYPE}"
+    }
 
 
 def _ticker(film: Prepared, report: Sink) -> Callable[[int], None]:

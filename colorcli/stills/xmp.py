@@ -8,8 +8,8 @@ import re
 from xml.sax.saxutils import quoteattr
 
 from colorcli.core.card import ModelCard
+from colorcli.provenance import DIGITAL_SOURCE_TYPE
 
-DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
 NAMESPACE = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 TERMS = ("DigitalSourceType", "AISystemUsed", "AISystemVersionUsed")
 

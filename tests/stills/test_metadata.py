@@ -15,9 +15,10 @@ from support.scenes import Colorize, scene
 
 from colorcli.core.card import ModelCard
 from colorcli.options import RunOptions
+from colorcli.provenance import DIGITAL_SOURCE_TYPE
 from colorcli.stills import icc
 from colorcli.stills.colorist import turned, unturned
-from colorcli.stills.xmp import DIGITAL_SOURCE_TYPE, with_provenance
+from colorcli.stills.xmp import with_provenance
 
 exiftool = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
 DATA = Path(os.environ.get("COLORCLI_TEST_DATA", Path(__file__).parents[2] / "../shared/data"))
