@@ -24,6 +24,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+# One thread each, as in colorcli's workers; and forked children hang on a thread pool of their parent's.
+cv2.setNumThreads(1)
+
 HEIGHT, WIDTH = 3000, 4000
 KINDS = ("grey.jpg", "colour.jpg", "grey16.tif")
 
@@ -65,7 +68,6 @@ def make(folder: Path, kind: str, count: int) -> list[Path]:
 
 def floor_one(paths: tuple[str, str]) -> None:
     """Decode as colour and encode again: what any colorizer has to do at least."""
-    cv2.setNumThreads(1)
     source, output = paths
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     cv2.imwrite(output, cv2.imread(source, flags))
