@@ -82,3 +82,12 @@ def test_a_broken_configuration_file_is_named(tmp_path: Path) -> None:
 def test_the_man_page_is_that_of_the_commands() -> None:
     page = runpy.run_path(str(ROOT / "docs" / "make_man.py"))["man_page"]()
     assert (ROOT / "docs" / "colorcli.1").read_text() == page, "run docs/make_man.py"
+
+
+def test_dry_run_says_what_would_become_of_each_input(tmp_path: Path) -> None:
+    picture = ROOT / "examples" / "within_our_gates_1920.jpg"
+    missing, output = tmp_path / "missing.jpg", tmp_path / "out"
+    done = colorcli("run", str(picture), str(missing), "-o", str(output), "--dry-run")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[:2] for row in rows] == [["still", str(picture)], ["fail", str(missing)]]
+    assert not output.exists()

@@ -203,7 +203,8 @@ def run(
         plan = make_plan([Path(source) for source in sources], Path(output), options, sink)
         if dry_run:
             for job in plan:
-                typer.echo(f"{job.kind}\t{job.source}\t{job.output}")
+                what = "skip" if job.skip else "fail" if job.problem else job.kind
+                typer.echo(f"{what}\t{job.source}\t{job.problem.cause if job.problem else job.output}")
             return
         summary = run_jobs(plan, options, sink)
     sys.exit(summary.exit_code)
