@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from colorcli.core.errors import ColorcliError, ExitCode, InputError, SetupError, UsageError
+from colorcli.core.errors import ColorcliError, ExitCode, InputError, UsageError
 from colorcli.core.outputs import partial_path
 from colorcli.events import Done, Failed, Planned, Progress, Sink, Started, Summary
 from colorcli.formats import HEAD, SUFFIXES, sniff
@@ -84,7 +84,7 @@ def run_jobs(jobs: list[Job], options: RunOptions, report: Sink) -> Summary:
     Ctrl-C lets the stills under way finish, a second one stops at once; nothing partial stays either way.
 
     Raises:
-        SetupError: no worker can work at all (the model or the device is not to be had).
+        ColorcliError: no worker can work at all (the model or the device is not to be had).
     """
     tally = _Tally(report)
     report(Planned(len(jobs)))
@@ -122,6 +122,11 @@ def _run_film(job: Job, options: RunOptions, tally: _Tally) -> None:
         tally.failed(job, error)
     except KeyboardInterrupt:
         tally.interrupted = True
+    except Exception as error:  # whatever a codec or a disk comes up with, the other films have to be done
+        cause = f"failed unexpectedly ({type(error).__name__}: {error})"
+        tally.failed(
+            job, InputError(job.source, cause, "check disk and film; if both are sound, report this")
+        )
     else:
         tally.done(job, outcome, time.monotonic() - start)
 
@@ -160,13 +165,20 @@ def _heard(job: Job, message: object, pool: Pool[Job], tally: _Tally, places: Pl
             tally.report(Progress(str(job.source), done, total))
         case still_worker.Result(Outcome() as outcome, seconds):
             pool.finish(job)
-            if job.output == STREAM:
-                _to_stdout(output)
-            tally.done(job, outcome, seconds)
+            try:
+                if job.output == STREAM:
+                    _to_stdout(output)
+                tally.done(job, outcome, seconds)
+            except BrokenPipeError:
+                raise
+            except OSError as error:
+                tally.failed(
+                    job, InputError("standard output", f"cannot be written ({error.strerror})", "check it")
+                )
         case still_worker.Result(ColorcliError() as error, _):
             pool.finish(job)
             tally.failed(job, error)
-        case SetupError():
+        case ColorcliError():
             raise message
         case Died(reason):
             partial_path(output).unlink(missing_ok=True)

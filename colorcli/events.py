@@ -67,7 +67,9 @@ class Failed:
 
     @classmethod
     def from_error(cls, source: str, error: ColorcliError) -> "Failed":
-        return cls(source, error.cause, error.remedy, int(error.exit_code))
+        # What is at fault may be something else: the output, a flag, the model.
+        about = "" if error.subject == source else f"{error.subject}: "
+        return cls(source, about + error.cause, error.remedy, int(error.exit_code))
 
 
 @dataclass(frozen=True)

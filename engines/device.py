@@ -30,7 +30,7 @@ class Device:
         """
         match = re.fullmatch(r"(auto|cpu|openvino)|(cuda|tensorrt)(?::(\d+))?", text)
         if match is None:
-            raise UsageError(text, "no such device", "give auto, cpu, cuda or cuda:N")
+            raise UsageError(text, "no such device", "give auto, cpu, cuda, cuda:N, openvino or tensorrt")
         return cls(cast(Kind, match[1] or match[2]), int(match[3] or 0))
 
     def __str__(self) -> str:

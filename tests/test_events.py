@@ -24,7 +24,7 @@ EVENTS: list[Event] = [
     Progress("a.jpg", 1, 2),
     Note("b.txt", "neither picture nor film"),
     Done("a.jpg", "out/a.jpg", "colorized", 0.5, {"width": 3}),
-    Failed.from_error("c [x].jpg", InputError("c.jpg", "broken\nfile", "copy it again")),
+    Failed.from_error("c [x].jpg", InputError("c [x].jpg", "broken\nfile", "copy it again")),
     Summary(1, 0, 0, 1, 2.0, 1),
 ]
 

@@ -22,7 +22,9 @@ def evaluate(
     model: Annotated[
         Path | None, Option(envvar="COLORCLI_MODEL", help="Generator file; the built-in one if left out.")
     ] = None,
-    device: Annotated[str, Option(envvar="COLORCLI_DEVICE", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    device: Annotated[
+        str, Option(envvar="COLORCLI_DEVICE", help="auto, cpu, cuda, cuda:N, openvino or tensorrt.")
+    ] = "auto",
     size: Annotated[int | None, Option(min=32, help="Short side of the pictures and of the network.")] = None,
     saturation: Annotated[float, Option(min=0, max=4, help="Multiplies the colours.")] = 1.0,
     judge: Annotated[

@@ -42,7 +42,12 @@ def run(
         ),
     ] = None,
     device: Annotated[
-        str, Option(envvar="COLORCLI_DEVICE", help="auto, cpu, cuda or cuda:N.", rich_help_panel=LOOK)
+        str,
+        Option(
+            envvar="COLORCLI_DEVICE",
+            help="auto, cpu, cuda, cuda:N, openvino or tensorrt.",
+            rich_help_panel=LOOK,
+        ),
     ] = "auto",
     size: Annotated[
         int | None, Option(min=32, help="Short side at which the network works.", rich_help_panel=LOOK)

@@ -13,6 +13,7 @@ import cv2
 
 from colorcli import __version__
 from colorcli.colorize import Colorizer
+from colorcli.core.errors import InputError
 from colorcli.core.outputs import whole_file
 from colorcli.engines import Engine
 from colorcli.engines import open as open_engine
@@ -116,6 +117,9 @@ def _write(painting: Painting, engine: Engine, tick: Callable[[int], None], repo
     if segments.open(resume=film.options.existing is Existing.RESUME):
         report(Note(str(film.job.source), f"continuing after {segments.frames} finished frames"))
     colour_segments(painting, segments, tick)
+    if not segments.frames:
+        segments.remove()
+        raise _no_frames(film)
     _list_shots(film, segments)
     if all(kept for record in segments.records for _, kept in record.shots) and _asks_for_nothing_else(film):
         with whole_file(film.job.output) as partial:
@@ -123,6 +127,14 @@ def _write(painting: Painting, engine: Engine, tick: Callable[[int], None], repo
     else:
         join(film, segments, film.job.output, _tags(film, engine))
     segments.remove()
+
+
+def _no_frames(film: Prepared) -> InputError:
+    if film.trim.start or film.trim.end:
+        return InputError(
+            film.job.source, "has no frame between --start and --end", "choose a part within it"
+        )
+    return InputError(film.job.source, "holds no frame that can be decoded", "check the file")
 
 
 def _asks_for_nothing_else(film: Prepared) -> bool:

@@ -250,7 +250,10 @@ def _recipe(
             arguments[flag] = value
     if encoder == "prores_ks":
         target = layout(pix_fmt)
-        arguments["profile:v"] = PRORES_PROFILES[target.shift[0] if target else 1]
+        across = target.shift[0] if target else 1
+        if across not in PRORES_PROFILES:
+            raise UsageError(f"--pix-fmt {pix_fmt}", "has no ProRes profile", "use yuv422p10le")
+        arguments["profile:v"] = PRORES_PROFILES[across]
     if encoder == "dnxhd":
         deep = (layout(pix_fmt) or painted).bits > 8
         arguments["profile:v"] = "dnxhr_hqx" if deep else "dnxhr_hq"
@@ -291,11 +294,17 @@ def _more_arguments(text: str) -> Arguments:
     """`--encoder-args` as ffmpeg-python takes arguments.
 
     Raises:
-        UsageError: a value stands without its option.
+        UsageError: a value stands without its option, or a quote is not closed.
     """
     arguments: Arguments = {}
     name: str | None = None
-    for word in shlex.split(text):
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise UsageError(
+            f"--encoder-args {text!r}", f"cannot be split ({error})", "mend the quotes"
+        ) from error
+    for word in words:
         if word.startswith("-") and not _is_number(word):
             name = word[1:]
             arguments[name] = None

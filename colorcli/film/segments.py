@@ -101,7 +101,10 @@ class Segments:
     def _finished(self) -> Any:
         index = 0
         while self._record(index).is_file() and self.encoded(index).is_file():
-            yield _unpack(json.loads(self._record(index).read_text()))
+            try:
+                yield _unpack(json.loads(self._record(index).read_text()))
+            except (ValueError, KeyError):  # damaged: it is made again, and all after it
+                return
             index += 1
 
     def _record(self, index: int) -> Path:

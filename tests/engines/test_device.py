@@ -30,7 +30,7 @@ def test_names_are_read_and_written(text: str, device: Device) -> None:
     "text", ["", "gpu", "cpu:1", "openvino:0", "cuda:", "cuda:x", "cuda:-1", "CUDA", "cuda:0 "]
 )
 def test_anything_else_is_a_usage_error(text: str) -> None:
-    with pytest.raises(UsageError, match="give auto, cpu, cuda or cuda:N"):
+    with pytest.raises(UsageError, match="give auto, cpu, cuda"):
         Device.parse(text)
 
 

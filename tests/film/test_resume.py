@@ -50,6 +50,15 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, toy_model: Path
     assert not list(tmp_path.glob(".*")), "the run's folder was left behind"
 
 
+def test_a_damaged_record_is_made_again(tmp_path: Path, toy_model: Path, film: Path) -> None:
+    whole, killed = tmp_path / "whole.mkv", tmp_path / "killed.mkv"
+    run(toy_model, film, whole)
+    kill_after_segment(toy_model, film, killed, 0)
+    (tmp_path / f".{killed.name}.colorcli" / "00000.json").write_text("{")
+    run(toy_model, film, killed, "--resume")
+    assert all(np.array_equal(a, b) for a, b in zip(planes(whole), planes(killed), strict=True))
+
+
 def test_other_options_start_over(tmp_path: Path, toy_model: Path, film: Path) -> None:
     output = tmp_path / "out.mkv"
     kill_after_segment(toy_model, film, output, 0)

@@ -49,6 +49,25 @@ def test_trimmed_film_is_exact_and_its_sound_with_it(tmp_path: Path, toy_model: 
     assert 1.0 < heard[-1] < 1.2
 
 
+@pytest.mark.parametrize(
+    ("flags", "says"),
+    [
+        (("--start", "99:99"), b"no frame between"),
+        (("--encoder-args", '"'), b"No closing quotation"),
+        (("--codec", "prores_ks", "--pix-fmt", "yuv410p"), b"no ProRes profile"),
+    ],
+)
+def test_a_film_that_cannot_be_done_as_asked_is_one_line(
+    tmp_path: Path, toy_model: Path, flags: tuple[str, ...], says: bytes
+) -> None:
+    source = make(tmp_path / "in.mov", *grey(0.2), "-c:v", "mpeg4")
+    done = colorcli("run", source, "-o", tmp_path / "out.mov", "--model", toy_model, "-q", *flags)
+    assert done.returncode not in (0, 130)
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["in.mov"]
+
+
 def test_compare_shows_grey_beside_colour(tmp_path: Path, toy_model: Path) -> None:
     source = make(tmp_path / "in.mkv", *grey(0.2), *FFV1)
     output = tmp_path / "out.mkv"
