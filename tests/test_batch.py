@@ -223,7 +223,7 @@ def test_unwritable_output_is_one_line(tmp_path: Path, toy_model: Path) -> None:
 def test_comparisons_stand_beside_the_outputs(tmp_path: Path, toy_model: Path) -> None:
     (source,) = pictures(tmp_path / "in", 1)
     run_cli("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--compare")
-    with Image.open(tmp_path / "out" / "000.compare.jpg") as both, Image.open(source) as one:
+    with Image.open(tmp_path / "out" / "000.png.compare.jpg") as both, Image.open(source) as one:
         assert both.size == (2 * one.width, one.height)
         halves = np.asarray(both.convert("RGB"), int)
     assert np.ptp(halves[:, : one.width - 8], axis=2).max() < 12, "the left half is the grey one"

@@ -14,11 +14,11 @@ SUFFIX = ".compare.jpg"
 
 
 def comparison_path(output: Path) -> Path:
-    return output.with_name(output.stem + SUFFIX)
+    return output.with_name(output.name + SUFFIX)
 
 
 def write_comparison(source: Path, output: Path) -> None:
-    """Write `NAME.compare.jpg` beside `output`; nothing where one of the two cannot be shown."""
+    """Write `NAME.EXT.compare.jpg` beside `output`; nothing where one of the two cannot be shown."""
     before, after = preview(source, SIDE), preview(output, SIDE)
     if before is None or after is None:
         return
