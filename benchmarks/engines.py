@@ -2,9 +2,9 @@
 
     python benchmarks/engines.py generator.safetensors --calibrate PICTURES -o benchmarks/results
 
-Writes engines.json, engines.md and, where matplotlib is installed, engines.png. The engines take turns in a
-shuffled order, so that whatever else the machine does meets all of them alike; the fastest call is the figure
-least disturbed by it, the median is what one may expect.
+Writes engines.json, engines.md and, where matplotlib is installed, engines.png. The engines of a network take
+turns in a shuffled order, so that whatever else the machine does meets all of them alike; the fastest call is
+the figure least disturbed by it, the median is what one may expect.
 """
 
 import argparse
@@ -78,11 +78,19 @@ class Figure:
 def main() -> None:
     arguments = parse()
     torch.set_num_threads(cpu_threads())
-    with TemporaryDirectory() as folder, ExitStack() as stack:
-        contestants = list(prepare(arguments, Path(folder), stack))
+    with TemporaryDirectory() as folder:
+        checkpoints = {"ours": arguments.checkpoint, "pix2pix": pix2pix(Path(folder))}
+        made = {
+            network: list(files(network, checkpoint, arguments.calibrate, Path(folder)))
+            for network, checkpoint in checkpoints.items()
+        }
         figures: list[Figure] = []
         for size, batch in arguments.cases:
-            figures += compete(contestants, size, batch, arguments.calls, arguments.seconds)
+            for network, checkpoint in checkpoints.items():
+                # Engines keep the memory of their largest call: all of both networks at once would not fit.
+                with ExitStack() as stack:
+                    contestants = list(prepare(network, checkpoint, made[network], stack))
+                    figures += compete(contestants, size, batch, arguments.calls, arguments.seconds / 2)
             write(arguments.output, figures)  # after each case: the last ones take long
 
 
@@ -102,20 +110,21 @@ def case(text: str) -> tuple[int, int]:
     return int(size), int(batch)
 
 
-def prepare(arguments: argparse.Namespace, folder: Path, stack: ExitStack) -> Iterator[Contestant]:
-    """Both networks in every engine and precision there is, on every device each has."""
-    for network, checkpoint in (("ours", arguments.checkpoint), ("pix2pix", pix2pix(folder))):
-        yield measured(network, REFERENCE, "fp32", "cpu", partial(eager, checkpoint))
-        for precision, path in files(network, checkpoint, arguments.calibrate, folder):
-            for backend in BACKENDS.values():
-                if backend.suffix != path.suffix or backend.missing:
-                    continue
-                for device in ("cpu", "cuda"):
-                    # torch computes in half precision on CUDA, whatever the checkpoint holds
-                    shown = "fp16" if backend.name == "torch" and device == "cuda" else precision
-                    with suppress(ColorcliError):  # it has no such device
-                        make = partial(opened, stack, backend, path, device)
-                        yield measured(network, backend.name, shown, device, make)
+def prepare(
+    network: str, checkpoint: Path, made: list[tuple[str, Path]], stack: ExitStack
+) -> Iterator[Contestant]:
+    """A network in every engine and precision there is, on every device each has."""
+    yield measured(network, REFERENCE, "fp32", "cpu", partial(eager, checkpoint))
+    for precision, path in made:
+        for backend in BACKENDS.values():
+            if backend.suffix != path.suffix or backend.missing:
+                continue
+            for device in ("cpu", "cuda"):
+                # torch computes in half precision on CUDA, whatever the checkpoint holds
+                shown = "fp16" if backend.name == "torch" and device == "cuda" else precision
+                with suppress(ColorcliError):  # it has no such device
+                    make = partial(opened, stack, backend, path, device)
+                    yield measured(network, backend.name, shown, device, make)
 
 
 def opened(stack: ExitStack, backend: Backend, path: Path, device: str) -> Run:
