@@ -30,7 +30,7 @@ class Phase:
     learning_rate: float = 1e-3
     """Adam's, for the decoder; high, as most of it starts from nothing."""
     adversarial: float = 0.0
-    """Weight of the discriminator's verdict; 0 leaves it out. At 1, a tenth of the perceptual gradient."""
+    """Weight of the discriminator's verdict; 0 is none, 4 pulls as hard as the perceptual distance."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +55,8 @@ class Config:
     """Weight of the perceptual distance: it, not L1, brings the colours (train/README.md)."""
     encoder_rate: float = 0.3
     """The encoder's share of the learning rate: it already knows what things are."""
-    discriminator_rate: float = 2e-4
-    """Adam's for the discriminator, as in pix2pix."""
+    discriminator_rate: float = 1e-3
+    """Adam's for the discriminator: only light heads on known features are to learn."""
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
     """Gradients longer than this are shortened: one odd batch must not undo a thousand."""

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from colorcli.core.condition import CHANNELS
 from colorcli.core.errors import SetupError
+from colorcli.train.squeezenet import SqueezeNet
 
 
 class Generator(nn.Module):
@@ -242,7 +243,46 @@ class PatchDiscriminator(nn.Module):
             *layers, nn.utils.parametrizations.spectral_norm(nn.Conv2d(widths[-1], 1, 4, 1, 1))
         )
 
-    def forward(self, condition: Tensor, chroma: Tensor) -> Tensor:
-        """Condition [N, 4, H, W] and chroma [N, 2, H, W] -> verdicts [N, 1, H / 8 - 2, W / 8 - 2]."""
+    def forward(self, condition: Tensor, seen: list[Tensor]) -> Tensor:
+        """Condition [N, 4, H, W] and chroma [N, 2, H, W] alone -> verdicts [N, 1, H / 8 - 2, W / 8 - 2]."""
+        (chroma,) = seen
         # Chroma is scaled to the size of luma, or the discriminator learns to look at luma alone.
         return self.judge(torch.cat([condition, 2 * chroma], dim=1))
+
+
+class FeatureDiscriminator(nn.Module):
+    """A conditional PatchGAN whose first half is SqueezeNet: it knows things before it learns their colours.
+
+    After Projected GANs (Sauer et al. 2021): only light heads learn, one on each scale of frozen features of
+    the picture made of condition and chroma, beside the condition itself.
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+
+        def conv(inputs: int, outputs: int, side: int) -> nn.Module:
+            layer = nn.Conv2d(inputs, outputs, side, padding=side // 2)
+            return nn.utils.parametrizations.spectral_norm(layer)
+
+        self.heads = nn.ModuleList(
+            [
+                nn.Sequential(
+                    conv(channels + CHANNELS, width, 1),
+                    nn.LeakyReLU(0.2),
+                    conv(width, width, 3),
+                    nn.LeakyReLU(0.2),
+                    conv(width, 1, 1),
+                )
+                for channels in SqueezeNet.TAPS.values()
+            ]
+        )
+
+    def forward(self, condition: Tensor, seen: list[Tensor]) -> Tensor:
+        """Condition [N, 4, H, W] and SqueezeNet's features -> verdicts [N, M] of all heads."""
+        verdicts = []
+        for head, tap in zip(self.heads, seen, strict=True):
+            around = F.interpolate(condition, tap.shape[2:], mode="area")
+            # Of unit length, features are tiny in each channel: the condition would be all that is seen.
+            both = torch.cat([around, tap.shape[1] ** 0.5 * tap], dim=1)
+            verdicts.append(head(both).flatten(1))
+        return torch.cat(verdicts, dim=1)

@@ -17,8 +17,9 @@ from colorcli.train.checkpoint import (
     save_state,
 )
 from colorcli.train.config import Config, Phase
-from colorcli.train.networks import GENERATORS, MobileUNet, PatchDiscriminator
+from colorcli.train.networks import GENERATORS, FeatureDiscriminator, MobileUNet, PatchDiscriminator
 from colorcli.train.ranks import Ranks
+from colorcli.train.squeezenet import SqueezeNet
 
 Batch = dict[str, Tensor]
 
@@ -40,14 +41,11 @@ class Trainer:
         if config.encoder_weights and isinstance(self.generator, MobileUNet):
             self.generator.encoder.load_imagenet(Path(config.encoder_weights))
         self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.discriminator = PatchDiscriminator().to(device)
-        self.perceptual = (
-            losses.PerceptualLoss(Path(config.perceptual_weights)).to(
-                device, memory_format=torch.channels_last
-            )  # type: ignore[call-overload]
-            if config.perceptual_weights
-            else None
-        )
+        self.features = SqueezeNet(Path(config.perceptual_weights)) if config.perceptual_weights else None
+        self.discriminator = FeatureDiscriminator() if self.features else PatchDiscriminator()
+        for network in (self.features, self.discriminator):
+            if network is not None:
+                network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator_steps = torch.optim.AdamW(
             self._parameter_groups(), betas=(0.9, 0.99), weight_decay=config.weight_decay
         )
@@ -70,9 +68,12 @@ class Trainer:
         """One batch; returns the losses."""
         for group in self.generator_steps.param_groups:
             group["lr"] = group["share"] * learning_rate(phase, done, self.config.warmup)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda"):
+        with self._half_precision():
             made = self.generator(batch["condition"]).float()
-        parts = self._generator_losses(phase, batch, made)
+            seen = self._seen(batch, made)
+            with torch.no_grad():
+                truth = self._seen(batch, batch["chroma"])
+            parts = self._generator_losses(phase, batch, made, seen, truth)
         self.generator_steps.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
         self.ranks.average(self.generator.parameters())
@@ -80,27 +81,42 @@ class Trainer:
         self.generator_steps.step()
         self._average()
         if phase.adversarial:
-            parts["discriminator"] = self._train_discriminator(batch, made.detach())
+            parts["discriminator"] = self._train_discriminator(
+                batch["condition"], [s.detach() for s in seen], truth
+            )
         self.seen += phase.batch
         return {name: float(part.detach()) for name, part in parts.items()}
 
-    def _generator_losses(self, phase: Phase, batch: Batch, made: Tensor) -> dict[str, Tensor]:
+    def _half_precision(self) -> torch.autocast:
+        """bfloat16 where the hardware multiplies it faster; weights and losses stay in single precision."""
+        fast = self.device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=fast)
+
+    def _seen(self, batch: Batch, chroma: Tensor) -> list[Tensor]:
+        """What is looked at: SqueezeNet's features of the whole picture, or without its weights chroma."""
+        if self.features is None:
+            return [chroma]
+        return self.features(losses.rgb_from_ycbcr(batch["luma"], chroma))
+
+    def _generator_losses(
+        self, phase: Phase, batch: Batch, made: Tensor, seen: list[Tensor], truth: list[Tensor]
+    ) -> dict[str, Tensor]:
         """The weighted parts of the generator's loss."""
-        config, real = self.config, batch["chroma"]
-        parts = {"reconstruction": config.reconstruction * losses.reconstruction_loss(made, real)}
-        if self.perceptual is not None:
-            pictures = (losses.rgb_from_ycbcr(batch["luma"], chroma) for chroma in (made, real))
-            parts["perceptual"] = config.perceptual * self.perceptual(*pictures)
+        config = self.config
+        parts = {"reconstruction": config.reconstruction * losses.reconstruction_loss(made, batch["chroma"])}
+        if self.features is not None:
+            parts["perceptual"] = config.perceptual * losses.perceptual_loss(seen, truth)
         if phase.adversarial:
             self.discriminator.requires_grad_(False)
-            verdict = self.discriminator(batch["condition"], made)
+            verdict = self.discriminator(batch["condition"], seen).float()
             parts["adversarial"] = phase.adversarial * losses.generator_loss(verdict)
         return parts
 
-    def _train_discriminator(self, batch: Batch, made: Tensor) -> Tensor:
+    def _train_discriminator(self, condition: Tensor, seen: list[Tensor], truth: list[Tensor]) -> Tensor:
         self.discriminator.requires_grad_(True)
-        condition = batch["condition"].repeat(2, 1, 1, 1)
-        real, fake = self.discriminator(condition, torch.cat([batch["chroma"], made])).chunk(2)
+        pairs = [torch.cat(both) for both in zip(truth, seen, strict=True)]
+        with self._half_precision():
+            real, fake = self.discriminator(condition.repeat(2, 1, 1, 1), pairs).float().chunk(2)
         loss = losses.discriminator_loss(real, fake)
         self.discriminator_steps.zero_grad(set_to_none=True)
         loss.backward()

@@ -27,7 +27,7 @@ def test_mobile_unet_starts_grey_and_learns_from_hints() -> None:
 def test_every_verdict_sees_a_patch_of_70_pixels() -> None:
     discriminator = PatchDiscriminator()
     condition = torch.rand(1, 4, 256, 256, requires_grad=True)
-    verdicts = discriminator(condition, torch.rand(1, 2, 256, 256))
+    verdicts = discriminator(condition, [torch.rand(1, 2, 256, 256)])
     assert verdicts.shape == (1, 1, 30, 30)
     verdicts[0, 0, 15, 15].backward()
     assert condition.grad is not None
@@ -36,7 +36,7 @@ def test_every_verdict_sees_a_patch_of_70_pixels() -> None:
 
 
 def test_the_verdict_depends_on_the_condition() -> None:
-    discriminator, chroma = PatchDiscriminator().eval(), torch.rand(1, 2, 64, 64)
+    discriminator, seen = PatchDiscriminator().eval(), [torch.rand(1, 2, 64, 64)]
     assert not torch.equal(
-        discriminator(torch.zeros(1, 4, 64, 64), chroma), discriminator(torch.ones(1, 4, 64, 64), chroma)
+        discriminator(torch.zeros(1, 4, 64, 64), seen), discriminator(torch.ones(1, 4, 64, 64), seen)
     )

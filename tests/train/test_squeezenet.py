@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from colorcli.core.errors import SetupError
+from colorcli.train.losses import perceptual_loss
+from colorcli.train.networks import FeatureDiscriminator
+from colorcli.train.squeezenet import SqueezeNet
+
+
+@pytest.fixture(scope="module")
+def squeezenet(tmp_path_factory: pytest.TempPathFactory) -> SqueezeNet:
+    """With random weights."""
+    torch.manual_seed(0)
+    shapes = {"conv1": (64, 3, 3)}
+    for index, (inputs, squeezed, expanded) in SqueezeNet.FIRES.items():
+        shapes[f"fire{index}.squeeze1x1"] = (squeezed, inputs, 1)
+        shapes[f"fire{index}.expand1x1"] = (expanded, squeezed, 1)
+        shapes[f"fire{index}.expand3x3"] = (expanded, squeezed, 3)
+    weights = {}
+    for name, (outputs, inputs, side) in shapes.items():
+        weights[f"{name}.weight"] = torch.randn(outputs, inputs, side, side) / (inputs * side * side) ** 0.5
+        weights[f"{name}.bias"] = torch.zeros(outputs)
+    path = tmp_path_factory.mktemp("weights") / "squeezenet.safetensors"
+    save_file(weights, path)
+    return SqueezeNet(path)
+
+
+def test_features_have_the_channels_and_strides_it_names(squeezenet: SqueezeNet) -> None:
+    features = squeezenet(torch.rand(2, 3, 128, 128))
+    assert [tap.shape[1] for tap in features] == list(SqueezeNet.TAPS.values())
+    assert [128 // tap.shape[2] for tap in features] == [4, 8, 18, 18, 18]
+
+
+def test_features_have_unit_length(squeezenet: SqueezeNet) -> None:
+    for tap in squeezenet(torch.rand(1, 3, 64, 64)):
+        assert torch.allclose(tap.norm(dim=1), torch.ones(1), atol=1e-3)
+
+
+def test_the_made_picture_learns_from_them(squeezenet: SqueezeNet) -> None:
+    made = torch.rand(1, 3, 64, 64, requires_grad=True)
+    perceptual_loss(squeezenet(made), squeezenet(torch.rand(1, 3, 64, 64))).backward()
+    assert made.grad is not None
+    assert made.grad.abs().sum() > 0
+
+
+def test_verdicts_depend_on_picture_and_condition(squeezenet: SqueezeNet) -> None:
+    discriminator = FeatureDiscriminator().eval()
+    dark, light = torch.zeros(1, 4, 64, 64), torch.ones(1, 4, 64, 64)
+    red, blue = (squeezenet(torch.eye(3)[i].view(1, 3, 1, 1).expand(1, 3, 64, 64)) for i in (0, 2))
+    assert not torch.equal(discriminator(dark, red), discriminator(light, red))
+    assert not torch.equal(discriminator(dark, red), discriminator(dark, blue))
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=r"none\.safetensors"):
+        SqueezeNet(tmp_path / "none.safetensors")

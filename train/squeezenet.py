@@ -1,0 +1,68 @@
+"""SqueezeNet 1.1, frozen: the eye that training looks with. The judge of `eval` is another network."""
+
+from pathlib import Path
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from colorcli.core.errors import SetupError
+
+
+class Fire(nn.Module):
+    """SqueezeNet's block (Iandola et al. 2016): narrow 1x1, then widen by 1x1 and 3x3 side by side."""
+
+    def __init__(self, inputs: int, squeezed: int, expanded: int) -> None:
+        super().__init__()
+        self.squeeze1x1 = nn.Conv2d(inputs, squeezed, 1)
+        self.expand1x1 = nn.Conv2d(squeezed, expanded, 1)
+        self.expand3x3 = nn.Conv2d(squeezed, expanded, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.squeeze1x1(x))
+        return F.relu(torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1))
+
+
+class SqueezeNet(nn.Module):
+    """R'G'B' [N, 3, H, W] in [0, 1] -> features after five Fire modules, each position of unit length.
+
+    Strides 4, 8, 16, 16 and 16; 128, 256, 384, 512 and 512 channels.
+    """
+
+    FIRES: ClassVar = {2: (64, 16, 64), 3: (128, 16, 64), 4: (128, 32, 128), 5: (256, 32, 128),
+             6: (256, 48, 192), 7: (384, 48, 192), 8: (384, 64, 256), 9: (512, 64, 256)}  # fmt: skip
+    """Fire module -> input, squeezed and expanded channels."""
+    POOL_AFTER = (1, 3, 5)
+    TAPS: ClassVar = {3: 128, 5: 256, 6: 384, 8: 512, 9: 512}
+    """Fire modules whose output is looked at -> its channels."""
+
+    def __init__(self, weights: Path) -> None:
+        """Raises SetupError if the file is missing or holds other weights."""
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 64, 3, 2)
+        for index, (inputs, squeezed, expanded) in self.FIRES.items():
+            self.add_module(f"fire{index}", Fire(inputs, squeezed, expanded))
+        try:
+            self.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
+        except (OSError, RuntimeError) as error:
+            raise SetupError(
+                weights, f"no SqueezeNet weights ({error})", "check perceptual_weights"
+            ) from error
+        self.requires_grad_(False)
+        self.register_buffer(
+            "mean", torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1), persistent=False
+        )
+
+    def forward(self, rgb: Tensor) -> list[Tensor]:
+        x = F.relu(self.conv1(255 * rgb.flip(1) - self.get_buffer("mean")))
+        x = F.max_pool2d(x, 3, 2)
+        taps = []
+        for index in self.FIRES:
+            x = self.get_submodule(f"fire{index}")(x)
+            if index in self.TAPS:
+                taps.append(F.normalize(x.float(), dim=1, eps=1e-6))
+            if index in self.POOL_AFTER:
+                x = F.max_pool2d(x, 3, 2)
+        return taps
