@@ -4,10 +4,12 @@
 
 Writes engines.json, engines.md and, where matplotlib is installed, engines.png. The engines of a network take
 turns in a shuffled order, so that whatever else the machine does meets all of them alike; the fastest call is
-the figure least disturbed by it, the median is what one may expect.
+the figure least disturbed by it, the median is what one may expect. Above four megapixels a call they run one
+after another: engines keep the memory of their largest call, and all of them together would need too much.
 """
 
 import argparse
+import ctypes
 import gc
 import json
 import os
@@ -43,18 +45,19 @@ Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 SEED = 123
 PLAN = PlanOptions((Profile((1, 256, 256), (8, 512, 512), (8, 1024, 1024)),))
 REFERENCE = "torch eager"
+TOGETHER = 4 << 20
+"""Pixels in a call up to which all engines of a network are open at the same time."""
 CASES = [(size, batch) for size in (256, 512, 1024) for batch in (1, 8)]
 
 
 @dataclass(frozen=True)
-class Contestant:
+class Entrant:
     network: str
     engine: str
     precision: str
     device: str
-    memory_mb: float
-    """Resident memory that opening it and running one picture took."""
-    run: Run
+    open: Callable[[ExitStack], Run]
+    """Ready to run until the stack is closed."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,7 @@ class Figure:
     mean_difference: float
     """Of chroma to torch eager, in code values."""
     memory_mb: float
+    """Resident memory that opening it and its first call took."""
 
 
 def main() -> None:
@@ -80,17 +84,20 @@ def main() -> None:
     torch.set_num_threads(cpu_threads())
     with TemporaryDirectory() as folder:
         checkpoints = {"ours": arguments.checkpoint, "pix2pix": pix2pix(Path(folder))}
-        made = {
-            network: list(files(network, checkpoint, arguments.calibrate, Path(folder)))
+        entrants = [
+            list(entered(network, checkpoint, files(network, checkpoint, arguments.calibrate, Path(folder))))
             for network, checkpoint in checkpoints.items()
-        }
+        ]
         figures: list[Figure] = []
         for size, batch in arguments.cases:
-            for network, checkpoint in checkpoints.items():
-                # Engines keep the memory of their largest call: all of both networks at once would not fit.
-                with ExitStack() as stack:
-                    contestants = list(prepare(network, checkpoint, made[network], stack))
-                    figures += compete(contestants, size, batch, arguments.calls, arguments.seconds / 2)
+            together = batch * size**2 <= TOGETHER
+            for network in entrants:
+                groups = [network] if together else [[one] for one in network]
+                reference = eager(checkpoints[network[0].network])(sample_condition((batch, 4, size, size)))
+                for group in groups:
+                    seconds = arguments.seconds / len(entrants) / len(groups)
+                    with ExitStack() as stack:
+                        figures += compete(group, reference, stack, arguments.calls, seconds)
             write(arguments.output, figures)  # after each case: the last ones take long
 
 
@@ -110,11 +117,9 @@ def case(text: str) -> tuple[int, int]:
     return int(size), int(batch)
 
 
-def prepare(
-    network: str, checkpoint: Path, made: list[tuple[str, Path]], stack: ExitStack
-) -> Iterator[Contestant]:
+def entered(network: str, checkpoint: Path, made: Iterator[tuple[str, Path]]) -> Iterator[Entrant]:
     """A network in every engine and precision there is, on every device each has."""
-    yield measured(network, REFERENCE, "fp32", "cpu", partial(eager, checkpoint))
+    yield Entrant(network, REFERENCE, "fp32", "cpu", lambda _: eager(checkpoint))
     for precision, path in made:
         for backend in BACKENDS.values():
             if backend.suffix != path.suffix or backend.missing:
@@ -123,11 +128,13 @@ def prepare(
                 # torch computes in half precision on CUDA, whatever the checkpoint holds
                 shown = "fp16" if backend.name == "torch" and device == "cuda" else precision
                 with suppress(ColorcliError):  # it has no such device
-                    make = partial(opened, stack, backend, path, device)
-                    yield measured(network, backend.name, shown, device, make)
+                    backend.open(path, device).close()
+                    yield Entrant(
+                        network, backend.name, shown, device, partial(opened, backend, path, device)
+                    )
 
 
-def opened(stack: ExitStack, backend: Backend, path: Path, device: str) -> Run:
+def opened(backend: Backend, path: Path, device: str, stack: ExitStack) -> Run:
     return stack.enter_context(backend.open(path, device)).colorize
 
 
@@ -171,44 +178,45 @@ def eager(checkpoint: Path) -> Run:
     return run
 
 
-def measured(network: str, engine: str, precision: str, device: str, make: Callable[[], Run]) -> Contestant:
-    gc.collect()
-    before = resident_mb()
-    run = make()
-    run(sample_condition((1, 4, 256, 256)))
-    return Contestant(network, engine, precision, device, max(0.0, resident_mb() - before), run)
-
-
 def resident_mb() -> float:
+    gc.collect()
+    with suppress(AttributeError):  # glibc only: what others freed must not hide what the next one takes
+        ctypes.CDLL(None).malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def compete(
-    contestants: list[Contestant], size: int, batch: int, calls: int, seconds: float
+    entrants: list[Entrant], reference: NDArray[np.float32], stack: ExitStack, calls: int, seconds: float
 ) -> Iterator[Figure]:
-    """All contestants in turns, until each had its calls or the time is up; each has one at least."""
+    """All entrants in turns, until each had its calls or the time is up; each has one at least.
+
+    `reference` is what torch eager makes of the sample condition, [N, 2, H, W].
+    """
+    batch, _, _, size = reference.shape
     condition = sample_condition((batch, 4, size, size))
-    references = {one.network: one.run(condition) for one in contestants if one.engine == REFERENCE}
-    differences = {}
-    for one in contestants:  # the first call at a size is not timed
-        differences[one] = 255 * float(np.abs(one.run(condition) - references[one.network]).mean())
-    times: dict[Contestant, list[float]] = {one: [] for one in contestants}
+    runs, memory, differences = {}, {}, {}
+    for one in entrants:  # the first call at a size is not timed
+        before = resident_mb()
+        runs[one] = one.open(stack)
+        differences[one] = 255 * float(np.abs(runs[one](condition) - reference).mean())
+        memory[one] = max(0.0, resident_mb() - before)
+    times: dict[Entrant, list[float]] = {one: [] for one in entrants}
     shuffled = random.Random(SEED)
     start = perf_counter()
-    while len(times[contestants[0]]) < calls:
-        for one in shuffled.sample(contestants, len(contestants)):
+    while len(times[entrants[0]]) < calls:
+        for one in shuffled.sample(entrants, len(entrants)):
             begin = perf_counter()
-            one.run(condition)
+            runs[one](condition)
             times[one].append(1000 * (perf_counter() - begin))
         if perf_counter() - start > seconds:
             break
-    for one in contestants:
+    for one in entrants:
         best = min(times[one])
         yield Figure(
             one.network, one.engine, one.precision, one.device, size, batch, len(times[one]),
             round(best, 2), round(median(times[one]), 2), round(1000 * batch / best, 2),
-            round(differences[one], 4), round(one.memory_mb),
+            round(differences[one], 4), round(memory[one]),
         )  # fmt: skip
 
 
