@@ -30,7 +30,7 @@ class Phase:
     learning_rate: float = 1e-3
     """Adam's, for the decoder; high, as most of it starts from nothing."""
     adversarial: float = 0.0
-    """Weight of the discriminator's verdict; 0 is none, 4 pulls as hard as the perceptual distance."""
+    """Weight of the discriminator's verdict; 0 is none, 3 pulls about as hard as the perceptual distance."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ class SqueezeNet(nn.Module):
         for index in self.FIRES:
             x = self.get_submodule(f"fire{index}")(x)
             if index in self.TAPS:
-                taps.append(F.normalize(x.float(), dim=1, eps=1e-6))
+                taps.append(F.normalize(x, dim=1, eps=1e-6))
             if index in self.POOL_AFTER:
                 x = F.max_pool2d(x, 3, 2)
         return taps

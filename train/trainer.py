@@ -68,12 +68,11 @@ class Trainer:
         """One batch; returns the losses."""
         for group in self.generator_steps.param_groups:
             group["lr"] = group["share"] * learning_rate(phase, done, self.config.warmup)
-        with self._half_precision():
-            made = self.generator(batch["condition"]).float()
-            seen = self._seen(batch, made)
-            with torch.no_grad():
-                truth = self._seen(batch, batch["chroma"])
-            parts = self._generator_losses(phase, batch, made, seen, truth)
+        made = self.generator(batch["condition"])
+        seen = self._seen(batch, made)
+        with torch.no_grad():
+            truth = self._seen(batch, batch["chroma"])
+        parts = self._generator_losses(phase, batch, made, seen, truth)
         self.generator_steps.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
         self.ranks.average(self.generator.parameters())
@@ -86,11 +85,6 @@ class Trainer:
             )
         self.seen += phase.batch
         return {name: float(part.detach()) for name, part in parts.items()}
-
-    def _half_precision(self) -> torch.autocast:
-        """bfloat16 where the hardware multiplies it faster; weights and losses stay in single precision."""
-        fast = self.device.type == "cuda" or torch.cpu.get_capabilities().get("avx512_bf16", False)
-        return torch.autocast(self.device.type, torch.bfloat16, enabled=fast)
 
     def _seen(self, batch: Batch, chroma: Tensor) -> list[Tensor]:
         """What is looked at: SqueezeNet's features of the whole picture, or without its weights chroma."""
@@ -108,15 +102,14 @@ class Trainer:
             parts["perceptual"] = config.perceptual * losses.perceptual_loss(seen, truth)
         if phase.adversarial:
             self.discriminator.requires_grad_(False)
-            verdict = self.discriminator(batch["condition"], seen).float()
+            verdict = self.discriminator(batch["condition"], seen)
             parts["adversarial"] = phase.adversarial * losses.generator_loss(verdict)
         return parts
 
     def _train_discriminator(self, condition: Tensor, seen: list[Tensor], truth: list[Tensor]) -> Tensor:
         self.discriminator.requires_grad_(True)
         pairs = [torch.cat(both) for both in zip(truth, seen, strict=True)]
-        with self._half_precision():
-            real, fake = self.discriminator(condition.repeat(2, 1, 1, 1), pairs).float().chunk(2)
+        real, fake = self.discriminator(condition.repeat(2, 1, 1, 1), pairs).chunk(2)
         loss = losses.discriminator_loss(real, fake)
         self.discriminator_steps.zero_grad(set_to_none=True)
         loss.backward()
