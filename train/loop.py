@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 from rich.console import Console
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from colorcli.core.errors import UsageError
@@ -20,6 +21,9 @@ from colorcli.train.ranks import Ranks
 from colorcli.train.report import RunReport
 from colorcli.train.trainer import Batch, Trainer
 from colorcli.train.validate import calibrated, validate
+
+SETTLING = 40
+"""Batches over which batch norm's statistics are taken for the averaged weights."""
 
 
 def train(
@@ -76,13 +80,17 @@ def _run_phases(
             if not trainer.ranks.is_first:
                 continue
             report.step(phase.name, trainer.seen, parts)
-            if _due(trainer.seen, end, phase, config.validate_every):
+            validating = _due(trainer.seen, end, phase, config.validate_every)
+            saving = _due(trainer.seen, end, phase, config.checkpoint_every) or stop.is_set()
+            if validating or saving:
+                trainer.settle(_conditions(crops, phase, trainer))
+            if validating:
                 values, sheet = validate(
                     trainer.averaged, pack, held_out, config.working_size, trainer.device
                 )
                 report.metrics(phase.name, trainer.seen, values)
                 report.sheet(trainer.seen, sheet)
-            if _due(trainer.seen, end, phase, config.checkpoint_every) or stop.is_set():
+            if saving:
                 trainer.save(run)
             if stop.is_set():
                 report.note(f"Interrupted after {trainer.seen:,} pictures; continue with --resume")
@@ -115,6 +123,12 @@ def _batches(crops: Crops, end: int, phase: Phase, trainer: Trainer) -> Iterator
             name: value.to(trainer.device, memory_format=torch.channels_last, non_blocking=True)
             for name, value in batch.items()
         }
+
+
+def _conditions(crops: Crops, phase: Phase, trainer: Trainer) -> Iterator[Tensor]:
+    """The first crops' conditions, always the same: what depends on them does not depend on when."""
+    for batch in DataLoader(crops, phase.batch, sampler=range(SETTLING * phase.batch)):
+        yield batch["condition"].to(trainer.device, memory_format=torch.channels_last)
 
 
 def _quiet_worker(_: int) -> None:

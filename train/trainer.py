@@ -2,10 +2,12 @@
 
 import copy
 import math
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import update_bn
 
 from colorcli.core.card import ModelCard
 from colorcli.train import losses
@@ -124,9 +126,16 @@ class Trainer:
         decay = min(self.config.ema, (1 + step) / (10 + step))
         for slow, fast in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
             slow.lerp_(fast, 1 - decay)
-        # Batch norm's statistics belong to the weights they were taken with: they are averaged alike.
-        for slow, fast in zip(self.averaged.buffers(), self.generator.buffers(), strict=True):
-            slow.lerp_(fast, 1 - decay) if slow.is_floating_point() else slow.copy_(fast)
+
+    def settle(self, conditions: Iterable[Tensor]) -> None:
+        """Take batch norm's statistics anew for the averaged weights, over batches of conditions.
+
+        Statistics belong to the weights they were taken with: neither the latest nor their average will do
+        (Izmailov et al. 2018, section 3.2).
+        """
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices):  # dropout draws: how often this is done must not matter
+            update_bn(conditions, self.averaged)
 
     def save(self, run: Path) -> None:
         save_state(
