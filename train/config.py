@@ -25,6 +25,8 @@ class Phase:
     """Length, in crops seen."""
     size: int = 128
     """Side of the crops: small is fast, large shows the network whole things."""
+    worn: float = 0.6
+    """Share of pictures shown as old film and prints are; the others are good scans and modern pictures."""
     batch: int = 16
     """Small enough for many steps on a CPU, large enough for batch norm."""
     learning_rate: float = 1e-3

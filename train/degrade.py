@@ -15,9 +15,9 @@ Rng = np.random.Generator
 
 
 def grey_from_rgb(rgb: Plane, rng: Rng) -> Plane:
-    """[3, H, W] -> luma as some film stock saw it: mostly BT.601, sometimes blind to a colour."""
+    """[3, H, W] -> luma as some film stock saw it: BT.601, or one that is blinder to a colour."""
     weights = np.array([0.299, 0.587, 0.114])
-    if rng.random() < 0.3:
+    if rng.random() < 0.5:
         weights = rng.dirichlet([2.0, 4.0, 2.0])
     return np.tensordot(weights.astype(np.float32), rgb, axes=1)
 
@@ -69,14 +69,8 @@ FAULTS: tuple[tuple[float, Callable[[Plane, Rng], Plane]], ...] = (
 """Chance and fault, in the order in which a picture suffers them."""
 
 
-CLEAN = 0.4
-"""Share of pictures left as they are: good scans and modern photographs are colorized too."""
-
-
 def degrade(luma: Plane, rng: Rng) -> Plane:
     """Luma [H, W] in [0, 1] -> the same picture after some decades."""
-    if rng.random() < CLEAN:
-        return luma
     for chance, fault in FAULTS:
         if rng.random() < chance:
             luma = np.clip(fault(luma, rng), 0, 1)

@@ -74,7 +74,7 @@ def _run_phases(
     config, start = trainer.config, 0
     for phase in config.phases:
         end = start + phase.pictures // phase.batch * phase.batch
-        crops = Crops(pack, training, phase.size, config.seed)
+        crops = Crops(pack, training, phase.size, phase.worn, config.seed)
         for batch in _batches(crops, end, phase, trainer):
             parts = trainer.step(phase, trainer.seen - start, batch)
             if not trainer.ranks.is_first:

@@ -151,11 +151,13 @@ def colorfulness(rgb: NDArray[np.uint8]) -> float:
 class Crops(Dataset[dict[str, NDArray[np.float32]]]):
     """Sample k of the endless, seeded order.
 
-    Each holds `condition` [4, S, S] with worn luma, clean `luma` [1, S, S], and true `chroma` [2, S, S].
+    Each holds `condition` [4, S, S], its luma worn in a share `worn` of them, clean `luma` [1, S, S], and
+    true `chroma` [2, S, S].
     """
 
-    def __init__(self, pack: Pack, indices: Sequence[int], size: int, seed: int) -> None:
-        self.pack, self.indices, self.size, self.seed = pack, np.asarray(indices), size, seed
+    def __init__(self, pack: Pack, indices: Sequence[int], size: int, worn: float, seed: int) -> None:
+        self.pack, self.indices, self.size = pack, np.asarray(indices), size
+        self.worn, self.seed = worn, seed
 
     def __getitem__(self, position: int) -> dict[str, NDArray[np.float32]]:
         epoch, place = divmod(position, len(self.indices))
@@ -163,7 +165,7 @@ class Crops(Dataset[dict[str, NDArray[np.float32]]]):
         rng = np.random.default_rng((self.seed, epoch, place))
         rgb = random_crop(self.pack[order[place]], self.size, rng)
         luma, chroma = ycbcr_from_rgb(rgb)
-        seen = degrade(grey_from_rgb(rgb, rng), rng)
+        seen = degrade(grey_from_rgb(rgb, rng), rng) if rng.random() < self.worn else luma
         return {
             "condition": condition(seen, simulate_hints(chroma, rng)),
             "luma": luma[None],

@@ -77,8 +77,8 @@ def test_a_pack_is_reused_until_the_pictures_change(folder: Path) -> None:
 
 def test_a_sample_depends_on_its_position_and_the_seed(folder: Path) -> None:
     pack = pack_pictures(find_pictures([str(folder)]), folder / "pack" / "p.rgb", DataConfig())
-    crops, again = (Crops(pack, range(6), 32, seed=5) for _ in range(2))
-    other = Crops(pack, range(6), 32, seed=6)
+    crops, again = (Crops(pack, range(6), 32, worn=0.5, seed=5) for _ in range(2))
+    other = Crops(pack, range(6), 32, worn=0.5, seed=6)
     for position in (0, 7, 100):
         sample = crops[position]
         assert sample["condition"].shape == (4, 32, 32)
@@ -99,7 +99,7 @@ def test_an_epoch_shows_every_picture_once(folder: Path) -> None:
             shown.append(index)
             return pack[index]
 
-    crops = Crops(Spy(), range(6), 32, seed=0)  # type: ignore[arg-type]
+    crops = Crops(Spy(), range(6), 32, worn=0.5, seed=0)  # type: ignore[arg-type]
     for position in range(12):
         crops[position]
     assert sorted(shown[:6]) == sorted(shown[6:]) == list(range(6))
