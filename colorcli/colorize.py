@@ -27,7 +27,7 @@ class Colorizer:
     def shrink(self, luma: Plane) -> Plane:
         """Luma [H, W] -> luma at the working size [h, w]."""
         height, width = self.working_shape(*luma.shape)
-        return cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+        return cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)
 
     def predict(self, lumas: list[Plane], hints: list[Hints | None] | None = None) -> list[Plane]:
         """Lumas [h, w] at working size, all of one shape, -> chroma [2, h, w] each, in one batch.

@@ -82,13 +82,13 @@ def _reduced(plane: Plane) -> Plane:
     scale = SIDE / min(plane.shape)
     if scale >= 1:
         return plane
-    return cv2.resize(plane, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return cv2.resize(plane, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def _exposed_like(luma: Plane, model: Plane) -> Plane:
     """Luma with the mean and, within reason, the contrast of `model`: old prints are pale."""
     gain = np.clip(model.std() / max(float(luma.std()), 1e-3), 0.5, 2)
-    return ((luma - luma.mean()) * gain + model.mean()).astype(np.float32)  # type: ignore[no-any-return]
+    return ((luma - luma.mean()) * gain + model.mean()).astype(np.float32)
 
 
 def _features(luma: Plane, guess: Plane) -> Plane:
@@ -114,7 +114,7 @@ def _features(luma: Plane, guess: Plane) -> Plane:
 
 def _deviation(luma: Plane, sigma: float) -> Plane:
     mean, square = (cv2.GaussianBlur(plane, (0, 0), sigma) for plane in (luma, luma * luma))
-    return np.sqrt(np.maximum(square - mean * mean, 0))  # type: ignore[no-any-return]
+    return np.sqrt(np.maximum(square - mean * mean, 0))
 
 
 def _at_cells(planes: Plane) -> Plane:

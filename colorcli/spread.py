@@ -42,7 +42,7 @@ def obey(hinted: Plane, alone: Plane, hints: Hints, luma: Plane) -> Plane:
 
 def influence(mask: Plane, luma: Plane) -> Plane:
     """How much of a hint at `mask` [h, w] arrives at each pixel: [h, w] in [0, 1]."""
-    return _minimise(mask[None], mask, *_weights(luma))[0]  # type: ignore[no-any-return]
+    return _minimise(mask[None], mask, *_weights(luma))[0]
 
 
 def _weights(luma: Plane) -> tuple[Plane, Plane]:

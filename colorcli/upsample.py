@@ -44,4 +44,4 @@ def guide(chroma: Plane, luma: Plane) -> tuple[Plane, Plane]:
 
 def _window_mean(plane: NDArray[Any]) -> Plane:
     side = 2 * RADIUS + 1
-    return cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT)  # type: ignore[return-value]
+    return cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT)

@@ -49,24 +49,33 @@ def rgb_from_ycbcr(luma: Plane, chroma: Plane, matrix: Matrix = BT601) -> Plane:
 
 def color_difference(chroma: Plane, matrix: Matrix = BT601) -> Plane:
     """Chroma [2, H, W] -> R'G'B' minus luma [3, H, W]; its weighted sum is 0, so it never moves luma."""
-    blue = (2 - 2 * matrix.kb) * chroma[0]
-    red = (2 - 2 * matrix.kr) * chroma[1]
-    green = -(matrix.kr * red + matrix.kb * blue) / matrix.kg
-    return np.stack([red, green, blue])
+    difference = np.empty((3, *chroma.shape[1:]), chroma.dtype)
+    red, green, blue = difference
+    np.multiply(chroma[1], 2 - 2 * matrix.kr, out=red)
+    np.multiply(chroma[0], 2 - 2 * matrix.kb, out=blue)
+    np.multiply(red, -matrix.kr / matrix.kg, out=green)
+    green -= blue * (matrix.kb / matrix.kg)
+    return difference
 
 
-def fit_gamut(luma: Plane, chroma: Plane, matrix: Matrix = BT601) -> Plane:
-    """Shrink chroma [2, H, W] towards grey, hue kept, until R'G'B' lies in [0, 1]; luma is not touched."""
-    return fit_between(luma, luma, chroma, matrix)
+def reach(chroma: Plane, matrix: Matrix = BT601) -> tuple[Plane, Plane]:
+    """How far above luma the highest of R', G', B' lies, and how far below it the lowest, [H, W] each."""
+    red, green, blue = color_difference(chroma, matrix)
+    highest = np.maximum(np.maximum(red, green), blue)
+    lowest = np.minimum(np.minimum(red, green), blue)
+    return highest, np.negative(lowest, out=lowest)
 
 
-def fit_between(darkest: Plane, brightest: Plane, chroma: Plane, matrix: Matrix = BT601) -> Plane:
-    """As `fit_gamut`, for chroma that several pixels share: for every luma from `darkest` to `brightest`."""
-    difference = color_difference(chroma, matrix)
-    tallest = np.maximum(difference.max(axis=0), 1e-6)
-    deepest = np.maximum(-difference.min(axis=0), 1e-6)
-    scale = np.minimum((1 - brightest) / tallest, darkest / deepest)
-    return chroma * np.clip(scale, 0, 1)
+def gamut_scale(darkest: Plane, brightest: Plane, above: Plane, below: Plane, peak: float = 1) -> Plane:
+    """The share in [0, 1] of a chroma with this `reach` at which R'G'B' stays in [0, peak]."""
+    scale = (peak - brightest) / np.maximum(above, 1e-6)
+    np.minimum(scale, darkest / np.maximum(below, 1e-6), out=scale)
+    return np.clip(scale, 0, 1)
+
+
+def fit_gamut(luma: Plane, chroma: Plane, matrix: Matrix = BT601, peak: float = 1) -> Plane:
+    """Shrink chroma [2, H, W] towards grey, hue kept, until R'G'B' lies in [0, peak]; luma is not touched."""
+    return chroma * gamut_scale(luma, luma, *reach(chroma, matrix), peak)
 
 
 def rematrix(chroma: Plane, source: Matrix, target: Matrix) -> Plane:

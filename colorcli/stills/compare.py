@@ -23,7 +23,7 @@ def write_comparison(source: Path, output: Path) -> None:
     if before is None or after is None:
         return
     if before.shape != after.shape:
-        before = cv2.resize(before, after.shape[1::-1], interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        before = cv2.resize(before, after.shape[1::-1], interpolation=cv2.INTER_AREA)
     both = cv2.cvtColor(np.hstack([before, after]), cv2.COLOR_RGB2BGR)
     _, coded = cv2.imencode(".jpg", both, [cv2.IMWRITE_JPEG_QUALITY, 92])
     with whole_file(comparison_path(output)) as partial:

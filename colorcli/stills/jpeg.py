@@ -3,18 +3,17 @@
 A JPEG may carry each component in a scan of its own (T.81, B.2.3). So a grey file's scan is kept as it is,
 entropy-coded bits and all, the frame header is given two more components, and their scans are added behind.
 Where luma and chroma are interleaved, luma's quantised coefficients are first written into a scan of their
-own, without loss (jpeglib). Only files that hold no luma at all (RGB, CMYK) are encoded anew.
+own, without loss. Only files that hold no luma at all (RGB, CMYK) are encoded anew.
 """
 
 import io
 import struct
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
-import jpeglib
+import imagecodecs
 import numpy as np
 from PIL import Image
 
@@ -23,6 +22,8 @@ from colorcli.core.errors import InputError
 from colorcli.stills import icc
 from colorcli.stills import jpeg_segments as seg
 from colorcli.stills.jpeg_chroma import (
+    COARSEST,
+    GREY,
     Bytes,
     Sampling,
     Toning,
@@ -31,21 +32,20 @@ from colorcli.stills.jpeg_chroma import (
     encode,
     toning_of,
 )
+from colorcli.stills.jpeg_luma import PROGRESSIVE, luma_alone
 from colorcli.stills.jpeg_segments import Component, Frame, Segment
 from colorcli.stills.paint import ChromaFit
-from colorcli.stills.raster import Raster, band_luma
+from colorcli.stills.raster import Raster, band_luma, shrunk_plane
 
 FULL_CHROMA_PIXELS = 4_000_000
 """Up to here chroma is stored at full size; above, at half of it where the source allows it, as cameras do:
 the network works at a few hundred pixels, so that nothing is lost, and files and time are saved."""
-COARSEST = 2
-"""Steps of chroma's table are no coarser than this: ringing where colour has to end would be clipped, and
-each block in which that moves grey has to be softened. It makes large scans a sixth larger than their grey
-source, and small ones, whose chroma is stored at full size, up to twice."""
-FAINT = 2 / 255
-"""Chroma of a block below which a source counts as neutral: it cannot clip by a code value."""
+FAINT = 2
+"""Code values of chroma up to which a source counts as neutral: it cannot clip by a code value."""
+EIGHTH = 8
+"""Chroma is judged at this part of its size."""
 EXACT_ATTEMPTS = 4
-SEQUENTIAL_OR_PROGRESSIVE = (0xC0, 0xC1, 0xC2)
+SEQUENTIAL_OR_PROGRESSIVE = (0xC0, 0xC1, PROGRESSIVE)
 CANONICAL = (1, 2, 3)
 """Component numbers of Y, Cb and Cr in JFIF."""
 
@@ -61,7 +61,7 @@ class Jpeg:
     pixels: Bytes
     """Luma [H, W]."""
     chroma: Plane | None
-    """The source's own chroma [2, h, w], at whatever size it is at hand; None for a grey file."""
+    """The source's own chroma [2, h, w], at whatever size it is at hand; None where it has none."""
     trailer: bytes
     """What follows the picture in the file."""
     sampling: Sampling
@@ -87,7 +87,7 @@ def read(source: Path, data: bytes) -> Jpeg:
         pixels = _decode_grey(source, data)
         luma = tuple(segment for segment in segments if not _is_head(segment))
         return Jpeg(head, luma, pixels, None, trailer, Sampling(2, 2))
-    if len(frame.components) <= 3 and frame.depth == 8 and not _holds_rgb(frame, head):
+    if _holds_luma(frame, head):
         return _read_interleaved(source, data, head, frame, trailer)
     return _read_without_luma(source, data, head, trailer)
 
@@ -99,14 +99,14 @@ def colored(jpeg: Jpeg, fit: ChromaFit, head: Sequence[Segment]) -> bytes:
     frame = seg.frame_of(jpeg.luma)
     table = _chroma_table(jpeg.luma)
     planes = chroma_planes(jpeg.pixels, fit, sampling, jpeg.toning)
-    cb, cr = (seg.parse(data)[0] for data in encode(planes, table, frame.marker == 0xC2))
+    cb, cr = (seg.parse(data)[0] for data in encode(planes, table, frame.marker == PROGRESSIVE))
     return seg.join(_spliced(head, jpeg.luma, frame, sampling, (cb, cr))) + jpeg.trailer
 
 
 def from_raster(raster: Raster, dpi: tuple[float, float] | None) -> Jpeg:
     """A picture of another format as a JPEG without chroma yet; its alpha is left behind."""
-    luma = np.concatenate([band_luma(band, raster.peak) for band in raster.bands()])
-    pixels = np.rint(luma * np.float32(255)).astype(np.uint8)
+    luma = np.concatenate([band_luma(band) for band in raster.bands()])
+    pixels = np.rint(luma * np.float32(255 / raster.peak)).astype(np.uint8)
     scan = tuple(part for part in seg.parse(_encode_exactly(pixels))[0] if not _is_head(part))
     across, down = (min(65535, round(value)) for value in dpi or (72, 72))
     jfif = Segment(seg.APP0, struct.pack(">5sHBHHBB", b"JFIF\0", 0x0102, 1, across, down, 0, 0))
@@ -193,6 +193,16 @@ def _is_adobe(segment: Segment) -> bool:
     )
 
 
+def _holds_luma(frame: Frame, head: Sequence[Segment]) -> bool:
+    """Whether the first component is luma at the picture's own size."""
+    if len(frame.components) not in (1, 3) or frame.depth != 8 or _holds_rgb(frame, head):
+        return False
+    first = frame.components[0]
+    return all(
+        part.horizontal <= first.horizontal and part.vertical <= first.vertical for part in frame.components
+    )
+
+
 def _holds_rgb(frame: Frame, head: Sequence[Segment]) -> bool:
     """Three components that are no Y'CbCr, by the rules libjpeg goes by."""
     if len(frame.components) != 3:
@@ -216,40 +226,29 @@ def _read_interleaved(
     source: Path, data: bytes, head: tuple[Segment, ...], frame: Frame, trailer: bytes
 ) -> Jpeg:
     """Luma's coefficients into a scan of their own."""
-    pixels = _decode_grey(source, data)  # first, since it survives damage that makes libjpeg exit
-    jpeglib.version.set("turbo210")
-    with tempfile.TemporaryDirectory(prefix="colorcli-") as folder:
-        place = Path(folder) / "luma.jpg"
-        try:
-            place.write_bytes(data)
-            coefficients = jpeglib.read_dct(str(place))
-            coefficients.load()
-            table = coefficients.qt[coefficients.quant_tbl_no[0]]
-            grey = jpeglib.from_dct(Y=coefficients.Y, qt=table[None], quant_tbl_no=[0])
-            grey.height, grey.width = frame.height, frame.width
-            grey.write_dct(str(place))
-            luma = seg.parse(place.read_bytes())[0]
-        except (OSError, ValueError, IndexError) as error:
-            raise InputError(source, f"damaged JPEG ({error})", "scan or copy it again") from error
-    chroma = None
-    if len(frame.components) == 3:
-        means = [
-            plane[:, :, 0, 0] * np.float32(coefficients.qt[coefficients.quant_tbl_no[number]][0, 0] / 8 / 255)
-            for number, plane in ((1, coefficients.Cb), (2, coefficients.Cr))
-        ]
-        chroma = np.stack(means).astype(np.float32)
-    sampling = _sampling(frame)
+    try:
+        pixels, *own = _decoded_planes(data, frame)
+        luma = seg.parse(luma_alone(data, frame))[0]
+    except ValueError as error:
+        raise InputError(source, f"damaged JPEG ({error})", "scan or copy it again") from error
+    chroma, toning = None, None
+    if any(max(int(plane.max()) - GREY, GREY - int(plane.min())) > FAINT for plane in own):
+        height, width = (-(-length // EIGHTH) for length in pixels.shape)
+        small = np.stack([shrunk_plane(plane, height, width) for plane in own])
+        chroma = small - np.float32(GREY / 255)
+        toning = toning_of(pixels, *own)
     scans = tuple(part for part in luma if not _is_head(part))
-    toning = _toning(data, pixels) if chroma is not None and np.abs(chroma).max() > FAINT else None
-    return Jpeg(head, scans, pixels, chroma, trailer, sampling, toning)
+    return Jpeg(head, scans, pixels, chroma, trailer, _sampling(frame), toning)
 
 
-def _toning(data: bytes, luma: Bytes) -> Toning | None:
-    """The source's chroma at full size, where it clips."""
-    with Image.open(io.BytesIO(data), formats=["JPEG"]) as image:
-        image.draft("YCbCr", None)
-        planes = np.asarray(image)
-    return toning_of(luma, planes[:, :, 1], planes[:, :, 2])
+def _decoded_planes(data: bytes, frame: Frame) -> Sequence[Bytes]:
+    """Y or Y, Cb, Cr [H, W], as libjpeg decodes them; raises ValueError where it cannot."""
+    if len(frame.components) == 1:
+        return [decoded_grey(data)]
+    try:
+        return cv2.split(imagecodecs.jpeg8_decode(data, outcolorspace="YCBCR"))
+    except imagecodecs.Jpeg8Error as error:
+        raise ValueError(str(error)) from error
 
 
 def _sampling(frame: Frame) -> Sampling:

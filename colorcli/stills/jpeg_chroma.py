@@ -1,24 +1,31 @@
 """A JPEG's two chroma planes, made so that no decoder has to clip a colour and move its grey.
 
 A decoder adds chroma to luma and clips what leaves [0, 255]; what it clips, it takes from the grey. So chroma
-is fitted to the darkest and brightest of all pixels that share it, encoded, decoded again, and softened
-where quantisation has pushed it too far after all.
+is fitted to the darkest and brightest of all pixels that share it. Quantisation moves it a little again: the
+blocks in which that could matter are encoded and decoded by themselves, and softened where it does. In a JPEG
+of one plane a block decodes to the same samples wherever it stands.
 """
 
 import io
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from colorcli.core.color import BT601, color_difference, fit_between
+from colorcli.core.color import BT601, color_difference, gamut_scale, reach
 from colorcli.stills.paint import ChromaFit
 from colorcli.stills.raster import BAND_PIXELS
 
 Bytes = NDArray[np.uint8]
+Places = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Rows and columns of 8x8 blocks."""
 
+PEAK = 255
+GREY = 128
 CLIPPED = 0.9
 """Code values of grey that clipping may take: with the half that rounding takes it stays below 1.5, so that
 grey is off by one at most."""
@@ -28,8 +35,19 @@ SEEN = 0.8
 """Code values of grey by which a toned source may clip before its toning is kept there."""
 BLOCK = 8
 EXACT = [1] * 64
+COARSEST = 2
+"""Steps of chroma's table are no coarser than this: ringing where colour has to end would be clipped, and
+each block in which that moves grey has to be softened. It makes large scans a sixth larger than their grey
+source, and small ones, whose chroma is stored at full size, up to twice."""
+RINGING = 1.772 * (7 * COARSEST / 2 + 1)
+"""Code values by which coding can move a colour at most: blue's share of Cb, times what half a step in each
+of 64 coefficients adds up to in one sample (and one more for what is rounded on the way)."""
+STRENGTH = np.ceil(np.abs(np.arange(256) - GREY) * 1.772).clip(0, PEAK).astype(np.uint8)
+"""The largest colour difference that a code value of chroma can stand for."""
 SOFTENINGS = (0.5, 0.0)
 """What is left of a block's chroma at each attempt; a block of none is coded exactly."""
+SHEET = 1024
+"""Blocks side by side in a picture that is made of some."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +70,7 @@ class Toning:
 
 @dataclass(frozen=True)
 class Planes:
-    """Chroma in code values, and the luma it has to suit, all at the chroma's size."""
+    """Chroma in code values, and the luma it has to suit, all at the chroma's size; or 8x8 blocks of them."""
 
     cb: Bytes
     cr: Bytes
@@ -60,41 +78,72 @@ class Planes:
     brightest: Bytes
     kept: NDArray[np.bool_]
     """Samples that keep the source's toning, so that grey is seen there as it was."""
+    at_risk: NDArray[np.bool_]
+    """Samples that quantisation could push out of the gamut."""
+
+    def at(self, places: NDArray[np.intp]) -> "Planes":
+        return self.each(lambda plane: plane[places])
+
+    def each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "Planes":
+        return Planes(*(change(getattr(self, field.name)) for field in fields(self)))
 
 
 def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Toning | None = None) -> Planes:
     """Luma [H, W] -> chroma as a JPEG stores it, fitted into the gamut."""
     small, darkest, brightest = _shared(luma, sampling)
-    field = fit.at(*small.shape)
+    field = fit.at(small.shape[0], small.shape[1], PEAK)
     cb, cr = np.empty_like(small), np.empty_like(small)
+    at_risk = np.empty(small.shape, bool)
     rows = max(1, BAND_PIXELS // small.shape[1])
     for top in range(0, len(small), rows):
         band = slice(top, top + rows)
-        low, high, middle = (
-            plane[band].astype(np.float32) / np.float32(255) for plane in (darkest, brightest, small)
-        )
-        chroma = fit_between(low, high, field.rows(middle, top))
-        cb[band], cr[band] = np.rint(chroma * np.float32(255) + np.float32(128))
+        low, high, middle = (plane[band].astype(np.float32) for plane in (darkest, brightest, small))
+        chroma = field.rows(middle, top)
+        above, below = reach(chroma)
+        scale = gamut_scale(low, high, above, below, PEAK)
+        for plane, target in zip(chroma, (cb, cr), strict=True):
+            plane *= scale
+            plane += GREY + 0.5  # and so rounded by what is cut off
+            target[band] = plane
+        above *= scale
+        below *= scale
+        at_risk[band] = np.minimum(PEAK - high - above, low - below) < RINGING
     kept = np.zeros(small.shape, bool)
     if toning is not None:
         size = small.shape[::-1]
         kept = cv2.resize(toning.clipped.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
         for plane, own in ((cb, toning.cb), (cr, toning.cr)):
             plane[kept] = cv2.resize(own, size, interpolation=cv2.INTER_AREA)[kept]
-    return Planes(cb, cr, darkest, brightest, kept)
+    return Planes(cb, cr, darkest, brightest, kept, at_risk)
 
 
 def toning_of(luma: Bytes, cb: Bytes, cr: Bytes) -> Toning | None:
     """The source's own planes [H, W], None where they clip nowhere."""
-    clipped = np.empty(luma.shape, bool)
+    clipped = np.zeros(luma.shape, bool)
     rows = max(1, BAND_PIXELS // luma.shape[1])
-    weights = np.array([BT601.kr, BT601.kg, BT601.kb], np.float32)
     for top in range(0, len(luma), rows):
         band = slice(top, top + rows)
-        rgb = luma[band] + color_difference(np.stack([cb[band], cr[band]]).astype(np.float32) - 128)
-        moved = np.tensordot(weights, rgb - np.clip(rgb, 0, 255), axes=1)
-        clipped[band] = np.asarray(np.abs(moved) > SEEN)
+        places = np.nonzero(_may_clip(luma[band], cb[band], cr[band]))
+        y, u, v = (plane[band][places].astype(np.float32) for plane in (luma, cb, cr))
+        clipped[band][places] = _clipping(y, y, np.stack([u, v]) - GREY) > SEEN
     return Toning(cb, cr, clipped) if clipped.any() else None
+
+
+def _may_clip(luma: Bytes, cb: Bytes, cr: Bytes) -> Bytes:
+    """Not 0 where the largest colour difference there can be is more than luma leaves room for."""
+    strongest = cv2.max(cv2.LUT(cb, STRENGTH), cv2.LUT(cr, STRENGTH))
+    return cv2.subtract(strongest, cv2.min(luma, cv2.bitwise_not(luma)))
+
+
+def _clipping(darkest: NDArray[np.float32], brightest: NDArray[np.float32], chroma: NDArray[np.float32]) -> (
+    NDArray[np.float32]
+):  # fmt: skip
+    """Code values of grey that clipping takes from pixels [n] of chroma [2, n]."""
+    difference = color_difference(chroma)
+    weights = np.array([BT601.kr, BT601.kg, BT601.kb], np.float32)
+    return np.maximum(
+        weights @ np.maximum(brightest + difference - PEAK, 0), weights @ np.maximum(-darkest - difference, 0)
+    )
 
 
 def _shared(luma: Bytes, sampling: Sampling) -> tuple[Bytes, Bytes, Bytes]:
@@ -109,32 +158,93 @@ def _shared(luma: Bytes, sampling: Sampling) -> tuple[Bytes, Bytes, Bytes]:
         luma, 0, -height % sampling.down, 0, -width % sampling.across, cv2.BORDER_REPLICATE
     )
     size = (padded.shape[1] // sampling.across, padded.shape[0] // sampling.down)
-    reach = np.ones([1 if step == 1 else 4 for step in (sampling.down, sampling.across)], np.uint8)
+    reaching = np.ones([1 if step == 1 else 4 for step in (sampling.down, sampling.across)], np.uint8)
     anchor = (sampling.across - 1, sampling.down - 1)
     step = (slice(None, None, sampling.down), slice(None, None, sampling.across))
     return (
-        cv2.resize(padded, size, interpolation=cv2.INTER_AREA),  # type: ignore[return-value]
-        cv2.erode(padded, reach, anchor=anchor)[step],
-        cv2.dilate(padded, reach, anchor=anchor)[step],
+        cv2.resize(padded, size, interpolation=cv2.INTER_AREA),
+        cv2.erode(padded, reaching, anchor=anchor)[step],
+        cv2.dilate(padded, reaching, anchor=anchor)[step],
     )
 
 
 def encode(planes: Planes, table: list[int], progressive: bool) -> tuple[bytes, bytes]:
-    """Cb and Cr as grey JPEGs with the quantisation `table` (64 steps, row by row), or finer."""
-    cb, cr = planes.cb.copy(), planes.cr.copy()
+    """Cb and Cr as grey JPEGs with the quantisation `table` (64 steps, row by row), none above `COARSEST`."""
+    toned = bool(planes.kept.any())
     # Toning that is kept has to be kept to the code value, or what it clips is not what it clipped.
-    steps = EXACT if planes.kept.any() else table
-    encoded = [_encode_plane(plane, steps, progressive) for plane in (cb, cr)]
-    spoilt = _spoilt_blocks(planes, *encoded)
+    steps = EXACT if toned else table
+    padded = planes.each(_padded)
+    places = np.nonzero(
+        _blocks_with(padded.at_risk) & _blocks_with((padded.cb != GREY) | (padded.cr != GREY))
+    )
+    blocks = padded.each(
+        lambda plane: _in_blocks(plane)[places[0], :, places[1]].view(plane.dtype).reshape(-1, BLOCK, BLOCK)
+    )
+    _soften(blocks, steps, toned)
+    height, width = planes.cb.shape
+    coded = []
+    for plane, softened in ((padded.cb, blocks.cb), (padded.cr, blocks.cr)):
+        _in_blocks(plane)[places[0], :, places[1]] = softened.reshape(-1, BLOCK * BLOCK).view(np.uint64)
+        coded.append(_encode_plane(plane[:height, :width], steps, progressive))
+    return coded[0], coded[1]
+
+
+def _soften(blocks: Planes, steps: list[int], toned: bool) -> None:
+    """Take chroma out of blocks [n, 8, 8], in place, until decoding them moves no grey."""
+    places = np.arange(len(blocks.cb))
     for share in SOFTENINGS:
-        if not spoilt.any():
-            break
-        mask = spoilt.repeat(BLOCK, axis=0).repeat(BLOCK, axis=1)[: cb.shape[0], : cb.shape[1]] & ~planes.kept
-        for plane, fitted in ((cb, planes.cb), (cr, planes.cr)):
-            plane[mask] = np.rint((fitted[mask] - 128.0) * share + 128)
-        encoded = [_encode_plane(plane, steps, progressive) for plane in (cb, cr)]
-        spoilt = _spoilt_blocks(planes, *encoded) if share else spoilt
-    return encoded[0], encoded[1]
+        places = places[_spoilt(blocks.at(places), steps, toned)]
+        if not len(places):
+            return
+        for plane in (blocks.cb, blocks.cr):
+            less = np.rint((plane[places] - np.float32(GREY)) * share + GREY).astype(np.uint8)
+            plane[places] = np.where(blocks.kept[places], plane[places], less)
+
+
+def _spoilt(blocks: Planes, steps: list[int], toned: bool) -> NDArray[np.bool_]:
+    """Which blocks [n] hold a sample whose grey clipping would move once they have been coded."""
+    spoilt = np.zeros(len(blocks.cb), bool)
+    if not len(spoilt):
+        return spoilt
+    # What is seen of a toned source is rounded and clipped already, so that less is left for us.
+    slack, limit = (0, 1 - SEEN) if toned else (SLACK, CLIPPED)
+    decoded = [_coded_and_decoded(plane, steps) for plane in (blocks.cb, blocks.cr)]
+    moved = np.maximum(cv2.absdiff(decoded[0], blocks.cb), cv2.absdiff(decoded[1], blocks.cr))
+    where = np.nonzero((moved > slack) & ~blocks.kept)
+    low, high, cb, cr = (
+        plane[where].astype(np.float32) for plane in (blocks.darkest, blocks.brightest, *decoded)
+    )
+    spoilt[where[0][_clipping(low, high, np.stack([cb, cr]) - GREY) > limit]] = True
+    return spoilt
+
+
+def _coded_and_decoded(blocks: Bytes, steps: list[int]) -> Bytes:
+    """Blocks [n, 8, 8] as a JPEG with these steps gives them back."""
+    count = len(blocks)
+    columns = min(count, SHEET)
+    blocks = np.concatenate([blocks, np.zeros((-count % columns, BLOCK, BLOCK), np.uint8)])
+    sheet = blocks.reshape(-1, columns, BLOCK, BLOCK).swapaxes(1, 2).reshape(-1, columns * BLOCK)
+    decoded = decoded_grey(_encode_plane(sheet, steps, progressive=False))
+    return decoded.reshape(-1, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)[:count]
+
+
+def _padded(plane: NDArray[Any]) -> NDArray[Any]:
+    """Filled up to whole blocks with its last row and column, as an encoder does."""
+    height, width = plane.shape
+    if height % BLOCK or width % BLOCK:
+        plane = np.pad(plane, ((0, -height % BLOCK), (0, -width % BLOCK)), mode="edge")
+    return np.ascontiguousarray(plane)
+
+
+def _in_blocks(plane: NDArray[Any]) -> NDArray[np.uint64]:
+    """A view [rows of blocks, 8, columns of blocks] of samples: the eight in a row are one number."""
+    height, width = plane.shape
+    return plane.view(np.uint64).reshape(height // BLOCK, BLOCK, width // BLOCK)
+
+
+def _blocks_with(samples: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which blocks [rows, columns] hold any of the samples."""
+    return np.asarray(_in_blocks(samples).any(axis=1))
 
 
 def _encode_plane(plane: Bytes, table: list[int], progressive: bool) -> bytes:
@@ -149,26 +259,4 @@ def decoded_grey(data: bytes) -> Bytes:
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
         raise ValueError("it cannot be decoded")
-    return pixels  # type: ignore[return-value]
-
-
-def _spoilt_blocks(planes: Planes, cb: bytes, cr: bytes) -> NDArray[np.bool_]:
-    """Which 8x8 blocks [rows, columns] hold a pixel whose grey clipping would move."""
-    decoded = [decoded_grey(data) for data in (cb, cr)]
-    # What is seen of a toned source is rounded and clipped already, so that less is left for us.
-    slack, limit = (0, 1 - SEEN) if planes.kept.any() else (SLACK, CLIPPED)
-    moved = cv2.max(cv2.absdiff(decoded[0], planes.cb), cv2.absdiff(decoded[1], planes.cr))
-    found = cv2.findNonZero(cv2.threshold(moved, slack, 1, cv2.THRESH_BINARY)[1])
-    height, width = planes.cb.shape
-    blocks = np.zeros((-(-height // BLOCK), -(-width // BLOCK)), bool)
-    if found is None:
-        return blocks
-    columns, rows = found.reshape(-1, 2).T
-    chroma = np.stack([plane[rows, columns] for plane in decoded]).astype(np.float32) - 128
-    difference = color_difference(chroma)
-    weights = np.array([BT601.kr, BT601.kg, BT601.kb], np.float32)
-    above = weights @ np.maximum(planes.brightest[rows, columns] + difference - 255, 0)
-    below = weights @ np.maximum(-planes.darkest[rows, columns].astype(np.float32) - difference, 0)
-    guilty = (np.maximum(above, below) > limit) & ~planes.kept[rows, columns]
-    blocks[rows[guilty] // BLOCK, columns[guilty] // BLOCK] = True
-    return blocks
+    return pixels

@@ -25,24 +25,28 @@ class ChromaFit:
         """From chroma [2, h, w] that the network made of luma [h, w]."""
         return cls(*guide(chroma, luma))
 
-    def at(self, height: int, width: int) -> "ChromaField":
-        return ChromaField(self, height, width)
+    def at(self, height: int, width: int, peak: int) -> "ChromaField":
+        """The same for luma, and chroma, in code values up to `peak`."""
+        return ChromaField(self, height, width, peak)
 
 
 class ChromaField:
     """The same at a picture's own size, evaluated row by row."""
 
-    def __init__(self, fit: ChromaFit, height: int, width: int) -> None:
+    def __init__(self, fit: ChromaFit, height: int, width: int, peak: int) -> None:
         rows = fit.slopes.shape[1]
         # Widened now, heightened when asked: only [h, W] floats are held for a picture of any height.
         self._slopes, self._offsets = (
             [cv2.resize(plane, (width, rows), interpolation=cv2.INTER_LINEAR) for plane in planes]
-            for planes in (fit.slopes, fit.offsets)
+            for planes in (fit.slopes, fit.offsets * np.float32(peak))
         )
         self._scale = rows / height
 
     def rows(self, luma: Plane, top: int) -> Plane:
-        """Luma [n, W] of the rows from `top` on -> their chroma [2, n, W], not fitted into the gamut."""
+        """Luma [n, W] of the rows from `top` on -> their chroma [2, n, W], not fitted into the gamut.
+
+        Both in code values.
+        """
         last = len(self._slopes[0]) - 1
         place = np.clip((np.arange(top, top + len(luma)) + 0.5) * self._scale - 0.5, 0, last)
         upper = place.astype(np.intp)
@@ -56,20 +60,22 @@ class ChromaField:
 
 
 def _mix(plane: Plane, upper: NDArray[np.intp], lower: NDArray[np.intp], share: Plane) -> Plane:
-    result: Plane = plane[lower] - plane[upper]
+    above = plane[upper]
+    result: Plane = plane[lower]
+    result -= above
     result *= share
-    result += plane[upper]
+    result += above
     return result
 
 
 def painted(raster: Raster, fit: ChromaFit) -> Raster:
     """The raster in colour; its alpha, where it has one, as it was."""
-    field = fit.at(raster.height, raster.width)
+    field = fit.at(raster.height, raster.width, raster.peak)
 
     def bands() -> Iterator[Pixels]:
         top = 0
         for band in raster.bands():
-            luma = band_luma(band, raster.peak)
+            luma = band_luma(band)
             colour = paint_rows(luma, field.rows(luma, top), raster.peak)
             yield np.concatenate([colour, band[:, :, -1:]], axis=2) if raster.has_alpha else colour
             top += len(band)
@@ -78,14 +84,19 @@ def painted(raster: Raster, fit: ChromaFit) -> Raster:
 
 
 def paint_rows(luma: Plane, chroma: Plane, peak: int) -> Pixels:
-    """Luma [n, W] in [0, 1] and chroma [2, n, W] -> RGB [n, W, 3] in code values up to `peak` (255 or 65535).
+    """Luma [n, W] and chroma [2, n, W] -> RGB [n, W, 3], all in code values up to `peak` (255 or 65535).
 
     Red and blue are rounded as they come; green, which weighs most, is what then brings the weighted sum
     back to the luma. Grey is off by at most half of green's weight, 0.3 code values, away from the gamut's
     corners, and by less than one in them.
     """
-    red, _, blue = luma + color_difference(fit_gamut(luma, chroma))
-    red, blue = np.rint(red * np.float32(peak)), np.rint(blue * np.float32(peak))
-    green = np.rint((luma * np.float32(peak) - BT601.kr * red - BT601.kb * blue) / BT601.kg)
-    colour = np.stack([red, green, blue], axis=2)
-    return np.clip(colour, 0, peak, out=colour).astype(np.uint8 if peak == 255 else np.uint16)
+    red, green, blue = planes = color_difference(fit_gamut(luma, chroma, peak=peak))
+    for plane in (red, blue):
+        plane += luma
+        np.rint(plane, out=plane)
+    np.multiply(red, -BT601.kr / BT601.kg, out=green)
+    green += luma / np.float32(BT601.kg)
+    green -= blue * np.float32(BT601.kb / BT601.kg)
+    np.rint(green, out=green)
+    np.clip(planes, 0, peak, out=planes)
+    return cv2.merge([plane.astype(np.uint8 if peak == 255 else np.uint16) for plane in planes])

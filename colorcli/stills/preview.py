@@ -29,7 +29,7 @@ def fitted(picture: Rgb, side: int) -> Rgb:
     """RGB [H, W, 3] made smaller, if need be, until its long side is at most `side`."""
     scale = min(1.0, side / max(picture.shape[:2]))
     size = tuple(max(1, round(length * scale)) for length in picture.shape[1::-1])
-    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
 def _by_opencv(path: Path, side: int, kind: Format | None) -> Rgb | None:
@@ -44,7 +44,7 @@ def _by_opencv(path: Path, side: int, kind: Format | None) -> Rgb | None:
         decoded = cv2.imdecode(data, flags)
     except cv2.error:
         return None
-    return None if decoded is None else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)  # type: ignore[return-value]
+    return None if decoded is None else cv2.cvtColor(decoded, cv2.COLOR_BGR2RGB)
 
 
 def _by_pillow(path: Path, kind: Format) -> Rgb | None:

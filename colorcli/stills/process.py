@@ -7,9 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from colorcli.colorize import Colorizer
 from colorcli.core.card import ModelCard
 from colorcli.core.color import Plane, ycbcr_from_rgb
@@ -20,11 +17,13 @@ from colorcli.options import Outcome, RunOptions
 from colorcli.stills import jpeg, jpeg2000, jpeg_head, others, png, tiff
 from colorcli.stills.colorist import Colorist
 from colorcli.stills.container import Page, Still
-from colorcli.stills.jpeg_chroma import Bytes
 from colorcli.stills.measure import check_size
 from colorcli.stills.paint import ChromaFit, painted
-from colorcli.stills.raster import Raster, planes_luma
+from colorcli.stills.raster import Raster, planes_luma, shrunk_plane
 from colorcli.stills.toned import has_colour
+
+HELD_BYTES = 1 << 27
+"""A TIFF of up to so many bytes of pixels is decoded once and held; a larger one is read twice."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +110,7 @@ def _jpeg(task: Task, data: bytes, write_as: Format) -> Outcome:
     """From JPEG, whose luma is there to be had; to JPEG, luma's scan stays as it is."""
     picture = jpeg.read(task.source, data)
     height, width = picture.pixels.shape
-    luma = _shrunk(picture.pixels, *task.colorist.small_shape(height, width))
+    luma = shrunk_plane(picture.pixels, *task.colorist.small_shape(height, width))
     metadata = jpeg_head.metadata_of(picture.head)
     if not task.wants_colour(luma, picture.chroma):
         if write_as is Format.JPEG:
@@ -126,14 +125,6 @@ def _jpeg(task: Task, data: bytes, write_as: Format) -> Outcome:
         content = _converted(write_as, Page(painted(grey, fit), metadata), task.card)
     _publish(task, content)
     return _outcome(height, width, 1)
-
-
-def _shrunk(pixels: Bytes, height: int, width: int) -> Plane:
-    """Luma [H, W] in code values -> [height, width] in [0, 1]; halved first, for which OpenCV is made."""
-    while min(pixels.shape) >= 4 * min(height, width):
-        pixels = cv2.resize(pixels, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
-    small = cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA)
-    return small.astype(np.float32) / np.float32(255)
 
 
 def _single(task: Task, still: Still, read_as: Format, write_as: Format) -> Outcome:
@@ -165,6 +156,8 @@ def _tiff(task: Task, write_as: Format) -> Outcome:
             (only,) = pages
             still = Still(only.page, lambda colour, card: b"")
             return _single(task, still, Format.TIFF, write_as)
+        if sum(part.page.raster.size for part in pages) <= HELD_BYTES:
+            pages = [part.held() for part in pages]
         fits = []
         for number, part in enumerate(pages, start=1):
             fits.append(_fit(task, part.page))

@@ -1,6 +1,6 @@
 """Pixels in bands from top to bottom, so that a picture need never be in memory whole."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -50,6 +50,15 @@ class Raster:
     def whole(self) -> Pixels:
         return np.concatenate(list(self.bands()))
 
+    @property
+    def size(self) -> int:
+        """Bytes of all its pixels."""
+        return self.height * self.width * self.channels * self.depth // 8
+
+    def held(self) -> "Raster":
+        """The same, decoded once and for all."""
+        return Raster.of(self.whole())
+
     def narrowed(self) -> "Raster":
         """The same at 8 bits."""
         if self.depth == 8:
@@ -80,12 +89,38 @@ class Raster:
         return np.ascontiguousarray(planes)
 
 
-def band_luma(band: Pixels, peak: int) -> Plane:
-    """Rows of a raster -> luma [rows, width] in [0, 1], grey samples as they are."""
-    scaled = band.astype(np.float32) / np.float32(peak)
-    return scaled[:, :, 0] if band.shape[2] < 3 else luma_of(scaled.transpose(2, 0, 1), BT601)
+def recut(bands: Iterable[Pixels], rows: int) -> Iterator[Pixels]:
+    """Bands of any height cut anew, `rows` at a time."""
+    waiting: list[Pixels] = []
+    held = 0
+    for band in bands:
+        waiting.append(band)
+        held += len(band)
+        if held >= rows:
+            joined = np.concatenate(waiting)
+            whole = held - held % rows
+            for top in range(0, whole, rows):
+                yield joined[top : top + rows]
+            waiting, held = [joined[whole:]], held - whole
+    if held:
+        yield np.concatenate(waiting)
+
+
+def band_luma(band: Pixels) -> Plane:
+    """Rows of a raster -> luma [rows, width] in code values, grey samples as they are."""
+    if band.shape[2] < 3:
+        return band[:, :, 0].astype(np.float32)
+    return luma_of(band.astype(np.float32).transpose(2, 0, 1), BT601)
 
 
 def planes_luma(planes: Plane) -> Plane:
     """[1 or 3, h, w] -> luma [h, w]."""
     return planes[0] if len(planes) == 1 else luma_of(planes)
+
+
+def shrunk_plane(plane: NDArray[np.uint8], height: int, width: int) -> Plane:
+    """Samples [H, W] in code values -> [height, width] in [0, 1], by area."""
+    while min(plane.shape) >= 4 * min(height, width):  # halved first, for which OpenCV is made
+        plane = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / np.float32(255)

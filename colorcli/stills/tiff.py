@@ -7,7 +7,7 @@ import contextlib
 import io
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -20,7 +20,7 @@ from colorcli.core.errors import ColorcliError, InputError
 from colorcli.stills import icc
 from colorcli.stills.container import Metadata, Page
 from colorcli.stills.exif import UPRIGHT
-from colorcli.stills.raster import Pixels, Raster
+from colorcli.stills.raster import Pixels, Raster, recut
 from colorcli.stills.tiff_pixels import RGB, raster_of
 from colorcli.stills.tiff_tags import (
     BYTE,
@@ -69,6 +69,10 @@ class TiffPage:
     alpha_kind: int
     """1 where colours are multiplied by alpha, 2 where they are not; what tag 338 says."""
 
+    def held(self) -> "TiffPage":
+        """The same with its pixels decoded once and for all."""
+        return replace(self, page=replace(self.page, raster=self.page.raster.held()))
+
 
 @contextlib.contextmanager
 def opened(source: Path) -> Iterator[tuple[Layout, list[TiffPage]]]:
@@ -102,7 +106,7 @@ def write(
 
     Gives the number of pages done after each.
     """
-    size = sum(part.height * part.width * part.channels * part.depth // 8 for part in colours)
+    size = sum(part.size for part in colours)
     layout = Layout(layout.order, layout.big or size > CLASSIC_LIMIT)
     mark = b"II" if layout.order == "<" else b"MM"
     number = layout.pack(SHORT, 43, 8, 0) if layout.big else layout.pack(SHORT, 42)
@@ -210,7 +214,7 @@ def _written_strips(target: BinaryIO, colour: Raster, page: TiffPage, layout: La
     row_bytes = colour.width * colour.channels * colour.depth // 8
     rows = max(1, min(colour.height, STRIP_BYTES // row_bytes))
     offsets, sizes = [], []
-    for strip in _strips(colour, rows):
+    for strip in recut(colour.bands(), rows):
         coded = _coded(strip, page, layout)
         offsets.append(append(target, coded))
         sizes.append(len(coded))
@@ -220,23 +224,6 @@ def _written_strips(target: BinaryIO, colour: Raster, page: TiffPage, layout: La
         BYTE_COUNTS: Tag(kind, layout.pack(kind, *sizes)),
         ROWS_PER_STRIP: Tag(LONG, layout.pack(LONG, rows)),
     }
-
-
-def _strips(colour: Raster, rows: int) -> Iterator[Pixels]:
-    """Bands of any height cut anew, `rows` at a time."""
-    waiting: list[Pixels] = []
-    held = 0
-    for band in colour.bands():
-        waiting.append(band)
-        held += len(band)
-        if held >= rows:
-            joined = np.concatenate(waiting)
-            whole = held - held % rows
-            for top in range(0, whole, rows):
-                yield joined[top : top + rows]
-            waiting, held = [joined[whole:]], held - whole
-    if held:
-        yield np.concatenate(waiting)
 
 
 def _coded(strip: Pixels, page: TiffPage, layout: Layout) -> bytes:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from colorcli.core.errors import InputError
 from colorcli.stills import icc
-from colorcli.stills.raster import BAND_PIXELS, Pixels, Raster
+from colorcli.stills.raster import BAND_PIXELS, Pixels, Raster, recut
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, INKS, YCBCR = 0, 1, 2, 3, 5, 6
 COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, INKS: 4, YCBCR: 3}
@@ -36,7 +36,8 @@ def raster_of(source: Path, page: tifffile.TiffPage, profile: bytes | None) -> R
     normalise = _normaliser(page, photometric, depth, profile)
 
     def bands() -> Iterator[Pixels]:
-        for band in _stored_bands(source, page):
+        # Some programs write strips of a single row.
+        for band in recut(_stored_bands(source, page), max(1, BAND_PIXELS // page.imagewidth)):
             yield normalise(band)
 
     return Raster(page.imagelength, page.imagewidth, channels, depth, bands)

@@ -3,11 +3,13 @@
 Its parent imports this module for the messages alone, so what is heavy is imported where it is used.
 """
 
+import ctypes
 import os
 import signal
 import threading
 import time
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
@@ -25,6 +27,12 @@ try:
     import resource
 except ImportError:  # Windows
     resource = None  # type: ignore[assignment]
+
+
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+"""Parameters of glibc's mallopt(3)."""
+KEPT_MEMORY, LARGEST_BLOCK = 1 << 28, 1 << 25
+"""Bytes that a worker keeps for its next picture, in blocks of at most so many."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +114,10 @@ def _settle(memory: int) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         allowed = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
+    with suppress(OSError, AttributeError, TypeError):  # another C library
+        # Pages given back after each picture and faulted in for the next cost a fifth of the time.
+        for parameter, size in ((M_TRIM_THRESHOLD, KEPT_MEMORY), (M_MMAP_THRESHOLD, LARGEST_BLOCK)):
+            ctypes.CDLL(None).mallopt(parameter, size)
     import cv2
     from PIL import Image
 

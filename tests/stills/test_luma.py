@@ -5,12 +5,15 @@ from pathlib import Path
 
 import cv2
 import imagecodecs
+import jpeglib
 import numpy as np
 import pytest
 import tifffile
 from numpy.typing import NDArray
 from PIL import Image
 from support.scenes import Colorize, scene
+
+from colorcli.stills import jpeg_chroma, jpeg_luma, jpeg_segments
 
 KR, KG, KB = 0.299, 0.587, 0.114
 
@@ -126,6 +129,36 @@ def test_jpeg_luma_is_untouched(kind: str, saturation: float, tmp_path: Path, co
     assert (before == after).all()
     shown = np.asarray(Image.open(tmp_path / "out.jpg").convert("L"), int)
     assert np.abs(shown - before).max() <= 1
+
+
+@pytest.mark.parametrize("library", ["turbojpeg", "jpeglib"])
+@pytest.mark.parametrize("options", [{"subsampling": 2}, {"subsampling": 1, "progressive": True}])
+def test_luma_alone_has_the_same_coefficients(
+    library: str, options: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if library == "jpeglib":
+        monkeypatch.setattr(jpeg_luma, "turbojpeg", None)
+    elif jpeg_luma.turbojpeg is None:
+        pytest.skip("turbojpeg is not installed")
+    source = jpeg(tmp_path / "in.jpg", scene(133, 171), "RGB", quality=90, **options)
+    data = source.read_bytes()
+    frame = jpeg_segments.frame_of(jpeg_segments.parse(data)[0])
+    (tmp_path / "luma.jpg").write_bytes(jpeg_luma.luma_alone(data, frame))
+    before, after = (jpeglib.read_dct(str(tmp_path / name)) for name in ("in.jpg", "luma.jpg"))
+    blocks = tuple(-(-length // 8) for length in (133, 171))
+    assert (before.Y[: blocks[0], : blocks[1]] == after.Y[: blocks[0], : blocks[1]]).all()
+    assert (before.qt[0] == after.qt[0]).all()
+
+
+def test_a_block_decodes_alike_wherever_it_stands() -> None:
+    """What the softening of chroma rests on."""
+    plane = np.random.default_rng(9).integers(0, 256, (64, 96), np.uint8)
+    table = [1 + place % 7 for place in range(64)]
+    whole = jpeg_chroma.decoded_grey(jpeg_chroma._encode_plane(plane, table, progressive=True))
+    blocks, expected = (
+        part.reshape(8, 8, 12, 8).swapaxes(1, 2).reshape(-1, 8, 8)[5:50:3] for part in (plane, whole)
+    )
+    assert (jpeg_chroma._coded_and_decoded(blocks, table) == expected).all()
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "RGB"])
