@@ -37,14 +37,14 @@ adversarial = 0.1
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def data(tmp_path_factory: pytest.TempPathFactory, squeezenet_weights: Path) -> Path:
     folder = tmp_path_factory.mktemp("train") / "data"
     folder.mkdir()
     rng = np.random.default_rng(0)
     for index in range(10):
         small = rng.integers(0, 256, (4, 5, 3), np.uint8)
         cv2.imwrite(str(folder / f"{index}.png"), cv2.resize(small, (60, 48), interpolation=cv2.INTER_CUBIC))
-    (folder / "config.toml").write_text(CONFIG)
+    (folder / "config.toml").write_text(f'perceptual_weights = "{squeezenet_weights}"\n{CONFIG}')
     return folder
 
 

@@ -1,0 +1,59 @@
+from pathlib import Path
+
+import pytest
+import torch
+
+from colorcli.train.config import Config, Phase
+from colorcli.train.ranks import Ranks
+from colorcli.train.trainer import Trainer, learning_rate
+
+AGAINST = Phase("against", pictures=1_000, size=64, batch=4, adversarial=1.0)
+
+
+def trainer(**settings: object) -> Trainer:
+    made = Trainer(Config(**settings), torch.device("cpu"), Ranks())  # type: ignore[arg-type]
+    torch.nn.init.normal_(made.generator.last_layer().weight, std=0.1)  # it starts grey
+    made.averaged.load_state_dict(made.generator.state_dict())
+    return made
+
+
+def batch() -> dict[str, torch.Tensor]:
+    chroma = torch.rand(4, 2, 64, 64) / 2 - 0.25
+    return {"condition": torch.rand(4, 4, 64, 64), "luma": torch.rand(4, 1, 64, 64), "chroma": chroma}
+
+
+def test_the_rate_rises_then_falls() -> None:
+    rates = [learning_rate(AGAINST, done, warmup=200) for done in range(0, 1_000, 4)]
+    peak = rates.index(max(rates))
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert 0 < rates[-1] < 0.05 * AGAINST.learning_rate
+
+
+@pytest.mark.parametrize("with_features", [False, True])
+def test_a_step_teaches_generator_and_discriminator(squeezenet_weights: Path, with_features: bool) -> None:
+    taught = trainer(perceptual_weights=str(squeezenet_weights) if with_features else "")
+    networks = [taught.generator, taught.averaged, taught.discriminator]
+    before = [[p.clone() for p in network.parameters()] for network in networks]
+    parts = taught.step(AGAINST, 0, batch())
+    assert ("perceptual" in parts) == with_features
+    assert {"reconstruction", "adversarial", "discriminator"} <= parts.keys()
+    for network, weights in zip(networks, before, strict=True):
+        assert any(not torch.equal(new, old) for new, old in zip(network.parameters(), weights, strict=True))
+
+
+def test_a_settled_generator_does_what_it_did_in_training() -> None:
+    settled, condition = trainer(), batch()["condition"]
+    with torch.no_grad():
+        strange = settled.averaged.eval()(condition)
+        trained = settled.generator.train()(condition)
+        settled.settle([condition])
+        assert not settled.averaged.training
+        assert (settled.averaged(condition) - trained).abs().mean() < 0.1 * (strange - trained).abs().mean()
+
+
+def test_settling_draws_no_lots() -> None:
+    classic = trainer(generator="pix2pix_unet")  # has dropout
+    before = torch.get_rng_state()
+    classic.settle([torch.rand(2, 4, 256, 256, generator=torch.Generator().manual_seed(0))])
+    assert torch.equal(torch.get_rng_state(), before)
