@@ -85,11 +85,7 @@ def _run_phases(
             if validating or saving:
                 trainer.settle(_conditions(crops, phase, trainer))
             if validating:
-                values, sheet = validate(
-                    trainer.averaged, pack, held_out, config.working_size, trainer.device
-                )
-                report.metrics(phase.name, trainer.seen, values)
-                report.sheet(trainer.seen, sheet)
+                _validate(trainer, pack, held_out, phase, report)
             if saving:
                 trainer.save(run)
             if stop.is_set():
@@ -101,6 +97,12 @@ def _run_phases(
             trainer.averaged, pack, held_out, config.working_size, trainer.device, config.colorfulness
         )
         save_generator(finished, trainer.card(), run / "generator.safetensors")
+
+
+def _validate(trainer: Trainer, pack: Pack, held_out: list[int], phase: Phase, report: RunReport) -> None:
+    values, sheet = validate(trainer.averaged, pack, held_out, trainer.config.working_size, trainer.device)
+    report.metrics(phase.name, trainer.seen, values)
+    report.sheet(trainer.seen, sheet)
 
 
 def _batches(crops: Crops, end: int, phase: Phase, trainer: Trainer) -> Iterator[Batch]:
