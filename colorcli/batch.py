@@ -1,42 +1,27 @@
 """Planned jobs, done: stills in a pool of workers, films one after another; whatever happens is told."""
 
-import os
-import shutil
 import signal
-import sys
-import tempfile
 import time
 from collections import Counter, deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from colorcli.core.errors import ColorcliError, ExitCode, InputError, UsageError
+from colorcli.core.errors import ColorcliError, ExitCode, InputError
 from colorcli.core.outputs import partial_path
 from colorcli.events import Done, Failed, Planned, Progress, Sink, Started, Summary
-from colorcli.formats import HEAD, SUFFIXES, sniff
 from colorcli.options import Outcome, RunOptions
 from colorcli.plan import STREAM, Job, Kind
 from colorcli.pool import Died, Pool
+from colorcli.resources import worker_count, worker_memory
+from colorcli.spool import Places, spooled, to_stdout
 from colorcli.stills import worker as still_worker
 
-GIGABYTE = 1 << 30
-MEMORY_PER_WORKER = GIGABYTE
-"""What a worker needs for common pictures; fewer are started where memory is short."""
-LEAST_MEMORY = 2 * GIGABYTE
-"""No worker is held to less, or large pictures that would fit could not be done at all."""
 PATIENCE = 180.0
 """Seconds without a sign of life after which a picture counts as hanging its decoder."""
 PATIENCE_PER_MEGABYTE = 2.0
 TICK = 0.2
 """Seconds between looks at the clock and at Ctrl-C."""
-STREAM_SUFFIX = ".png"
-"""Format on standard output where neither the input nor `--format` says one."""
-
-
-Places = dict[Job, tuple[Path, Path]]
-"""Files that stand in for standard input and output: source and output of the jobs that use those."""
 
 
 @dataclass
@@ -135,11 +120,10 @@ def _run_stills(jobs: list[Job], options: RunOptions, tally: _Tally) -> None:
     if not jobs:
         return
     size = worker_count(len(jobs), options.jobs)
-    memory = max(LEAST_MEMORY, int(free_memory() * 0.9 / size))
     with (
-        _spooled(jobs, options) as places,
+        spooled(jobs, options.stream_format) as places,
         _interruptible(tally),
-        Pool[Job](size, still_worker.serve, (options, memory)) as pool,
+        Pool[Job](size, still_worker.serve, (options, worker_memory(size))) as pool,
     ):
         waiting = deque(jobs)
         try:
@@ -153,8 +137,11 @@ def _run_stills(jobs: list[Job], options: RunOptions, tally: _Tally) -> None:
                 for job, message in pool.messages(TICK):
                     _heard(job, message, pool, tally, places)
         except KeyboardInterrupt:
+            pass
+        finally:
             for job in pool.abandon():
-                partial_path(job.output).unlink(missing_ok=True)
+                _, output = places.get(job, (job.source, job.output))
+                partial_path(output).unlink(missing_ok=True)
 
 
 def _heard(job: Job, message: object, pool: Pool[Job], tally: _Tally, places: Places) -> None:
@@ -167,7 +154,7 @@ def _heard(job: Job, message: object, pool: Pool[Job], tally: _Tally, places: Pl
             pool.finish(job)
             try:
                 if job.output == STREAM:
-                    _to_stdout(output)
+                    to_stdout(output)
                 tally.done(job, outcome, seconds)
             except BrokenPipeError:
                 raise
@@ -208,61 +195,3 @@ def _interruptible(tally: _Tally) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-
-
-@contextmanager
-def _spooled(jobs: list[Job], options: RunOptions) -> Iterator[Places]:
-    """Files in the place of standard input and output, for the jobs that use them."""
-    streaming = [job for job in jobs if STREAM in (job.source, job.output)]
-    if not streaming:
-        yield {}
-        return
-    with tempfile.TemporaryDirectory(prefix="colorcli-") as folder:
-        places: Places = {}
-        for job in streaming:
-            source, output = job.source, job.output
-            if source == STREAM:
-                source = Path(folder) / "stdin"
-                with source.open("wb") as file, open(0, "rb", closefd=False) as stdin:
-                    shutil.copyfileobj(stdin, file)
-            if output == STREAM:
-                if sys.stdout.isatty():
-                    raise UsageError(
-                        "-o -", "a picture is no use on a terminal", "send it to a file or a pipe"
-                    )
-                output = Path(folder) / f"stdout{_stream_suffix(source, options)}"
-            places[job] = source, output
-        yield places
-
-
-def _stream_suffix(source: Path, options: RunOptions) -> str:
-    """Of the format on standard output: the one asked for, else the input's own."""
-    if options.stream_format:
-        return "." + options.stream_format.lower().lstrip(".")
-    with source.open("rb") as file:
-        found = sniff(file.read(HEAD))
-    return next((suffix for suffix, kind in SUFFIXES.items() if kind is found), STREAM_SUFFIX)
-
-
-def _to_stdout(output: Path) -> None:
-    with output.open("rb") as file:
-        shutil.copyfileobj(file, sys.stdout.buffer)
-    sys.stdout.buffer.flush()
-
-
-def worker_count(stills: int, asked: int | None) -> int:
-    """As many workers as asked for, or as cores and memory allow; never more than pictures."""
-    if asked is None:
-        asked = min(len(os.sched_getaffinity(0)), max(1, free_memory() // MEMORY_PER_WORKER))
-    return max(1, min(asked, stills))
-
-
-def free_memory() -> int:
-    """Bytes that this process and its children may still take, as far as the system tells."""
-    free = 4 * GIGABYTE
-    with suppress(OSError, ValueError, IndexError):
-        lines = Path("/proc/meminfo").read_text().splitlines()
-        free = 1024 * int(next(line for line in lines if line.startswith("MemAvailable")).split()[1])
-    with suppress(OSError, ValueError):  # a container's own limit
-        free = min(free, int(Path("/sys/fs/cgroup/memory.max").read_text()))
-    return free

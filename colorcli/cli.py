@@ -3,7 +3,7 @@
 import os
 import sys
 from importlib import import_module
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,11 +40,25 @@ def root(
     ] = False,
 ) -> None:
     """Give black-and-white photographs and film their colour back."""
-    context.default_map = load_defaults()
+    commands: dict[str, Any] = context.command.commands  # type: ignore[attr-defined]
+    context.default_map = load_defaults({name: _settings(command) for name, command in commands.items()})
+
+
+def _settings(command: Any) -> dict[str, str]:
+    """The names by which a configuration file sets a command's parameters: those of its long flags."""
+    return {
+        flag.removeprefix("--").replace("-", "_"): parameter.name
+        for parameter in command.params
+        for flag in parameter.opts
+        if flag.startswith("--")
+    }
 
 
 def main() -> None:
-    """Run the command line; every expected failure is one line on stderr and its exit code."""
+    """Run the command line; every expected failure is one line on stderr and its exit code.
+
+    Where the reader of our output goes away early, as `head` does, Typer ends quietly with exit code 1.
+    """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # it would warn of bad files in its own words, too
     try:
         app(prog_name="colorcli")
@@ -54,8 +68,3 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.stderr.write("colorcli: interrupted\n")
         sys.exit(ExitCode.INTERRUPTED)
-    except BrokenPipeError:
-        # The reader of our stdout went away, as `head` does: nothing is wrong, and Python's own flush at exit
-        # must not complain either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(ExitCode.OK)

@@ -24,11 +24,11 @@ from colorcli.events import Done, Event, Failed, Note, Planned, Progress, Sink, 
 
 
 @contextmanager
-def open_sink(*, json: bool, quiet: bool, stdout_is_data: bool, report: Path | None = None) -> Iterator[Sink]:
+def open_sink(*, json: bool, quiet: bool, stdout_is_data: bool, page: Path | None = None) -> Iterator[Sink]:
     """Where a run's events go.
 
-    `json` puts them on stdout, one object a line (on stderr while stdout carries the picture); `report` makes
-    a page of them besides, written when the run is over.
+    `json` puts them on stdout, one object a line (on stderr while stdout carries the picture); `page` is
+    where they are made into an HTML page besides, when the run is over.
     """
     with ExitStack() as stack:
         sinks: list[Sink] = []
@@ -36,10 +36,10 @@ def open_sink(*, json: bool, quiet: bool, stdout_is_data: bool, report: Path | N
             sinks.append(json_sink(sys.stderr if stdout_is_data else sys.stdout))
         else:
             sinks.append(stack.enter_context(ConsoleSink(quiet=quiet)))
-        if report is not None:
+        if page is not None:
             from colorcli.report import HtmlReport
 
-            sinks.append(stack.enter_context(HtmlReport(report)))
+            sinks.append(stack.enter_context(HtmlReport(page)))
 
         def everywhere(event: Event) -> None:
             for sink in sinks:

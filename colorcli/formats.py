@@ -53,6 +53,17 @@ def sniff(head: bytes) -> Format | None:
     return None
 
 
+def suffix_of(head: bytes) -> str:
+    """A file name's suffix for a picture that begins with `head`; `.png` where it is none."""
+    found = sniff(head)
+    return next((suffix for suffix, kind in SUFFIXES.items() if kind is found), ".png")
+
+
+def known_suffixes() -> str:
+    """Those of pictures, for messages."""
+    return ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+
+
 def _iso_format(head: bytes) -> Format | None:
     size = int.from_bytes(head[:4], "big")
     brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(size, len(head)) - 3, 4))]

@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"
+MAX_PIXELS = 400_000_000
 
 
 class Existing(StrEnum):
@@ -63,13 +64,18 @@ class RunOptions:
     fail_fast: bool = False
     jobs: int | None = None
     """Worker processes for stills; None fits them to cores and memory."""
-    max_pixels: int = 400_000_000
+    max_pixels: int = MAX_PIXELS
     """Pictures with more pixels by their header are refused before decoding."""
     compare: bool = False
     """Write grey and colour side by side."""
     preserve_times: bool = False
     stream_format: str | None = None
     """Format written to standard output."""
+
+
+def comparison_path(output: Path) -> Path:
+    """Where `--compare` puts its picture."""
+    return output.with_name(f"{output.name}.compare.jpg")
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,15 @@ from pathlib import Path
 
 from colorcli.core.errors import ColorcliError, InputError, RefusedError, UsageError
 from colorcli.events import Note, Sink
-from colorcli.formats import FILM_SUFFIXES, HEAD, SUFFIXES, sniff
-from colorcli.options import Existing, RunOptions
+from colorcli.formats import FILM_SUFFIXES, HEAD, SUFFIXES, known_suffixes, sniff, suffix_of
+from colorcli.options import Existing, RunOptions, comparison_path
 
 STREAM = Path("-")
 """Standard input or output."""
 PATTERN = re.compile(r"%0?\d*d")
 """A printf pattern for a frame's number in a file name."""
+STREAMED_FILM = ".mkv"
+"""What a film from standard input becomes in a folder."""
 
 
 class Kind(StrEnum):
@@ -35,26 +37,30 @@ class Job:
     """Its output is there and is to stay."""
 
 
-def make_plan(inputs: list[Path], output: Path, options: RunOptions, report: Sink) -> list[Job]:
+def make_plan(
+    inputs: list[Path], output: Path, options: RunOptions, report: Sink, *, into_folder: bool = False
+) -> list[Job]:
     """One job for every picture and film that the inputs name or hold, in a stable order.
 
     A folder is mirrored into `output`; links inside it are not followed, and files that are neither picture
     nor film are left out with a note. What is wrong with one input becomes that job's `problem`.
+    `into_folder`: `output` is a folder, even if it is not there yet and looks like a file's name.
 
     Raises:
         UsageError: the inputs and the output do not go together: collisions, output inside an input, ...
     """
     if output == STREAM:
         _check_stream(inputs)
-    into_folder = output != STREAM and _is_folder(inputs, output)
+    into_folder = output != STREAM and (_is_folder(inputs, output) or into_folder)
     jobs: list[Job] = []
     for source in inputs:
-        if source != STREAM and source.is_dir():
+        if source == STREAM:
+            jobs.append(_stream_job(output, into_folder, options))
+        elif source.is_dir():
             _check_outside(source, output)
             jobs += _folder_jobs(source, output, report)
         else:
-            target = output / (source.name if source != STREAM else "stdin") if into_folder else output
-            jobs.append(_job(source, target))
+            jobs.append(_job(source, output / source.name if into_folder else output))
     jobs = list(dict.fromkeys(jobs))  # named twice is done once
     _check_collisions(jobs)
     return [_settled(job, options) for job in jobs]
@@ -100,6 +106,8 @@ def _folder_jobs(folder: Path, output: Path, report: Sink) -> Iterator[Job]:
                 report(Note(str(source), "a symbolic link, not followed"))
             elif kind is None:
                 report(Note(str(source), "neither picture nor film, left out"))
+            elif not source.is_file():
+                report(Note(str(source), "a pipe, socket or device, left out"))
             else:
                 yield Job(source, output / source.relative_to(folder), kind)
     for error in denied:
@@ -108,29 +116,44 @@ def _folder_jobs(folder: Path, output: Path, report: Sink) -> Iterator[Job]:
         yield Job(place, output / place.relative_to(folder), Kind.STILL, problem)
 
 
-def _job(source: Path, output: Path) -> Job:
-    """The job for an input that was named itself."""
-    if source == STREAM:
-        from colorcli.stdin import peek
+def _stream_job(output: Path, into_folder: bool, options: RunOptions) -> Job:
+    """The job for standard input; in a folder it is named by what comes in."""
+    from colorcli.stdin import peek
 
+    try:
         head = peek()
         problem = None if head else InputError("-", "nothing came in on standard input", "check the pipe")
-        return Job(source, output, stream_kind(head), problem)
+    except OSError as error:
+        head = b""
+        problem = InputError(
+            "-", f"standard input cannot be read ({error.strerror})", "open it, or name a file"
+        )
+    kind = stream_kind(head)
+    if into_folder:
+        asked = f".{options.stream_format}" if options.stream_format else None
+        output /= "stdin" + (asked or (suffix_of(head) if kind is Kind.STILL else STREAMED_FILM))
+    return Job(STREAM, output, kind, problem)
+
+
+def _job(source: Path, output: Path) -> Job:
+    """The job for a file that was named itself."""
+
+    def hopeless(cause: str, remedy: str) -> Job:
+        return Job(source, output, Kind.STILL, InputError(source, cause, remedy))
+
     if PATTERN.search(source.name) and not source.exists():  # "100%done.png" may be a file
         return Job(source, output, Kind.SEQUENCE)
     try:
+        if not source.exists():
+            return hopeless("no such file", "check the name")
+        if not source.is_file():  # opening one could wait for ever
+            return hopeless(
+                "a pipe, socket or device", f"pass it as standard input: colorcli run - < {source}"
+            )
         kind = _kind_by_suffix(source) or _kind_by_content(source)
     except OSError as error:
-        problem = InputError(source, f"cannot be read ({error.strerror})", "check the name and its rights")
-        return Job(source, output, Kind.STILL, problem)
-    if not source.exists():
-        problem = InputError(source, "no such file", "check the name")
-        return Job(source, output, kind or Kind.STILL, problem)
-    if kind is None:
-        return Job(
-            source, output, Kind.STILL, InputError(source, "neither picture nor film", "check what it is")
-        )
-    return Job(source, output, kind)
+        return hopeless(f"cannot be read ({error.strerror})", "check the name and its rights")
+    return Job(source, output, kind) if kind else hopeless("neither picture nor film", "check what it is")
 
 
 def _kind_by_suffix(source: Path) -> Kind | None:
@@ -156,6 +179,8 @@ def _check_collisions(jobs: list[Job]) -> None:
 
 def _settled(job: Job, options: RunOptions) -> Job:
     """The job with what stands in its way, if anything does."""
+    if job.problem is None and job.kind is Kind.STILL:
+        job = replace(job, problem=_unknown_format(job.output, options))
     if job.problem or job.output == STREAM:
         return job
     if _same_file(job.source, job.output):
@@ -172,8 +197,24 @@ def _settled(job: Job, options: RunOptions) -> Job:
                 remedy = "choose --overwrite, --skip-existing or --resume"
                 return replace(job, problem=RefusedError(job.output, "the output exists already", remedy))
             case Existing.SKIP | Existing.RESUME:
-                return replace(job, skip=True)
+                return replace(job, skip=not _lacks_comparison(job, options))
     return _checked_film(job, options) if job.kind is not Kind.STILL else job
+
+
+def _unknown_format(output: Path, options: RunOptions) -> UsageError | None:
+    """What is wrong with a picture's output format, going by its suffix or by `--format`."""
+    remedy = f"use one of {known_suffixes()}"
+    if output != STREAM and output.suffix.lower() not in SUFFIXES:
+        return UsageError(output, "no picture format is known by this suffix", remedy)
+    asked = options.stream_format
+    if output == STREAM and asked and f".{asked.lower().lstrip('.')}" not in SUFFIXES:
+        return UsageError(f"--format {asked}", "no picture format is known by this name", remedy)
+    return None
+
+
+def _lacks_comparison(job: Job, options: RunOptions) -> bool:
+    """Whether a finished picture still wants its `--compare`."""
+    return options.compare and job.kind is Kind.STILL and not comparison_path(job.output).exists()
 
 
 def _same_file(source: Path, output: Path) -> bool:

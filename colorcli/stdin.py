@@ -1,6 +1,8 @@
 """Standard input, looked at before it is read."""
 
+import errno
 import os
+import sys
 import threading
 
 HEAD = 64
@@ -8,7 +10,13 @@ STDIN = 0
 
 
 def peek() -> bytes:
-    """The first bytes of standard input; whoever reads file descriptor 0 afterwards still gets them all."""
+    """The first bytes of standard input; whoever reads file descriptor 0 afterwards still gets them all.
+
+    Raises:
+        OSError: it is closed, or cannot be read.
+    """
+    if sys.stdin is None:  # then descriptor 0 is free to become any other file
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
     head = b""
     while len(head) < HEAD and (more := os.read(STDIN, HEAD - len(head))):
         head += more

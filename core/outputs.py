@@ -1,16 +1,40 @@
 """Outputs appear whole or not at all."""
 
+import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from colorcli.core.errors import InputError
+from colorcli.core.errors import InputError, UsageError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+LONGEST_NAME = 255
+"""Bytes of a file name that common file systems take."""
 
 
 def partial_path(output: Path) -> Path:
     """Where `output` is written until it is whole: beside it, its suffix kept for the encoders."""
-    return output.with_name(f".{output.stem}.part{output.suffix}")
+    partial = output.with_name(f".{output.stem}.part{output.suffix}")
+    if len(os.fsencode(partial.name)) > LONGEST_NAME:
+        digest = hashlib.sha256(os.fsencode(output.stem)).hexdigest()[:32]
+        partial = output.with_name(f".{digest}.part{output.suffix}")
+    return partial
+
+
+def check_writable(output: Path, flag: str) -> None:
+    """See to it, before work starts, that the file which `flag` names can be written in the end.
+
+    Raises:
+        UsageError: it is a folder, or its own folder can be neither written nor made.
+    """
+    place = next(folder for folder in output.absolute().parents if folder.exists())
+    if output.is_dir() or not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
+        raise UsageError(output, "cannot be written", f"name a file in a folder of yours for {flag}")
 
 
 @contextmanager
@@ -18,21 +42,22 @@ def whole_file(output: Path) -> Iterator[Path]:
     """Yield a path to write to; it becomes `output` when the block ends well, and is removed otherwise.
 
     Raises:
-        InputError: the folder cannot be made or written.
+        InputError: the folder cannot be made or written, or another process is writing the same file.
     """
     partial = partial_path(output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        publish(partial, output)
+        with _claimed(partial, output):
+            try:
+                yield partial
+                publish(partial, output)
+            except BaseException:
+                _remove(partial)
+                raise
     except OSError as error:
-        _remove(partial)
         raise InputError(
             output, f"cannot be written ({error.strerror or error})", "check folder and disk"
         ) from error
-    except BaseException:
-        _remove(partial)
-        raise
 
 
 def publish(partial: Path, output: Path) -> None:
@@ -40,6 +65,27 @@ def publish(partial: Path, output: Path) -> None:
     _sync(partial)
     partial.replace(output)
     _sync(output.parent)
+
+
+@contextmanager
+def _claimed(partial: Path, output: Path) -> Iterator[None]:
+    """Keep other processes off `partial`; what a killed one has left behind is free again."""
+    if fcntl is None:
+        yield
+        return
+    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        remedy = "wait until it is done, or choose another output"
+        raise InputError(output, "another run is writing it", remedy) from error
+    except OSError:
+        pass  # a file system without locks
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _remove(partial: Path) -> None:

@@ -17,11 +17,12 @@ from support.cli import COMMAND, events, leftovers, run_cli, started
 from support.scenes import scene
 
 import colorcli.batch
-from colorcli.batch import run_jobs, worker_count
+from colorcli.batch import run_jobs
 from colorcli.core.errors import ExitCode, SetupError
 from colorcli.events import Done, Event, Failed, Started, Summary
 from colorcli.options import Look, RunOptions
 from colorcli.plan import Job, Kind
+from colorcli.resources import worker_count
 
 
 def pictures(folder: Path, count: int) -> list[Path]:
@@ -191,6 +192,16 @@ def test_pipes(tmp_path: Path, toy_model: Path) -> None:
             check=True,
         )
     assert redirected.stdout == direct.read_bytes()
+    run_cli("run", "-", "-o", f"{tmp_path}/folder/", "--model", toy_model, stdin=source.read_bytes())
+    assert (tmp_path / "folder" / "stdin.png").read_bytes() == direct.read_bytes()
+    closed = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", *COMMAND, "run", "-", "-o", "-", "--model", str(toy_model)],
+        capture_output=True,
+        check=False,
+    )
+    assert (closed.returncode, closed.stdout) == (1, b"")
+    assert b"standard input" in closed.stderr
+    assert b"Traceback" not in closed.stderr
     as_jpeg = run_cli("run", source, "-o", "-", "--format", "jpg", "--model", toy_model)
     assert as_jpeg.stdout[:3] == b"\xff\xd8\xff"
     nothing = run_cli("run", "-", "-o", "-", "--model", toy_model, stdin=b"")
@@ -227,6 +238,35 @@ def test_comparisons_stand_beside_the_outputs(tmp_path: Path, toy_model: Path) -
         assert both.size == (2 * one.width, one.height)
         halves = np.asarray(both.convert("RGB"), int)
     assert np.ptp(halves[:, : one.width - 8], axis=2).max() < 12, "the left half is the grey one"
+
+
+def test_a_missing_comparison_is_made_up_for(tmp_path: Path, toy_model: Path) -> None:
+    pictures(tmp_path / "in", 1)
+    colours = np.random.default_rng(3).integers(0, 255, (6, 8, 3), np.uint8).repeat(12, 0).repeat(12, 1)
+    Image.fromarray(colours).save(tmp_path / "in" / "colour.png")
+    common = ("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--compare", "--resume")
+    run_cli(*common)
+    before = contents(tmp_path / "out")
+    assert sorted(before) == ["000.png", "000.png.compare.jpg", "colour.png"]
+    (tmp_path / "out" / "000.png.compare.jpg").unlink()
+    again = events(run_cli(*common, "--json").stdout)
+    assert again[-1]["skipped"] == 2
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_reader_that_has_had_enough_ends_it_quietly(tmp_path: Path, toy_model: Path) -> None:
+    pictures(tmp_path / "in", 6)
+    run = started(
+        "run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--json", stderr=subprocess.PIPE
+    )
+    assert run.stdout is not None
+    run.stdout.readline()
+    run.stdout.close()
+    assert run.wait(timeout=60) == ExitCode.SOME_FAILED
+    assert run.stderr is not None
+    assert run.stderr.read() == b""
+    run.stderr.close()
+    assert not leftovers(tmp_path / "out")
 
 
 def test_workers_are_no_more_than_pictures() -> None:

@@ -12,10 +12,10 @@ from colorcli.plan import STREAM, Job, Kind, make_plan, stream_kind
 
 
 def plan(
-    inputs: list[Path], output: Path, existing: Existing = Existing.REFUSE
+    inputs: list[Path], output: Path, existing: Existing = Existing.REFUSE, **options: bool
 ) -> tuple[list[Job], list[str]]:
     told: list[Event] = []
-    jobs = make_plan(inputs, output, RunOptions(existing=existing), told.append)
+    jobs = make_plan(inputs, output, RunOptions(existing=existing), told.append, **options)
     return jobs, [event.input for event in told if isinstance(event, Note)]
 
 
@@ -131,3 +131,31 @@ def test_standard_output_takes_one_input(tmp_path: Path) -> None:
     for inputs in ([tmp_path / "a.png", tmp_path / "b.png"], [tmp_path]):
         with pytest.raises(UsageError, match="standard output"):
             plan(inputs, STREAM)
+
+
+def test_a_folder_may_look_like_a_file(tmp_path: Path) -> None:
+    touch(tmp_path / "a.png")
+    (job,), _ = plan([tmp_path / "a.png"], tmp_path / "out.v2", into_folder=True)
+    assert (job.output, job.problem) == (tmp_path / "out.v2" / "a.png", None)
+
+
+def test_unknown_formats_are_found_before_the_work(tmp_path: Path) -> None:
+    touch(tmp_path / "a.png")
+    (job,), _ = plan([tmp_path / "a.png"], tmp_path / "a.xyz")
+    assert isinstance(job.problem, UsageError)
+    options = RunOptions(stream_format="xyz")
+    (job,) = make_plan([tmp_path / "a.png"], STREAM, options, lambda event: None)
+    assert isinstance(job.problem, UsageError)
+    (job,) = make_plan([tmp_path / "a.png"], STREAM, RunOptions(stream_format="JPG"), lambda event: None)
+    assert job.problem is None
+
+
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    touch(tmp_path / "in/a.png")
+    os.mkfifo(tmp_path / "in/pipe.png")
+    jobs, notes = plan([tmp_path / "in"], tmp_path / "out")
+    assert [job.source.name for job in jobs] == ["a.png"]
+    assert notes == [str(tmp_path / "in/pipe.png")]
+    (job,), _ = plan([tmp_path / "in/pipe.png"], tmp_path / "out")
+    assert job.problem is not None
+    assert "standard input" in job.problem.remedy

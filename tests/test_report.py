@@ -29,8 +29,9 @@ const press = key => document.dispatchEvent(new KeyboardEvent("keydown", { key, 
 const button = status => document.querySelector(`button[data-status=${status}]`);
 const visible = () => cards.filter(card => !card.hidden).length;
 const result = {};
-setTimeout(() => {
-  result.images = [...document.querySelectorAll("main img")].filter(image => image.naturalWidth > 0).length;
+const shown = () => [...document.querySelectorAll("main img")].filter(image => image.naturalWidth > 0).length;
+const drive = () => {
+  result.images = shown();
   result.cards = visible();
   button("failed").click(); result.failed = visible();
   button("all").click();
@@ -45,7 +46,9 @@ setTimeout(() => {
   const told = Object.assign(document.createElement("pre"), { id: "result" });
   told.textContent = JSON.stringify(result);
   document.body.append(told);
-}, 500);
+};
+const wait = turns => shown() >= 4 || !turns ? drive() : setTimeout(wait, 50, turns - 1);
+wait(100);
 </script>
 """
 

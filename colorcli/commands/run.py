@@ -9,7 +9,10 @@ import typer
 from typer import Argument, Option
 
 from colorcli.core.errors import UsageError
-from colorcli.options import DEFAULT_MODEL, Existing, Film, Look, RunOptions
+from colorcli.core.outputs import check_writable
+from colorcli.events import Done, Failed, Planned, Sink, Started
+from colorcli.options import DEFAULT_MODEL, MAX_PIXELS, Existing, Film, Look, RunOptions
+from colorcli.plan import Job
 
 LOOK, BATCH, FILM = "Look", "Batch", "Film"
 
@@ -104,7 +107,7 @@ def run(
     max_pixels: Annotated[
         int,
         Option(envvar="COLORCLI_MAX_PIXELS", min=1, help="Refuse pictures with more.", rich_help_panel=BATCH),
-    ] = 400_000_000,
+    ] = MAX_PIXELS,
     preserve_times: Annotated[
         bool, Option("--preserve-times", help="Keep modification times.", rich_help_panel=BATCH)
     ] = False,
@@ -117,9 +120,14 @@ def run(
             rich_help_panel=BATCH,
         ),
     ] = None,
-    report: Annotated[
+    page: Annotated[
         Path | None,
-        Option(metavar="FILE.html", help="A page of before/after pairs and failures.", rich_help_panel=BATCH),
+        Option(
+            "--report",
+            metavar="FILE.html",
+            help="A page of before/after pairs and failures.",
+            rich_help_panel=BATCH,
+        ),
     ] = None,
     json: Annotated[
         bool, Option("--json", help="One event per line, as JSON.", rich_help_panel=BATCH)
@@ -187,10 +195,30 @@ def run(
     if not sources:
         raise UsageError("colorcli run", "no input given", "name files or folders, or - for stdin")
     options = RunOptions(
-        look=Look(model or DEFAULT_MODEL, device, size, saturation, hints, reference, recolor, provenance),
+        look=Look(
+            model=model or DEFAULT_MODEL,
+            device=device,
+            size=size,
+            saturation=saturation,
+            hints=hints,
+            reference=reference,
+            recolor=recolor,
+            provenance=provenance,
+        ),
         film=Film(
-            codec, crf, preset, pix_fmt, encoder_args, start, end, stabilize, references, shots, deinterlace,
-            tonemap, contact_sheet,
+            codec=codec,
+            crf=crf,
+            preset=preset,
+            pix_fmt=pix_fmt,
+            encoder_args=encoder_args,
+            start=start,
+            end=end,
+            stabilize=stabilize,
+            references=references,
+            shots=shots,
+            deinterlace=deinterlace,
+            tonemap=tonemap,
+            contact_sheet=contact_sheet,
         ),
         existing=_existing(skip_existing, overwrite, resume),
         fail_fast=fail_fast,
@@ -199,20 +227,39 @@ def run(
         compare=compare,
         preserve_times=preserve_times,
         stream_format=stream_format,
-    )  # fmt: skip
+    )
     if hints or reference:
         from colorcli.guidance import check_guidance
 
         check_guidance(options.look)
-    with open_sink(json=json, quiet=quiet, stdout_is_data=output == STREAM, report=report) as sink:
-        plan = make_plan([Path(source) for source in sources], Path(output), options, sink)
+    for flag, file in (("--report", page), ("--contact-sheet", contact_sheet)):
+        if file is not None:
+            check_writable(file, flag)
+    folder = output.endswith(("/", os.sep))
+    with open_sink(json=json, quiet=quiet, stdout_is_data=output == STREAM, page=page) as sink:
+        plan = make_plan(
+            [Path(source) for source in sources], Path(output), options, sink, into_folder=folder
+        )
         if dry_run:
-            for job in plan:
-                what = "skip" if job.skip else "fail" if job.problem else job.kind
-                typer.echo(f"{what}\t{job.source}\t{job.problem.cause if job.problem else job.output}")
+            _show(plan, sink if json else None)
             return
         summary = run_jobs(plan, options, sink)
     sys.exit(summary.exit_code)
+
+
+def _show(plan: list[Job], sink: Sink | None) -> None:
+    """What a run would do: as rows, or as the events it would begin with."""
+    if sink is not None:
+        sink(Planned(len(plan)))
+    for job in plan:
+        source, output = str(job.source), str(job.output)
+        if sink is None:
+            what = "skip" if job.skip else "fail" if job.problem else job.kind
+            typer.echo(f"{what}\t{source}\t{job.problem.cause if job.problem else output}")
+        elif job.problem:
+            sink(Failed.from_error(source, job.problem))
+        else:
+            sink(Done(source, output, "skipped") if job.skip else Started(source, output))
 
 
 def _listed(source: str | None, null: bool) -> list[str]:
@@ -223,7 +270,7 @@ def _listed(source: str | None, null: bool) -> list[str]:
         content = sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
     except OSError as error:
         raise UsageError(source, f"cannot be read ({error.strerror})", "check --from-file") from error
-    names = content.split(b"\0" if null else b"\n")
+    names = content.split(b"\0") if null else [name.rstrip(b"\r") for name in content.split(b"\n")]
     return [os.fsdecode(name) for name in names if name.strip()]
 
 

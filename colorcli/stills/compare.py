@@ -6,15 +6,11 @@ import cv2
 import numpy as np
 
 from colorcli.core.outputs import whole_file
+from colorcli.options import comparison_path
 from colorcli.stills.preview import preview
 
 SIDE = 1600
 """Pixels of each half's long side at most."""
-SUFFIX = ".compare.jpg"
-
-
-def comparison_path(output: Path) -> Path:
-    return output.with_name(output.name + SUFFIX)
 
 
 def write_comparison(source: Path, output: Path) -> None:

@@ -12,7 +12,7 @@ from colorcli.core.card import ModelCard
 from colorcli.core.color import Plane, ycbcr_from_rgb
 from colorcli.core.errors import ColorcliError, InputError
 from colorcli.core.outputs import whole_file
-from colorcli.formats import HEAD, SUFFIXES, Format, sniff
+from colorcli.formats import HEAD, SUFFIXES, Format, known_suffixes, sniff
 from colorcli.options import Outcome, RunOptions
 from colorcli.stills import jpeg, jpeg2000, jpeg_head, others, png, tiff
 from colorcli.stills.colorist import Colorist
@@ -101,8 +101,7 @@ def _format_of(source: Path) -> Format:
 def _format_for(output: Path) -> Format:
     found = SUFFIXES.get(output.suffix.lower())
     if found is None:
-        known = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
-        raise InputError(output, "no format is known by this suffix", f"use one of {known}")
+        raise InputError(output, "no format is known by this suffix", f"use one of {known_suffixes()}")
     return found
 
 

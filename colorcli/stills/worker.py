@@ -4,6 +4,7 @@ Its parent imports this module for the messages alone, so what is heavy is impor
 """
 
 import ctypes
+import filecmp
 import os
 import signal
 import threading
@@ -17,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorcli.core.errors import ColorcliError
-from colorcli.options import Outcome, RunOptions
+from colorcli.options import Existing, Outcome, RunOptions
 from colorcli.stills import colorize_still
 
 if TYPE_CHECKING:
@@ -95,8 +96,11 @@ def _attempt(
         connection.send(Pulse(done, total))
 
     try:
-        outcome = colorize_still(source, output, options, colorizer, pulse)
-        if options.compare and outcome.action == "colorized":
+        if output.exists() and options.existing in (Existing.SKIP, Existing.RESUME):
+            outcome = Outcome("skipped")  # only its comparison is wanted
+        else:
+            outcome = colorize_still(source, output, options, colorizer, pulse)
+        if options.compare and not filecmp.cmp(source, output, shallow=False):
             write_comparison(source, output)
     except ColorcliError as error:
         return error

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from colorcli.core.errors import InputError
-from colorcli.core.outputs import whole_file
+from colorcli.core.errors import InputError, UsageError
+from colorcli.core.outputs import check_writable, partial_path, whole_file
 
 
 def test_appears_whole(tmp_path: Path) -> None:
@@ -29,3 +29,38 @@ def test_unwritable_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match=r"file/a\.bin"), whole_file(tmp_path / "file" / "a.bin"):
         pass
+
+
+def test_two_at_once_do_not_ruin_each_other(tmp_path: Path) -> None:
+    output = tmp_path / "a.bin"
+    with whole_file(output) as partial:
+        partial.write_bytes(b"first")
+        with pytest.raises(InputError, match="another run"), whole_file(output):
+            pass
+    assert output.read_bytes() == b"first"
+
+
+def test_what_a_killed_run_left_behind_is_taken_over(tmp_path: Path) -> None:
+    output = tmp_path / "a.bin"
+    partial_path(output).write_bytes(b"half of something longer")
+    with whole_file(output) as partial:
+        partial.write_bytes(b"whole")
+    assert output.read_bytes() == b"whole"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("name", ["n" * 251 + ".jpg", "ü" * 125 + ".tiff"])
+def test_the_longest_names_can_be_written(name: str, tmp_path: Path) -> None:
+    with whole_file(tmp_path / name) as partial:
+        partial.write_bytes(b"1")
+        assert partial.suffix == Path(name).suffix
+    assert (tmp_path / name).exists()
+
+
+def test_places_that_cannot_be_written_are_known_beforehand(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    check_writable(tmp_path / "new" / "folder" / "page.html", "--report")
+    for place in (tmp_path, tmp_path / "file" / "page.html"):
+        with pytest.raises(UsageError, match="--report"):
+            check_writable(place, "--report")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
