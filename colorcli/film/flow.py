@@ -18,8 +18,14 @@ from colorcli.core.color import Plane
 Positions = NDArray[np.float32]
 """[h, w, 2]: for each pixel of one frame, x and y of its place in another."""
 
-CONSISTENCY = 1.0
+CONSISTENCY = 2.0
 """Pixels of the flow's size by which going there and back may miss before trust has fallen to 1/e."""
+PER_MOTION = 0.05
+"""Square pixels more for each square pixel of motion: flow is the less exact, the faster things move (Sundaram,
+Brox and Keutzer 2010 grant 0.01; film blurs what is fast)."""
+FINEST, DESCENTS = 1, 8
+"""The search's finest scale, log2, and steps at each. At OpenCV's 2, flow is known at every fourth pixel only,
+and colours swim at edges: it doubles the flicker. Half of its 16 steps find as much."""
 LUMA_TOLERANCE = 0.06
 """Luma difference (15 of 255) at which trust has fallen to 1/e: above film grain, below most edges."""
 
@@ -91,6 +97,8 @@ class FlowMeter:
 
     def __init__(self) -> None:
         self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
+        self._search.setFinestScale(FINEST)
+        self._search.setGradientDescentIterations(DESCENTS)
 
     def between(self, one: Eye, other: Eye) -> tuple[Positions, Positions, Plane, Plane]:
         """Places of `other`'s pixels in `one`, of `one`'s in `other`, and the trust [h, w] in each."""
@@ -128,8 +136,10 @@ def grid(height: int, width: int) -> Positions:
 
 def _agreement(there: Positions, back: Positions) -> Plane:
     """Trust in the places `there`, from how near `back` returns: occluded pixels do not return."""
-    missed = sample(back, there) - grid(*there.shape[:2])
-    return np.exp(-np.square(missed).sum(axis=2) / CONSISTENCY**2)  # type: ignore[no-any-return]
+    home = grid(*there.shape[:2])
+    missed = np.square(sample(back, there) - home).sum(axis=2)
+    motion = np.square(there - home).sum(axis=2)
+    return np.exp(-missed / (CONSISTENCY**2 + PER_MOTION * motion))  # type: ignore[no-any-return]
 
 
 def _exposure(moved: Plane, image: Plane) -> tuple[float, float]:
