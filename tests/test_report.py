@@ -29,9 +29,9 @@ const press = key => document.dispatchEvent(new KeyboardEvent("keydown", { key, 
 const button = status => document.querySelector(`button[data-status=${status}]`);
 const visible = () => cards.filter(card => !card.hidden).length;
 const result = {};
-const shown = () => [...document.querySelectorAll("main img")].filter(image => image.naturalWidth > 0).length;
+const loaded = () => [...document.querySelectorAll("main img")].filter(image => image.naturalWidth > 0).length;
 const drive = () => {
-  result.images = shown();
+  result.images = loaded();
   result.cards = visible();
   button("failed").click(); result.failed = visible();
   button("all").click();
@@ -47,7 +47,7 @@ const drive = () => {
   told.textContent = JSON.stringify(result);
   document.body.append(told);
 };
-const wait = turns => shown() >= 4 || !turns ? drive() : setTimeout(wait, 50, turns - 1);
+const wait = turns => loaded() >= 4 || !turns ? drive() : setTimeout(wait, 50, turns - 1);
 wait(100);
 </script>
 """
