@@ -7,8 +7,9 @@ Speed: ffmpeg decodes and encodes the clip with the settings that `colorcli run`
 `colorcli run` does the same clip, one after the other, several times; the medians' ratio is told.
 
 Steadiness: clips in colour are made grey and coloured; flicker is the mean difference of chroma, in code
-values, between a frame and the one before it moved along the optical flow, where that explains the luma. Grey
-has none, and the truth's own is told beside it, for noise and light change colours in nature as well.
+values, between a frame and the one before it moved along the optical flow, where that explains the luma; cuts
+do not count. Grey has none, and the truth's own is told beside it, for noise and light change colours in nature
+as well.
 """
 
 import resource
@@ -31,7 +32,7 @@ from colorcli.colorize import Colorizer
 from colorcli.core.color import Plane, fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
 from colorcli.film.ffmpeg import find_ffmpeg
 from colorcli.film.flow import Eye, FlowMeter, Trail, likeness
-from colorcli.film.steady import EachAlone, Steadier, Step
+from colorcli.film.steady import EachAlone, Steadier, Step, is_cut
 from colorcli.options import DEFAULT_MODEL
 
 SHORT_SIDE = 256
@@ -116,6 +117,8 @@ def flicker(lumas: list[Plane], chromas: list[Plane]) -> float:
     meter, eyes, missed = FlowMeter(), [Eye.of(luma) for luma in lumas], []
     for number in range(1, len(lumas)):
         places, _, trust, _ = meter.between(eyes[number - 1], eyes[number])
+        if is_cut(eyes[number - 1], eyes[number], places, trust):
+            continue
         trail = Trail(places, trust * likeness(eyes[number - 1], eyes[number], places))
         weight = trail.trust_at(lumas[number].shape)
         change = np.abs(trail.bring(chromas[number - 1]) - chromas[number]).sum(axis=0)

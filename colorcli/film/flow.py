@@ -21,11 +21,11 @@ Positions = NDArray[np.float32]
 CONSISTENCY = 2.0
 """Pixels of the flow's size by which going there and back may miss before trust has fallen to 1/e."""
 PER_MOTION = 0.05
-"""Square pixels more for each square pixel of motion: flow is the less exact, the faster things move (Sundaram,
-Brox and Keutzer 2010 grant 0.01; film blurs what is fast)."""
+"""Square pixels more for each square pixel of motion: flow is the less exact, the faster things move
+(Sundaram, Brox and Keutzer 2010 grant 0.01; film blurs what is fast)."""
 FINEST, DESCENTS = 1, 8
-"""The search's finest scale, log2, and steps at each. At OpenCV's 2, flow is known at every fourth pixel only,
-and colours swim at edges: it doubles the flicker. Half of its 16 steps find as much."""
+"""The search's finest scale, log2, and steps at each. At OpenCV's 2, flow is known at every fourth pixel
+only, and colours swim at edges: a third more flicker. Half of its 16 steps find as much."""
 LUMA_TOLERANCE = 0.06
 """Luma difference (15 of 255) at which trust has fallen to 1/e: above film grain, below most edges."""
 

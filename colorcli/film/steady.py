@@ -21,7 +21,7 @@ from colorcli.core.condition import Hints
 from colorcli.film.flow import Eye, FlowMeter, Positions, Trail, likeness
 
 LONGEST = 12
-"""Frames from key to key at most: half a second of film. They are all held meanwhile, so it is memory, too."""
+"""Frames from key to key at most: half a second of film. All are held meanwhile, which is memory, too."""
 ENOUGH = 0.35
 """Share of the picture that the last key must explain, or the window ends. From 0.75 down, the colour clips
 tried flicker less and lie no further from the truth, with half the predictions. Not below `SAME_SHOT`, or
@@ -29,8 +29,8 @@ cuts would go unseen."""
 SAME_SHOT = 0.35
 """Share that must be explained from one frame to the next within a shot; less is a cut."""
 MEMORY = 0.7
-"""Weight of well carried colours against the network's at a key frame. The correction is spread over the window
-before the key, so 0.9 flickers hardly less than 0.7, and keeps the colours of a shot's first frame too long."""
+"""Weight of well carried colours against the network's at a key frame. The correction is spread over the
+window before the key, so 0.9 flickers hardly less, and keeps the colours of a shot's first frame too long."""
 SURPRISE = 0.07
 """Difference of chroma between carried and predicted colours (18 of 255) at which belief in the carried ones
 has fallen to 1/e. The network wavers by less; more is a colour dragged along in the dark, where luma tells
