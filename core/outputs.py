@@ -47,7 +47,7 @@ def whole_file(output: Path) -> Iterator[Path]:
     partial = partial_path(output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with _claimed(partial, output):
+        with claimed(partial, output):
             try:
                 yield partial
                 publish(partial, output)
@@ -68,12 +68,18 @@ def publish(partial: Path, output: Path) -> None:
 
 
 @contextmanager
-def _claimed(partial: Path, output: Path) -> Iterator[None]:
-    """Keep other processes off `partial`; what a killed one has left behind is free again."""
+def claimed(place: Path, output: Path) -> Iterator[None]:
+    """Keep other processes off `place`, where `output` is being made: a folder, or a file, made if need be.
+
+    What a killed process has left behind is free again.
+
+    Raises:
+        InputError: another process is at it.
+    """
     if fcntl is None:
         yield
         return
-    descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT, 0o666)
+    descriptor = os.open(place, os.O_RDONLY if place.is_dir() else os.O_WRONLY | os.O_CREAT, 0o666)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

@@ -114,19 +114,20 @@ def _stream(painting: Painting, engine: Engine, tick: Callable[[int], None], rep
 def _write(painting: Painting, engine: Engine, tick: Callable[[int], None], report: Sink) -> None:
     film = painting.film
     segments = Segments(film.job.output, _identity(film, engine))
-    if segments.open(resume=film.options.existing is Existing.RESUME):
-        report(Note(str(film.job.source), f"continuing after {segments.frames} finished frames"))
-    colour_segments(painting, segments, tick)
-    if not segments.frames:
+    with segments.claimed():
+        if segments.open(resume=film.options.existing is Existing.RESUME):
+            report(Note(str(film.job.source), f"continuing after {segments.frames} finished frames"))
+        colour_segments(painting, segments, tick)
+        if not segments.frames:
+            segments.remove()
+            raise _no_frames(film)
+        _list_shots(film, segments)
+        if _is_left_as_it_is(film, segments):
+            with whole_file(film.job.output) as partial:
+                shutil.copyfile(film.job.source, partial)
+        else:
+            join(film, segments, film.job.output, _tags(film, engine))
         segments.remove()
-        raise _no_frames(film)
-    _list_shots(film, segments)
-    if all(kept for record in segments.records for _, kept in record.shots) and _asks_for_nothing_else(film):
-        with whole_file(film.job.output) as partial:
-            shutil.copyfile(film.job.source, partial)
-    else:
-        join(film, segments, film.job.output, _tags(film, engine))
-    segments.remove()
 
 
 def _no_frames(film: Prepared) -> InputError:
@@ -137,11 +138,12 @@ def _no_frames(film: Prepared) -> InputError:
     return InputError(film.job.source, "holds no frame that can be decoded", "check the file")
 
 
-def _asks_for_nothing_else(film: Prepared) -> bool:
-    """Whether a film that has all its colours already may be left as it is, byte for byte."""
+def _is_left_as_it_is(film: Prepared, segments: Segments) -> bool:
+    """Whether all shots keep their colours and nothing else is asked for: it is copied, byte for byte."""
     asked = replace(film.options.film, shots=None, references=None, contact_sheet=None, stabilize=True)
     same_kind = film.job.source.suffix.lower() == film.job.output.suffix.lower()
-    return asked == Film() and not film.options.compare and same_kind and film.pictures is None
+    as_it_is = asked == Film() and not film.options.compare and same_kind
+    return as_it_is and all(kept for record in segments.records for _, kept in record.shots)
 
 
 def _list_shots(film: Prepared, segments: Segments) -> None:

@@ -9,6 +9,8 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from colorcli.core.errors import InputError
-from colorcli.core.outputs import publish, whole_file
+from colorcli.core.outputs import claimed, publish, whole_file
 from colorcli.film.mux import Timing
 from colorcli.film.steady import Key
 
@@ -41,26 +43,34 @@ class Segments:
     def __init__(self, output: Path, identity: dict[str, Any]) -> None:
         """`identity`: all that the frames depend on, as JSON can hold it."""
         self.folder = output.with_name(f".{output.name}.colorcli")
+        self._output = output
         self._identity = json.dumps(identity, sort_keys=True, default=str, indent=1)
         self.records: list[Record] = []
 
-    def open(self, *, resume: bool) -> bool:
-        """Make the folder ready; whether there was something of the same run to continue.
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Make the folder, and keep other runs off this output.
 
         Raises:
-            InputError: the folder cannot be made.
+            InputError: the folder cannot be made, or another run is at it.
         """
-        manifest = self.folder / "run.json"
         try:
-            if resume and manifest.is_file() and manifest.read_text() == self._identity:
-                self.records = list(self._finished())
-                return bool(self.records)
-            shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.mkdir(parents=True)
+            self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(
                 self.folder, f"cannot be made ({error.strerror})", "check folder and disk"
             ) from error
+        with claimed(self.folder, self._output):
+            yield
+
+    def open(self, *, resume: bool) -> bool:
+        """Make the claimed folder ready; whether there was something of the same run to continue."""
+        manifest = self.folder / "run.json"
+        if resume and manifest.is_file() and manifest.read_text() == self._identity:
+            self.records = list(self._finished())
+            return bool(self.records)
+        for old in self.folder.iterdir():
+            old.unlink()
         with whole_file(manifest) as partial:
             partial.write_text(self._identity)
         return False

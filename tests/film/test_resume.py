@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from support.films import colorcli, differences, grey, make, planes, run
 
+from colorcli.core.outputs import claimed
+
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -76,3 +78,14 @@ def test_an_encoder_that_fails_is_one_line_and_leaves_no_output(
     assert done.returncode in (1, 4)
     assert b"Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_second_run_to_the_same_output_is_refused(tmp_path: Path, toy_model: Path, film: Path) -> None:
+    output = tmp_path / "out.mkv"
+    kill_after_segment(toy_model, film, output, 0)
+    with claimed(tmp_path / f".{output.name}.colorcli", output):
+        done = colorcli("run", film, "-o", output, "--model", toy_model, "--resume", "-q")
+    assert done.returncode == 1
+    assert done.stderr.count(b"\n") == 1
+    assert b"out.mkv: another run is writing it" in done.stderr
+    run(toy_model, film, output, "--resume")
