@@ -8,8 +8,8 @@ Speed: ffmpeg decodes and encodes the clip with the settings that `colorcli run`
 
 Steadiness: clips in colour are made grey and coloured; flicker is the mean difference of chroma, in code
 values, between a frame and the one before it moved along the optical flow, where that explains the luma; cuts
-do not count. Grey has none, and the truth's own is told beside it, for noise and light change colours in nature
-as well.
+do not count. Grey has none, and the truth's own is told beside it, for noise and light change colours in
+nature as well.
 """
 
 import resource
