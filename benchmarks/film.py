@@ -51,7 +51,7 @@ def speed(clips: Clips, model: Model = DEFAULT_MODEL, rounds: int = 3) -> None:
         with tempfile.TemporaryDirectory() as folder:
             target = str(Path(folder) / "out.mp4")
             plain = [find_ffmpeg(), "-y", "-v", "error", "-i", str(clip), "-c:v", "libx264", "-crf", "16"]
-            plain += ["-preset", "medium", "-c:a", "copy", target]
+            plain += ["-preset", "medium", "-rc-lookahead", "30", "-c:a", "copy", target]
             ours = [sys.executable, "-m", "colorcli", "run", str(clip), "-o", target]
             ours += ["--overwrite", "-q", "--model", str(model)]
             pairs = [(_timed(plain), _timed(ours)) for _ in range(rounds)]

@@ -26,6 +26,8 @@ class OnnxEngine(Engine):
         provider = _provider(asked)
         options = ort.SessionOptions()
         options.intra_op_num_threads = threads or cpu_threads()
+        # Films differ in size: planning memory for each shape holds more of it and gains no time.
+        options.enable_mem_pattern = False
         # Threads that wait for work must sleep: decoder, optical flow and encoder want the same cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
