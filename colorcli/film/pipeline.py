@@ -16,7 +16,7 @@ from colorcli.film.steady import Coloured, Key, Steadier, Step
 from colorcli.film.toned import ColourSense
 
 Item = TypeVar("Item")
-AHEAD = 3
+AHEAD = 2
 """Frames that a stage may be ahead of the next: enough to level out, few enough for 4K in memory."""
 
 
