@@ -1,9 +1,12 @@
-"""The little of Exif that has to be understood: which way up a picture is."""
+"""The little of Exif that has to be understood: which way up a picture is, and where its thumbnail stands."""
 
 import struct
+from collections.abc import Callable
 
 ORIENTATION = 274
 UPRIGHT = 1
+THUMBNAIL_OFFSET, THUMBNAIL_SIZE = 513, 514
+LONG = 4
 
 
 def orientation(tiff: bytes | None) -> int:
@@ -22,3 +25,45 @@ def orientation(tiff: bytes | None) -> int:
     except struct.error:
         pass
     return UPRIGHT
+
+
+def with_thumbnail(tiff: bytes, redrawn: Callable[[bytes], bytes | None]) -> bytes:
+    """The block with its JPEG thumbnail as `redrawn` makes it from the old one.
+
+    What is no larger takes the old one's place, so that nothing else moves. Where it is larger, or None, the
+    directory of the thumbnail is cut off.
+    """
+    order = "<" if tiff[:2] == b"II" else ">"
+    try:
+        (first,) = struct.unpack_from(order + "I", tiff, 4)
+        (count,) = struct.unpack_from(order + "H", tiff, first)
+        link = first + 2 + 12 * count
+        (second,) = struct.unpack_from(order + "I", tiff, link)
+        if second == 0:
+            return tiff
+        places = _long_tags(tiff, second, order)
+        (start,), (size,) = (
+            struct.unpack_from(order + "I", tiff, places[tag]) for tag in (THUMBNAIL_OFFSET, THUMBNAIL_SIZE)
+        )
+    except (struct.error, KeyError):
+        return tiff  # no thumbnail that anybody could find
+    result = bytearray(tiff)
+    new = redrawn(tiff[start : start + size])
+    if new is None or len(new) > size or start + size > len(tiff):
+        struct.pack_into(order + "I", result, link, 0)
+        return bytes(result)
+    result[start : start + size] = new.ljust(size, b"\0")
+    struct.pack_into(order + "I", result, places[THUMBNAIL_SIZE], len(new))
+    return bytes(result)
+
+
+def _long_tags(tiff: bytes, directory: int, order: str) -> dict[int, int]:
+    """Where the values of a directory's tags of one LONG stand; raises struct.error where it is cut off."""
+    (count,) = struct.unpack_from(order + "H", tiff, directory)
+    places = {}
+    for entry in range(count):
+        at = directory + 2 + 12 * entry
+        tag, kind, number = struct.unpack_from(order + "HHI", tiff, at)
+        if kind == LONG and number == 1:
+            places[tag] = at + 8
+    return places

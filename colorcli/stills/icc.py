@@ -5,12 +5,13 @@ three channels shows every neutral exactly as the grey profile did, so no code v
 Layouts are those of ICC.1:2022.
 """
 
-import io
 import struct
+from typing import Any
 
+import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageCms
+from PIL import ImageCms
 
 Curve = NDArray[np.float64]
 
@@ -62,18 +63,19 @@ def srgb_profile() -> bytes:
     return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 
-def rgb_from_cmyk(cmyk: NDArray[np.uint8], profile: bytes | None) -> NDArray[np.uint8]:
-    """CMYK [H, W, 4] (255 is full ink) -> sRGB [H, W, 3], through the profile where it is sound."""
-    image = Image.fromarray(cmyk, "CMYK")
+def rgb_from_cmyk(cmyk: NDArray[Any], profile: bytes | None) -> NDArray[Any]:
+    """CMYK [H, W, 4] of 8 or 16 bits (all ones is full ink) -> sRGB [H, W, 3], through a sound profile."""
     if profile is not None and colour_space(profile) == "CMYK":
         try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            target = ImageCms.createProfile("sRGB")
-            converted = ImageCms.profileToProfile(image, source, target, outputMode="RGB")
-            return np.asarray(converted)
-        except (ImageCms.PyCMSError, OSError):
+            return imagecodecs.cms_transform(
+                np.ascontiguousarray(cmyk), profile, srgb_profile(), colorspace="cmyk", outcolorspace="rgb",
+                outdtype=cmyk.dtype,
+            )  # fmt: skip
+        except imagecodecs.CmsError:
             pass  # a broken profile says nothing about the inks
-    return np.asarray(image.convert("RGB"))
+    peak = np.iinfo(cmyk.dtype).max
+    left = peak - cmyk.astype(np.uint32)
+    return ((left[:, :, :3] * left[:, :, 3:] + peak // 2) // peak).astype(cmyk.dtype)
 
 
 def _tag(profile: bytes, name: bytes) -> bytes | None:

@@ -22,6 +22,7 @@ from colorcli.core.errors import InputError
 from colorcli.stills import icc
 from colorcli.stills import jpeg_segments as seg
 from colorcli.stills.jpeg_chroma import (
+    CLIPPED,
     COARSEST,
     GREY,
     Bytes,
@@ -66,6 +67,8 @@ class Jpeg:
     """What follows the picture in the file."""
     sampling: Sampling
     """How the source stored chroma; the coarsest that is allowed for a grey file."""
+    spare: float = CLIPPED
+    """Code values of grey that clipping may take; none where luma itself had to be coded anew."""
     toning: Toning | None = None
     """The source's chroma where that makes decoders clip: there it stays, or grey would be seen to change."""
 
@@ -99,7 +102,7 @@ def colored(jpeg: Jpeg, fit: ChromaFit, head: Sequence[Segment]) -> bytes:
     frame = seg.frame_of(jpeg.luma)
     table = _chroma_table(jpeg.luma)
     planes = chroma_planes(jpeg.pixels, fit, sampling, jpeg.toning)
-    cb, cr = (seg.parse(data)[0] for data in encode(planes, table, frame.marker == PROGRESSIVE))
+    cb, cr = (seg.parse(data)[0] for data in encode(planes, table, frame.marker == PROGRESSIVE, jpeg.spare))
     return seg.join(_spliced(head, jpeg.luma, frame, sampling, (cb, cr))) + jpeg.trailer
 
 
@@ -107,10 +110,10 @@ def from_raster(raster: Raster, dpi: tuple[float, float] | None) -> Jpeg:
     """A picture of another format as a JPEG without chroma yet; its alpha is left behind."""
     luma = np.concatenate([band_luma(band) for band in raster.bands()])
     pixels = np.rint(luma * np.float32(255 / raster.peak)).astype(np.uint8)
-    scan = tuple(part for part in seg.parse(_encode_exactly(pixels))[0] if not _is_head(part))
+    scan, pixels = _encode_exactly(pixels)
     across, down = (min(65535, round(value)) for value in dpi or (72, 72))
     jfif = Segment(seg.APP0, struct.pack(">5sHBHHBB", b"JFIF\0", 0x0102, 1, across, down, 0, 0))
-    return Jpeg((jfif,), scan, pixels, None, b"", Sampling(1, 1))
+    return Jpeg((jfif,), scan, pixels, None, b"", Sampling(1, 1), spare=0)
 
 
 def colour_raster(source: Path, data: bytes) -> Raster:
@@ -238,7 +241,7 @@ def _read_interleaved(
         chroma = small - np.float32(GREY / 255)
         toning = toning_of(pixels, *own)
     scans = tuple(part for part in luma if not _is_head(part))
-    return Jpeg(head, scans, pixels, chroma, trailer, _sampling(frame), toning)
+    return Jpeg(head, scans, pixels, chroma, trailer, _sampling(frame), toning=toning)
 
 
 def _decoded_planes(data: bytes, frame: Frame) -> Sequence[Bytes]:
@@ -276,12 +279,12 @@ def _read_without_luma(source: Path, data: bytes, head: tuple[Segment, ...], tra
         rgb = np.asarray(image.convert("RGB"))
     luma, chroma = ycbcr_from_rgb(rgb.transpose(2, 0, 1).astype(np.float32) / 255)
     pixels = np.rint(luma * np.float32(255)).astype(np.uint8)
-    scan = tuple(part for part in seg.parse(_encode_exactly(pixels))[0] if not _is_head(part))
-    return Jpeg(tuple(kept), scan, pixels, chroma, trailer, Sampling(1, 1))
+    scan, pixels = _encode_exactly(pixels)
+    return Jpeg(tuple(kept), scan, pixels, chroma, trailer, Sampling(1, 1), spare=0)
 
 
-def _encode_exactly(luma: Bytes) -> bytes:
-    """A grey JPEG that decodes to within one code value of `luma`.
+def _encode_exactly(luma: Bytes) -> tuple[tuple[Segment, ...], Bytes]:
+    """A grey JPEG that decodes to within one code value of `luma`, and what it decodes to.
 
     With steps of 1 it nearly always does; where a pixel is off by more, it is aimed at from the other side.
     """
@@ -294,4 +297,4 @@ def _encode_exactly(luma: Bytes) -> bytes:
         if np.abs(error).max() <= 1:
             break
         aim -= np.where(np.abs(error) > 1, np.sign(error), 0).astype(np.int16)
-    return target.getvalue()
+    return tuple(part for part in seg.parse(target.getvalue())[0] if not _is_head(part)), decoded

@@ -168,11 +168,18 @@ def _shared(luma: Bytes, sampling: Sampling) -> tuple[Bytes, Bytes, Bytes]:
     )
 
 
-def encode(planes: Planes, table: list[int], progressive: bool) -> tuple[bytes, bytes]:
-    """Cb and Cr as grey JPEGs with the quantisation `table` (64 steps, row by row), none above `COARSEST`."""
-    toned = bool(planes.kept.any())
-    # Toning that is kept has to be kept to the code value, or what it clips is not what it clipped.
-    steps = EXACT if toned else table
+def encode(
+    planes: Planes, table: list[int], progressive: bool, spare: float = CLIPPED
+) -> tuple[bytes, bytes]:
+    """Cb and Cr as grey JPEGs with the quantisation `table` (64 steps, row by row), none above `COARSEST`.
+
+    `spare`: code values of grey that clipping may take. Where that is less than usual, the steps are 1.
+    """
+    if planes.kept.any():
+        # Toning that is kept has to be kept to the code value, or what it clips is not what it clipped; and
+        # what is seen of its source is rounded and clipped already, so that less is left for us.
+        spare = min(spare, 1 - SEEN)
+    steps = EXACT if spare < CLIPPED else table
     padded = planes.each(_padded)
     places = np.nonzero(
         _blocks_with(padded.at_risk) & _blocks_with((padded.cb != GREY) | (padded.cr != GREY))
@@ -180,7 +187,7 @@ def encode(planes: Planes, table: list[int], progressive: bool) -> tuple[bytes, 
     blocks = padded.each(
         lambda plane: _in_blocks(plane)[places[0], :, places[1]].view(plane.dtype).reshape(-1, BLOCK, BLOCK)
     )
-    _soften(blocks, steps, toned)
+    _soften(blocks, steps, spare)
     height, width = planes.cb.shape
     coded = []
     for plane, softened in ((padded.cb, blocks.cb), (padded.cr, blocks.cr)):
@@ -189,11 +196,11 @@ def encode(planes: Planes, table: list[int], progressive: bool) -> tuple[bytes, 
     return coded[0], coded[1]
 
 
-def _soften(blocks: Planes, steps: list[int], toned: bool) -> None:
+def _soften(blocks: Planes, steps: list[int], spare: float) -> None:
     """Take chroma out of blocks [n, 8, 8], in place, until decoding them moves no grey."""
     places = np.arange(len(blocks.cb))
     for share in SOFTENINGS:
-        places = places[_spoilt(blocks.at(places), steps, toned)]
+        places = places[_spoilt(blocks.at(places), steps, spare)]
         if not len(places):
             return
         for plane in (blocks.cb, blocks.cr):
@@ -201,20 +208,19 @@ def _soften(blocks: Planes, steps: list[int], toned: bool) -> None:
             plane[places] = np.where(blocks.kept[places], plane[places], less)
 
 
-def _spoilt(blocks: Planes, steps: list[int], toned: bool) -> NDArray[np.bool_]:
+def _spoilt(blocks: Planes, steps: list[int], spare: float) -> NDArray[np.bool_]:
     """Which blocks [n] hold a sample whose grey clipping would move once they have been coded."""
     spoilt = np.zeros(len(blocks.cb), bool)
     if not len(spoilt):
         return spoilt
-    # What is seen of a toned source is rounded and clipped already, so that less is left for us.
-    slack, limit = (0, 1 - SEEN) if toned else (SLACK, CLIPPED)
+    slack = SLACK if spare == CLIPPED else 0
     decoded = [_coded_and_decoded(plane, steps) for plane in (blocks.cb, blocks.cr)]
     moved = np.maximum(cv2.absdiff(decoded[0], blocks.cb), cv2.absdiff(decoded[1], blocks.cr))
     where = np.nonzero((moved > slack) & ~blocks.kept)
     low, high, cb, cr = (
         plane[where].astype(np.float32) for plane in (blocks.darkest, blocks.brightest, *decoded)
     )
-    spoilt[where[0][_clipping(low, high, np.stack([cb, cr]) - GREY) > limit]] = True
+    spoilt[where[0][_clipping(low, high, np.stack([cb, cr]) - GREY) > spare]] = True
     return spoilt
 
 

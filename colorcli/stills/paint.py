@@ -83,6 +83,13 @@ def painted(raster: Raster, fit: ChromaFit) -> Raster:
     return Raster(raster.height, raster.width, 3 + raster.has_alpha, raster.depth, bands)
 
 
+def paint_small(luma: Plane, fit: ChromaFit) -> Pixels:
+    """Luma [h, w] in [0, 1] of a small picture -> RGB [h, w, 3] of 8 bits."""
+    height, width = luma.shape
+    luma = luma * np.float32(255)
+    return paint_rows(luma, fit.at(height, width, 255).rows(luma, 0), 255)
+
+
 def paint_rows(luma: Plane, chroma: Plane, peak: int) -> Pixels:
     """Luma [n, W] and chroma [2, n, W] -> RGB [n, W, 3], all in code values up to `peak` (255 or 65535).
 

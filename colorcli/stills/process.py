@@ -18,8 +18,9 @@ from colorcli.stills import jpeg, jpeg2000, jpeg_head, others, png, tiff
 from colorcli.stills.colorist import Colorist
 from colorcli.stills.container import Page, Still
 from colorcli.stills.measure import check_size
-from colorcli.stills.paint import ChromaFit, painted
+from colorcli.stills.paint import ChromaFit, paint_small, painted
 from colorcli.stills.raster import Raster, planes_luma, shrunk_plane
+from colorcli.stills.thumbnail import with_colour_thumbnail
 from colorcli.stills.toned import has_colour
 
 HELD_BYTES = 1 << 27
@@ -110,18 +111,19 @@ def _jpeg(task: Task, data: bytes, write_as: Format) -> Outcome:
     picture = jpeg.read(task.source, data)
     height, width = picture.pixels.shape
     luma = shrunk_plane(picture.pixels, *task.colorist.small_shape(height, width))
-    metadata = jpeg_head.metadata_of(picture.head)
     if not task.wants_colour(luma, picture.chroma):
         if write_as is Format.JPEG:
             return _copied(task)
+        metadata = jpeg_head.metadata_of(picture.head)
         _publish(task, _converted(write_as, Page(jpeg.colour_raster(task.source, data), metadata), None))
         return _outcome(height, width, 1, "copied")
     fit = task.colorist.colours(luma, (height, width), jpeg_head.orientation_of(picture.head))
+    head = with_colour_thumbnail(picture.head, paint_small(luma, fit))
     if write_as is Format.JPEG:
-        content = jpeg.colored(picture, fit, jpeg_head.for_colour(picture.head, task.card))
+        content = jpeg.colored(picture, fit, jpeg_head.for_colour(head, task.card))
     else:
         grey = Raster.of(picture.pixels[:, :, None])
-        content = _converted(write_as, Page(painted(grey, fit), metadata), task.card)
+        content = _converted(write_as, Page(painted(grey, fit), jpeg_head.metadata_of(head)), task.card)
     _publish(task, content)
     return _outcome(height, width, 1)
 

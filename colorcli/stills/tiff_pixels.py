@@ -114,24 +114,20 @@ def _normaliser(page: tifffile.TiffPage, photometric: int, depth: int, profile: 
         table = (colours >> 8 if colours.max() > 255 else colours).astype(np.uint8)
         return lambda band: _with_alpha(table[band[:, :, 0]], band[:, :, 1:])
     if photometric == INKS:
-        return lambda band: _with_alpha(_rgb_of_inks(band[:, :, :4], profile, peak), band[:, :, 4:])
+        return lambda band: _with_alpha(icc.rgb_from_cmyk(_native(band[:, :, :4]), profile), band[:, :, 4:])
 
     def widen(band: NDArray[Any]) -> Pixels:
         if band.dtype == bool or top != peak:
             band = (band.astype(np.uint32) * peak // top).astype(np.uint8 if depth == 8 else np.uint16)
-        band = band.astype(band.dtype.newbyteorder("="), copy=False)
+        band = _native(band)
         return peak - band if photometric == WHITE_IS_ZERO else band
 
     return widen
 
 
+def _native(band: NDArray[Any]) -> NDArray[Any]:
+    return band.astype(band.dtype.newbyteorder("="), copy=False)
+
+
 def _with_alpha(colour: Pixels, alpha: NDArray[Any]) -> Pixels:
     return np.concatenate([colour, alpha.astype(colour.dtype)], axis=2) if alpha.shape[2] else colour
-
-
-def _rgb_of_inks(inks: NDArray[Any], profile: bytes | None, peak: int) -> Pixels:
-    """CMYK to RGB: through its profile at 8 bits; at 16, where no library does that, by plain subtraction."""
-    if peak == 255:
-        return icc.rgb_from_cmyk(np.ascontiguousarray(inks), profile)
-    left = peak - inks.astype(np.uint32)
-    return (left[:, :, :3] * left[:, :, 3:] // peak).astype(np.uint16)

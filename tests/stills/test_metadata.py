@@ -1,8 +1,10 @@
 """What stands beside the pixels: everything stays but what colour makes wrong, and that is listed here."""
 
+import io
 import json
 import os
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,7 @@ ABOUT_PIXELS = {
     "ColorType", "BackgroundColor", "SignificantBits",
     # JPEG 2000
     "NumberOfComponents",
+    "ThumbnailLength", "ThumbnailImage",
     # TIFF
     "BitsPerSample", "PhotometricInterpretation", "SamplesPerPixel", "StripOffsets", "RowsPerStrip",
     "StripByteCounts", "Compression", "Predictor", "PlanarConfiguration", "FillOrder", "SampleFormat",
@@ -235,3 +238,34 @@ def test_png_chunks_stay_in_order(tmp_path: Path, colorize: Colorize) -> None:
         assert after.text["Title"] == "A street"  # type: ignore[attr-defined]
         assert after.text["Comment"] == "ein Gäßchen"  # type: ignore[attr-defined]
         assert [round(value) for value in after.info["dpi"]] == [600, 300]
+
+
+@pytest.mark.parametrize("quality", [90, 1])
+def test_exif_thumbnails_come_in_colour_and_nothing_else_moves(
+    quality: int, tmp_path: Path, colorize: Colorize
+) -> None:
+    """One that cannot be had in as few bytes as the old one is cut off, rather than left grey."""
+    small = io.BytesIO()
+    Image.fromarray(scene(48, 64)).save(small, "JPEG", quality=quality)
+    exif = exif_with_thumbnail(small.getvalue())
+    Image.fromarray(scene(96, 128)).save(tmp_path / "in.jpg", exif=b"Exif\0\0" + exif)
+    colorize(tmp_path / "in.jpg", tmp_path / "out.jpg", saturation=3.0)
+    with Image.open(tmp_path / "out.jpg") as image:
+        after = image.info["exif"][6:]
+    assert len(after) == len(exif)
+    assert after[:22] == exif[:22], "the first directory"
+    if quality == 1:
+        assert after[22:26] == bytes(4)
+        return
+    start, size = struct.unpack_from("<I8xI", after, 36)
+    assert after[start + size :].strip(b"\0") == b"end"
+    with Image.open(io.BytesIO(after[start : start + size])) as thumbnail:
+        assert thumbnail.size == (64, 48)
+        assert np.ptp(np.asarray(thumbnail, int), axis=2).mean() > 4
+
+
+def exif_with_thumbnail(thumbnail: bytes) -> bytes:
+    """Two directories in little endian: one with an orientation, one with the thumbnail's place and size."""
+    first = struct.pack("<HHHIII", 1, 274, 3, 1, 1, 26)
+    second = struct.pack("<HHHIIHHIII", 2, 513, 4, 1, 56, 514, 4, 1, len(thumbnail), 0)
+    return b"II*\0" + struct.pack("<I", 8) + first + second + thumbnail + b"end"
