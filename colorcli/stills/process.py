@@ -166,7 +166,7 @@ def _tiff(task: Task, write_as: Format) -> Outcome:
         if not any(fits):
             return _copied(task)
         rasters = [
-            painted(part.page.raster, fit) if fit else part.page.raster
+            [painted(one.page.raster, fit) if fit else one.page.raster for one in (part, *part.levels)]
             for part, fit in zip(pages, fits, strict=True)
         ]
         with _whole(task) as partial, partial.open("w+b") as target:

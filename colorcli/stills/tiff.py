@@ -16,7 +16,7 @@ import numpy as np
 import tifffile
 
 from colorcli.core.card import ModelCard
-from colorcli.core.errors import ColorcliError, InputError
+from colorcli.core.errors import ColorcliError, InputError, RefusedError
 from colorcli.stills import icc
 from colorcli.stills.container import Metadata, Page
 from colorcli.stills.exif import UPRIGHT
@@ -41,6 +41,7 @@ from colorcli.stills.xmp import with_provenance
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, BYTE_COUNTS = 273, 274, 277, 278, 279
+SUB_DIRECTORIES, REDUCED = 330, 1
 X_RESOLUTION, Y_RESOLUTION, PLANAR, RESOLUTION_UNIT, PREDICTOR, EXTRA_SAMPLES = 282, 283, 284, 296, 317, 338
 XMP, ICC, EXIF = 700, 34675, 34665
 INCH, CENTIMETRE = 2, 3
@@ -68,6 +69,8 @@ class TiffPage:
     predictor: int
     alpha_kind: int
     """1 where colours are multiplied by alpha, 2 where they are not; what tag 338 says."""
+    levels: "tuple[TiffPage, ...]" = ()
+    """Smaller copies of the page, as viewers of large pictures want them."""
 
     def held(self) -> "TiffPage":
         """The same with its pixels decoded once and for all."""
@@ -80,6 +83,7 @@ def opened(source: Path) -> Iterator[tuple[Layout, list[TiffPage]]]:
 
     Raises:
         InputError: damaged, or of a kind that nobody here can read.
+        RefusedError: a page holds pictures other than smaller copies of itself.
     """
     try:
         with tifffile.TiffFile(source) as file, source.open("rb") as raw:
@@ -100,32 +104,51 @@ def opened(source: Path) -> Iterator[tuple[Layout, list[TiffPage]]]:
 
 
 def write(
-    target: BinaryIO, layout: Layout, pages: list[TiffPage], colours: list[Raster], card: ModelCard | None
+    target: BinaryIO,
+    layout: Layout,
+    pages: list[TiffPage],
+    colours: list[list[Raster]],
+    card: ModelCard | None,
 ) -> Iterator[int]:
     """Write all pages in their new `colours`, strip by strip, marked with the model of `card` unless None.
 
-    Gives the number of pages done after each.
+    `colours` are the page's own and those of its levels. Gives the number of pages done after each.
     """
-    size = sum(part.size for part in colours)
+    size = sum(raster.size for rasters in colours for raster in rasters)
     layout = Layout(layout.order, layout.big or size > CLASSIC_LIMIT)
     mark = b"II" if layout.order == "<" else b"MM"
     number = layout.pack(SHORT, 43, 8, 0) if layout.big else layout.pack(SHORT, 42)
     target.write(mark + number + bytes(layout.inline))
     link = target.tell() - layout.inline
-    for done, (page, colour) in enumerate(zip(pages, colours, strict=True), start=1):
-        tags = _coloured_tags(page, colour, card, layout)
-        tags |= _written_strips(target, colour, page, layout)
-        directory = write_directory(target, tags, layout)
+    for done, (page, rasters) in enumerate(zip(pages, colours, strict=True), start=1):
+        directory, tags = _written_page(target, page, rasters, card, layout)
         target.seek(link)
         target.write(struct.pack(layout.pointer, directory))
         link = link_offset(directory, tags, layout)
         yield done
 
 
+def _written_page(
+    target: BinaryIO, page: TiffPage, rasters: list[Raster], card: ModelCard | None, layout: Layout
+) -> tuple[int, Directory]:
+    """Write a page and its levels; gives the offset of its directory, and that."""
+    own, *levels = rasters
+    tags = _coloured_tags(page, own, card, layout)
+    tags |= _written_strips(target, own, page, layout)
+    if levels:
+        places = [
+            _written_page(target, level, [raster], None, layout)[0]
+            for level, raster in zip(page.levels, levels, strict=True)
+        ]
+        kind = LONG8 if layout.big else LONG
+        tags[SUB_DIRECTORIES] = Tag(kind, layout.pack(kind, *places))
+    return write_directory(target, tags, layout), tags
+
+
 def encode(page: Page, card: ModelCard | None) -> bytes:
     """A TIFF of one page that comes from another format, deflated."""
     target = io.BytesIO()
-    for _ in write(target, Layout("<", False), [_from_page(page)], [page.raster], card):
+    for _ in write(target, Layout("<", False), [_from_page(page)], [[page.raster]], card):
         pass
     return target.getvalue()
 
@@ -163,7 +186,18 @@ def _page(source: Path, page: tifffile.TiffPage, raw: BinaryIO, layout: Layout) 
         int(page.compression) if kept else DEFLATE,
         int(page.predictor) if kept else HORIZONTAL,
         int(page.extrasamples[0]) if page.extrasamples else 2,
+        tuple(_level(source, page, level.aspage(), raw, layout) for level in page.pages or ()),
     )
+
+
+def _level(
+    source: Path, page: tifffile.TiffPage, level: tifffile.TiffPage, raw: BinaryIO, layout: Layout
+) -> TiffPage:
+    smaller = level.imagelength < page.imagelength and level.imagewidth < page.imagewidth
+    if not (smaller and int(level.subfiletype) & REDUCED) or level.subifds:
+        cause = "a page holds pictures that are no smaller copies of it (SubIFDs)"
+        raise RefusedError(source, cause, "save them as pages of their own")
+    return _page(source, level, raw, layout)
 
 
 _ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}

@@ -3,6 +3,7 @@
 A few hundred inputs here; `python tests/stills/test_fuzz.py 20000` does as many as it is told.
 """
 
+import io
 import random
 import sys
 import tempfile
@@ -11,21 +12,34 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.broken import encoded
 from support.scenes import scene
 
+
+def pyramid() -> bytes:
+    target = io.BytesIO()
+    with tifffile.TiffWriter(target) as file:
+        file.write(scene(24, 33), subifds=1, photometric="minisblack")
+        file.write(scene(24, 33)[::2, ::2], subfiletype=1, photometric="minisblack")
+    return target.getvalue()
+
+
 SEEDS: dict[str, Callable[[], bytes]] = {
     "grey.jpg": lambda: encoded("jpeg", scene(24, 33)),
     "progressive.jpg": lambda: encoded("jpeg", scene(24, 33), progressive=True),
+    "colour.jpg": lambda: encoded("jpeg", np.stack([scene(24, 33)] * 3, axis=2), quality=90),
     "grey.png": lambda: encoded("png", scene(24, 33)),
     "deep.png": lambda: encoded("png", scene(24, 33, 65535)),
     "plain.tif": lambda: encoded("tiff", scene(24, 33, 65535)),
     "packed.tif": lambda: encoded("tiff", scene(24, 33), compression="lzw", rowsperstrip=8),
     "deflated.tif": lambda: encoded("tiff", scene(24, 33), compression="deflate", tile=(16, 16)),
+    "pyramid.tif": pyramid,
     "grey.webp": lambda: encoded("webp", scene(24, 33)),
     "grey.bmp": lambda: encoded("bmp", scene(24, 33)),
     "grey.jp2": lambda: encoded("jp2", scene(24, 33)),

@@ -16,6 +16,7 @@ from PIL import Image, ImageCms
 from support.scenes import Colorize, scene
 
 from colorcli.core.card import ModelCard
+from colorcli.core.errors import RefusedError
 from colorcli.options import RunOptions
 from colorcli.provenance import DIGITAL_SOURCE_TYPE
 from colorcli.stills import icc
@@ -269,3 +270,32 @@ def exif_with_thumbnail(thumbnail: bytes) -> bytes:
     first = struct.pack("<HHHIII", 1, 274, 3, 1, 1, 26)
     second = struct.pack("<HHHIIHHIII", 2, 513, 4, 1, 56, 514, 4, 1, len(thumbnail), 0)
     return b"II*\0" + struct.pack("<I", 8) + first + second + thumbnail + b"end"
+
+
+def test_tiff_pyramids_are_made_anew(tmp_path: Path, colorize: Colorize) -> None:
+    base = scene(120, 160, 65535)
+    with tifffile.TiffWriter(tmp_path / "in.tif") as file:
+        file.write(base, subifds=2, photometric="minisblack", tile=(64, 64))
+        for step in (2, 4):
+            file.write(base[::step, ::step], subfiletype=1, photometric="minisblack", compression="zlib")
+        file.write(base[::-1], photometric="minisblack")
+    colorize(tmp_path / "in.tif", tmp_path / "out.tif")
+    with tifffile.TiffFile(tmp_path / "out.tif") as after:
+        assert len(after.pages) == 2
+        page = after.pages[0].aspage()
+        assert [level.aspage().shape for level in page.pages] == [(60, 80, 3), (30, 40, 3)]
+        full = page.asarray().astype(int)
+        for step, level in zip((2, 4), page.pages, strict=True):
+            small = level.aspage()
+            assert small.subfiletype == 1
+            assert np.abs(small.asarray() @ [0.299, 0.587, 0.114] - base[::step, ::step]).max() <= 1
+            assert np.abs(small.asarray() - full[::step, ::step]).mean() < 200, "the colours of the page"
+
+
+def test_other_pictures_inside_a_tiff_page_are_refused(tmp_path: Path, colorize: Colorize) -> None:
+    with tifffile.TiffWriter(tmp_path / "in.tif") as file:
+        file.write(scene(), subifds=1, photometric="minisblack")
+        file.write(scene(), photometric="minisblack")
+    with pytest.raises(RefusedError, match="SubIFD"):
+        colorize(tmp_path / "in.tif", tmp_path / "out.tif")
+    assert not (tmp_path / "out.tif").exists()
