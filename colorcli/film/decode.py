@@ -8,7 +8,9 @@ from pathlib import Path
 
 import av
 from av.packet import Packet
+from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 
 from colorcli.core.errors import InputError, UsageError
 from colorcli.film.footage import Footage, open_film, picture_stream, survey
@@ -18,6 +20,7 @@ from colorcli.film.mux import Clip, Timing
 Filter = Callable[[VideoFrame | None], Iterable[VideoFrame]]
 """Takes each frame, at the end None, and gives what frames are ready by then."""
 UNPIPED = "check that it is whole; through a pipe, send mkv, nut, y4m or ts, not mp4"
+ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 LATE = Fraction(1)
 """Seconds that a picture may end before its header says so, until the film counts as cut short."""
 
@@ -50,6 +53,7 @@ class FilmReader:
         self._keep_packets, self._has_begun = keep_packets, False
         self._stream = picture_stream(self.container, source)
         self._stream.thread_type = "AUTO"
+        self._decoder = alpha_decoder(self._stream) or self._stream.codec_context
         self._decoded = self._decode()
         first = next(self._decoded, None)
         if first is None:
@@ -92,7 +96,7 @@ class FilmReader:
                 self.packets.append(packet)
                 continue
             try:
-                yield from packet.decode()
+                yield from self._decoder.decode(packet if packet.size else None)
             except av.InvalidDataError:
                 self.damaged += 1
 
@@ -111,6 +115,15 @@ class FilmReader:
                 return
             self._has_begun = True
             yield packet
+
+
+def alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
+    """What decodes a WebM film with its transparency, which FFmpeg's own VP8 and VP9 leave out; else None."""
+    if stream.metadata.get("alpha_mode") != "1" or stream.codec_context.name not in ALPHA_DECODERS:
+        return None
+    decoder = av.CodecContext.create(ALPHA_DECODERS[stream.codec_context.name], "r")
+    assert isinstance(decoder, VideoCodecContext)
+    return decoder
 
 
 def deinterlacer(footage: Footage) -> Filter:

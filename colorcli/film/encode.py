@@ -61,6 +61,8 @@ HABITS = {
 }
 REORDERING = {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "libopenh264"}
 """Encoders whose pictures, read from AVI, are timed as if they had been reordered, even when none was."""
+HIDING_ALPHA = {"libvpx", "libvpx-vp9"}
+"""Encoders that put transparency beside their frames, where NUT has no place for it."""
 PRORES_PROFILES = {1: 3, 0: 4}
 """log2 of the chroma subsampling across -> prores_ks profile: 422 HQ, 4444."""
 
@@ -96,7 +98,11 @@ def candidate_recipes(footage: Footage, format_name: str, film: Film) -> list[Re
         )
     source = natural_layout(footage)
     taken = encoder_formats(encoder)
+    if encoder in HIDING_ALPHA:
+        taken = tuple(name for name in taken if not _has_alpha(name))
     if film.pix_fmt:
+        if encoder in HIDING_ALPHA and _has_alpha(film.pix_fmt):
+            raise RefusedError(footage.source, f"{encoder} would lose its transparency", "use --codec ffv1")
         return [_recipe(encoder, source, film.pix_fmt, footage, format_name, film)]
     # yuvj names would have full range made of limited; range is a tag here, and stays what it is.
     choices = [
@@ -104,10 +110,11 @@ def candidate_recipes(footage: Footage, format_name: str, film: Film) -> list[Re
     ] or [source]
     fitting = sorted((choice for choice in choices if _holds(choice, source)), key=_cost(source))
     if not fitting:
+        nearest = max(choices, key=_likeness(source))
         raise RefusedError(
             footage.source,
             f"{encoder} has no pixel format that holds {footage.pix_fmt} without loss",
-            "choose --codec ffv1, or accept the loss by naming a --pix-fmt",
+            f"choose --codec ffv1, or accept the loss with --pix-fmt {nearest.name}",
         )
     return [
         _recipe(encoder, _paintable(choice, source), choice.name, footage, format_name, film)
@@ -215,6 +222,18 @@ def _holds(choice: Layout, source: Layout) -> bool:
     if choice.rgb and not source.rgb:
         return False
     return choice.shift[0] <= source.shift[0] and choice.shift[1] <= source.shift[1]
+
+
+def _has_alpha(pix_fmt: str) -> bool:
+    return any(component.is_alpha for component in av.VideoFormat(pix_fmt).components)
+
+
+def _likeness(source: Layout) -> Any:
+    def likeness(choice: Layout) -> tuple[Any, ...]:
+        coarser = max(0, sum(choice.shift) - sum(source.shift))
+        return choice.rgb == source.rgb, choice.alpha == source.alpha, min(choice.bits, source.bits), -coarser
+
+    return likeness
 
 
 def _cost(source: Layout) -> Any:

@@ -220,8 +220,6 @@ def _remarks(
     moving = [s for s in streams.video if not s.disposition & av.stream.Disposition.attached_pic]
     for stream in moving[1:]:
         yield f"stream {stream.index} is another moving picture; it is copied as it is"
-    if streams[footage.stream].metadata.get("alpha_mode") == "1":
-        yield "its transparency is not decoded, so it is not kept"
     if format_name in PICTURE_ONLY and len(streams) > 1:
         yield "y4m holds the picture only: sound and all other streams are left out"
 

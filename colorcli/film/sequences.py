@@ -22,13 +22,12 @@ from colorcli.formats import FILM_SUFFIXES
 PATTERN = re.compile(r"%0?(\d*)d")
 RATE = Fraction(24)
 """Pictures carry no rate; 24 frames a second is film's own since sound."""
-PICTURES = {
-    ".png": ("png", {8: "rgb24", 16: "rgb48be"}),
-    ".tif": ("tiff", {8: "rgb24", 16: "rgb48le"}),
-    ".tiff": ("tiff", {8: "rgb24", 16: "rgb48le"}),
-    ".dpx": ("dpx", {8: "rgb24", 10: "gbrp10le", 12: "gbrp12le", 16: "rgb48le"}),
-}
-"""Suffix -> encoder, and the pixel format for each bit depth; a depth between two takes the deeper."""
+PNG = ("png", {8: "rgb24", 16: "rgb48be"}, {8: "rgba", 16: "rgba64be"})
+TIFF = ("tiff", {8: "rgb24", 16: "rgb48le"}, {8: "rgba", 16: "rgba64le"})
+DPX = ("dpx", {8: "rgb24", 10: "gbrp10le", 12: "gbrp12le", 16: "rgb48le"}, {8: "rgba", 16: "rgba64le"})
+PICTURES = {".png": PNG, ".tif": TIFF, ".tiff": TIFF, ".dpx": DPX}
+"""Suffix -> encoder, and the pixel format for each bit depth, without transparency and with it; a depth
+between two takes the deeper."""
 
 
 def is_pattern(path: Path) -> bool:
@@ -99,10 +98,12 @@ class PictureWriter:
         kind = PICTURES.get(pattern.suffix.lower())
         if kind is None:
             raise RefusedError(pattern, f"{pattern.suffix} pictures cannot be written", "use png, tif or dpx")
-        self._pattern, (self.codec, formats) = pattern, kind
+        self._pattern = pattern
+        self.codec, opaque, transparent = kind
+        formats = transparent if source.alpha else opaque
         depth = next((bits for bits in sorted(formats) if bits >= source.bits), max(formats))
         self._pix_fmt = formats[depth]
-        painted = layout(f"gbrp{f'{depth}le' if depth > 8 else ''}")
+        painted = layout(f"gbr{'a' if source.alpha else ''}p{f'{depth}le' if depth > 8 else ''}")
         assert painted is not None
         self.layout = painted
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import av
+import cv2
 import numpy as np
 import pytest
 from support.films import colorcli, differences, grey, make, planes, run, times
@@ -216,3 +217,43 @@ def test_coloured_shots_are_passed_through(tmp_path: Path, toy_model: Path) -> N
     assert np.ptp(planes(output, 1)[0]) > 2
     rows = (tmp_path / "shots.csv").read_text().splitlines()
     assert [row.split(",")[0] + row.split(",")[-1] for row in rows[1:]][-1] == "15yes"
+
+
+GLASS = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=0.2,hue=s=0,format=yuva420p,geq=lum=lum(X\\,Y):a=4*X"]
+
+
+@pytest.mark.parametrize(
+    ("name", "encoding", "output", "flags"),
+    [
+        ("in.mkv", ["-c:v", "ffv1"], "out.mkv", []),
+        ("in.webm", ["-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p"], "out.mkv", ["--codec", "ffv1"]),
+        (
+            "in.mov", ["-c:v", "prores_ks", "-pix_fmt", "yuva444p10le"], "out.mov",
+            ["--pix-fmt", "yuva444p10le"],
+        ),
+    ],
+)  # fmt: skip
+def test_transparency_is_kept(
+    tmp_path: Path, toy_model: Path, name: str, encoding: list[str], output: str, flags: list[str]
+) -> None:
+    source = make(tmp_path / name, *GLASS, *encoding)
+    run(toy_model, source, tmp_path / output, *flags)
+    with av.open(tmp_path / output) as film:
+        alpha = next(film.decode(video=0)).reformat(format="rgba").to_ndarray()[24, :, 3].astype(int)
+    assert np.abs(alpha - np.minimum(4 * np.arange(64), 255)).max() <= 3
+
+
+@pytest.mark.parametrize("output", ["out.mp4", "out.webm", "out.mkv"])
+def test_transparency_that_would_be_lost_is_refused(tmp_path: Path, toy_model: Path, output: str) -> None:
+    source = make(tmp_path / "in.webm", *GLASS, "-c:v", "libvpx-vp9", "-pix_fmt", "yuva420p")
+    done = colorcli("run", source, "-o", tmp_path / output, "--model", toy_model, "-q")
+    assert done.returncode == 4
+    assert b"yuva420p without loss" in done.stderr
+
+
+def test_pictures_keep_their_transparency(tmp_path: Path, toy_model: Path) -> None:
+    (tmp_path / "in").mkdir()
+    make(tmp_path / "in" / "f_%02d.png", *GLASS, "-pix_fmt", "rgba")
+    run(toy_model, tmp_path / "in" / "f_%02d.png", tmp_path / "out" / "f_%02d.tif")
+    before, after = (cv2.imread(str(tmp_path / name), -1) for name in ("in/f_03.png", "out/f_03.tif"))
+    assert np.array_equal(before[..., 3], after[..., 3])
