@@ -6,7 +6,8 @@ times are given back when its packets are muxed.
 """
 
 import shlex
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
@@ -16,7 +17,7 @@ import av
 import ffmpeg
 from av.video.frame import VideoFrame
 
-from colorcli.core.errors import ColorcliError, RefusedError, UsageError
+from colorcli.core.errors import ColorcliError, RefusedError, SetupError, UsageError
 from colorcli.film.canvas import SHIFTS, Layout, layout, natural_layout, packed_rgb
 from colorcli.film.ffmpeg import Process, encoder_formats, find_ffmpeg
 from colorcli.film.footage import FULL, LIMITED, RGB, Footage
@@ -37,6 +38,8 @@ class Habit:
     quality: str | None = None
     speed: str | None = None
     defaults: tuple[tuple[str, Any], ...] = ()
+    worst: float = 51
+    """Quality goes from 0 to here. Encoders clip what lies outside, or refuse it in words of their own."""
 
 
 HABITS = {
@@ -46,21 +49,24 @@ HABITS = {
     "libx265": Habit(
         "crf", "preset", (("crf", 18), ("preset", "medium"), ("x265-params", "log-level=error"))
     ),
-    "libsvtav1": Habit("crf", "preset", (("crf", 20), ("preset", 6))),
-    "libaom-av1": Habit("crf", "cpu-used", (("crf", 18), ("cpu-used", 4))),
-    "libvpx-vp9": Habit("crf", "cpu-used", (("crf", 18), ("b:v", 0), ("cpu-used", 2), ("row-mt", 1))),
+    "libsvtav1": Habit("crf", "preset", (("crf", 20), ("preset", 6)), worst=63),
+    "libaom-av1": Habit("crf", "cpu-used", (("crf", 18), ("cpu-used", 4)), worst=63),
+    "libvpx-vp9": Habit(
+        "crf", "cpu-used", (("crf", 18), ("b:v", 0), ("cpu-used", 2), ("row-mt", 1)), worst=63
+    ),
     "h264_nvenc": Habit("cq", "preset", (("cq", 18), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
     "hevc_nvenc": Habit("cq", "preset", (("cq", 20), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
     "av1_nvenc": Habit("cq", "preset", (("cq", 24), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
     # As archives keep film (FADGI): version 3, every frame a key frame, checksums in the slices.
     "ffv1": Habit(defaults=(("level", 3), ("g", 1), ("slices", 16), ("slicecrc", 1))),
     "prores_ks": Habit("q:v", None, (("vendor", "apl0"),)),
-    "mpeg2video": Habit("q:v", None, (("q:v", 2),)),
-    "mpeg4": Habit("q:v", None, (("q:v", 2),)),
-    "mjpeg": Habit("q:v", None, (("q:v", 2),)),
+    "mpeg2video": Habit("q:v", None, (("q:v", 2),), worst=31),
+    "mpeg4": Habit("q:v", None, (("q:v", 2),), worst=31),
+    "mjpeg": Habit("q:v", None, (("q:v", 2),), worst=31),
 }
 REORDERING = {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "libopenh264"}
 """Encoders whose pictures, read from AVI, are timed as if they had been reordered, even when none was."""
+HARDWARE = ("_nvenc", "_qsv", "_vaapi", "_amf", "_videotoolbox", "_v4l2m2m", "_vulkan")
 HIDING_ALPHA = {"libvpx", "libvpx-vp9"}
 """Encoders that put transparency beside their frames, where NUT has no place for it."""
 PRORES_PROFILES = {1: 3, 0: 4}
@@ -89,7 +95,7 @@ def candidate_recipes(footage: Footage, format_name: str, film: Film) -> list[Re
     Raises:
         RefusedError: the encoder takes no pixel format that holds the source.
         SetupError: ffmpeg has no such encoder.
-        UsageError: it has no such setting.
+        UsageError: it has no such setting, or nothing has that pixel format's name.
     """
     encoder = film.codec or default_encoder(footage, format_name)
     if format_name == "avi" and encoder in REORDERING:
@@ -101,6 +107,8 @@ def candidate_recipes(footage: Footage, format_name: str, film: Film) -> list[Re
     if encoder in HIDING_ALPHA:
         taken = tuple(name for name in taken if not _has_alpha(name))
     if film.pix_fmt:
+        if film.pix_fmt not in taken and (film.pix_fmt not in av.video.format.names):
+            raise UsageError(f"--pix-fmt {film.pix_fmt}", "is no pixel format", "see `ffmpeg -pix_fmts`")
         if encoder in HIDING_ALPHA and _has_alpha(film.pix_fmt):
             raise RefusedError(footage.source, f"{encoder} would lose its transparency", "use --codec ffv1")
         return [_recipe(encoder, source, film.pix_fmt, footage, format_name, film)]
@@ -128,8 +136,10 @@ def default_encoder(footage: Footage, format_name: str) -> str:
         return "rawvideo"
     if footage.codec in LOSSLESS | PICTURES and format_name in ("matroska", "avi", "mov"):
         return "ffv1"
-    if footage.codec in ("prores", "dnxhd") and format_name in ("matroska", "mov", "mxf"):
-        return {"prores": "prores_ks", "dnxhd": "dnxhd"}[footage.codec]
+    if footage.codec == "prores" and format_name in ("matroska", "mov", "mxf"):
+        return "prores_ks"
+    if footage.codec == "dnxhd" and format_name in ("mov", "mxf"):
+        return "dnxhd"
     if format_name == "avi":
         # AVI has no presentation times: only codecs that reorder nothing, by nature, keep theirs in it.
         plain = natural_layout(footage).name == "yuv420p"
@@ -268,6 +278,8 @@ def _recipe(
             if flag is None:
                 raise UsageError(f"{name} {value}", f"{encoder} has no such setting", "use --encoder-args")
             arguments[flag] = value
+    if film.crf is not None and not 0 <= film.crf <= habit.worst:
+        raise UsageError(f"--crf {film.crf:g}", f"is no quality of {encoder}", f"choose 0 to {habit.worst:g}")
     if encoder == "prores_ks":
         target = layout(pix_fmt)
         across = target.shift[0] if target else 1
@@ -371,7 +383,8 @@ def rehearse(footage: Footage, format_name: str, film: Film) -> tuple[Recipe, by
 
     Raises:
         RefusedError: none works; the encoder's own reason is given.
-        SetupError, UsageError: as `candidate_recipes`.
+        SetupError: the encoder needs hardware that is not there; or as `candidate_recipes`.
+        UsageError: it works without the settings given; or as `candidate_recipes`.
     """
     failures: list[ColorcliError] = []
     for recipe in candidate_recipes(footage, format_name, film):
@@ -379,9 +392,25 @@ def rehearse(footage: Footage, format_name: str, film: Film) -> tuple[Recipe, by
             return recipe, _try(recipe, footage)
         except ColorcliError as error:
             failures.append(error)
-    cause = failures[0].cause.removeprefix("ffmpeg failed: ")
+    raise _unworkable(footage, format_name, film, failures[0].cause.removeprefix("ffmpeg failed: "))
+
+
+def _unworkable(footage: Footage, format_name: str, film: Film, cause: str) -> ColorcliError:
+    """Whose fault it is that no recipe works: the settings', the machine's, or the encoder's own."""
     encoder = film.codec or default_encoder(footage, format_name)
-    raise RefusedError(
+    plain = replace(film, crf=None, preset=None, encoder_args="")
+    if plain != film:
+        with suppress(ColorcliError):
+            rehearse(footage, format_name, plain)
+            given = [
+                f"{flag} {value}"
+                for flag, value in (("--crf", film.crf), ("--preset", film.preset))
+                if value is not None
+            ] + ([f"--encoder-args {film.encoder_args!r}"] if film.encoder_args else [])
+            return UsageError(" ".join(given), f"{encoder} does not take it ({cause})", "correct it")
+    if encoder.endswith(HARDWARE):
+        return SetupError(encoder, f"does not start here ({cause})", "check GPU and driver, or --codec")
+    return RefusedError(
         footage.source, f"{encoder} does not take it ({cause})", "choose another --codec or --pix-fmt"
     )
 

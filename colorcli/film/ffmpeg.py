@@ -23,6 +23,12 @@ OLDEST = (5, 1)
 PIPE_SIZE = 1 << 20
 ERROR_LINES = 20
 """How much of ffmpeg's last words is kept."""
+EMPTY_WORDS = (
+    "Conversion failed", "Terminating", "Task finished", "Nothing was written", "Error opening output",
+    "Error while opening encoder", "Could not open encoder", "Error splitting", "Generic error",
+    "Error sending frames", "Error initializing output",
+)  # fmt: skip
+"""Beginnings of lines that say that something failed, but not what."""
 
 
 @lru_cache
@@ -76,9 +82,11 @@ def encoder_formats(encoder: str) -> tuple[str, ...]:
     """
     asked = [find_ffmpeg(), "-hide_banner", "-h", f"encoder={encoder}"]
     said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    if "Encoder" not in said:
+    if "Encoder" not in said or "Supported sample" in said:  # sound has samples, pictures have pixels
         raise SetupError(
-            encoder, "this ffmpeg has no such encoder", "see `ffmpeg -encoders`, or COLORCLI_FFMPEG"
+            encoder,
+            "this ffmpeg has no such picture encoder",
+            "see `ffmpeg -encoders`, or COLORCLI_FFMPEG",
         )
     listed = re.search(r"Supported pixel formats: (.*)", said)
     return tuple(listed[1].split()) if listed else ()
@@ -141,13 +149,13 @@ class Process:
 
     @property
     def last_words(self) -> str:
-        telling = [line for line in self._said if not line.startswith(("Conversion failed", "Terminating"))]
-        return "; ".join(telling[-2:]) or "it gave no reason"
+        telling = [line for line in self._said if line and not line.startswith(EMPTY_WORDS)]
+        return "; ".join((telling or list(self._said))[-2:]) or "it gave no reason"
 
     def _listen(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            self._said.append(re.sub(r"^\[[^]]*\] ", "", line.decode(errors="replace").strip()))
+            self._said.append(re.sub(r"^(\[[^]]*\] )+", "", line.decode(errors="replace").strip()))
 
     def __enter__(self) -> Self:
         return self
