@@ -72,6 +72,13 @@ def _run(painting: Painting, engine: Engine, report: Sink) -> None:
         _stream(painting, engine, tick, report)
     else:
         _write(painting, engine, tick, report)
+    if (
+        film.options.preserve_times
+        and film.pictures is None
+        and STREAM not in (film.job.source, film.job.output)
+    ):
+        times = film.job.source.stat()
+        os.utime(film.job.output, ns=(times.st_atime_ns, times.st_mtime_ns))
     sheet = film.options.film.contact_sheet
     if sheet is not None and film.job.output != STREAM and film.pictures is None:
         write_contact_sheet(film.job.output, sheet)

@@ -1,5 +1,6 @@
 """The professional's tools: trimming, shot lists, references, numbered pictures, comparing."""
 
+import os
 from pathlib import Path
 
 import av
@@ -210,3 +211,10 @@ def test_a_film_that_has_its_colours_is_copied(tmp_path: Path, toy_model: Path) 
     assert (tmp_path / "out.mp4").read_bytes() == source.read_bytes()
     run(toy_model, source, tmp_path / "recoloured.mp4", "--recolor")
     assert (tmp_path / "recoloured.mp4").read_bytes() != source.read_bytes()
+
+
+def test_the_time_of_a_film_is_kept_when_asked_for(tmp_path: Path, toy_model: Path) -> None:
+    source = make(tmp_path / "in.mkv", *grey(0.1), *FFV1)
+    os.utime(source, ns=(10**18, 10**18 + 7))
+    run(toy_model, source, tmp_path / "out.mkv", "--preserve-times")
+    assert (tmp_path / "out.mkv").stat().st_mtime_ns == 10**18 + 7
