@@ -67,7 +67,9 @@ def _run(painting: Painting, engine: Engine, report: Sink) -> None:
     tick = _ticker(film, report)
     if film.pictures is not None:
         frames = ((result.seen.frame.number, frame) for result, frame in painting.results())
-        write_pictures(frames, film.pictures, tick)
+        reader = film.reader
+        head = reader.head if isinstance(reader, SequenceReader) else lambda number: b""
+        write_pictures(frames, film.pictures, head, tick)
     elif STREAM in (film.job.source, film.job.output):
         _stream(painting, engine, tick, report)
     else:

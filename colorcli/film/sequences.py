@@ -13,6 +13,7 @@ from av.video.frame import VideoFrame
 
 from colorcli.core.errors import InputError, RefusedError
 from colorcli.core.outputs import whole_file
+from colorcli.film import dpx
 from colorcli.film.canvas import Layout, layout
 from colorcli.film.decode import Frame
 from colorcli.film.footage import picture_facts
@@ -21,7 +22,7 @@ from colorcli.formats import FILM_SUFFIXES
 
 PATTERN = re.compile(r"%0?(\d*)d")
 RATE = Fraction(24)
-"""Pictures carry no rate; 24 frames a second is film's own since sound."""
+"""Of pictures that say none, as only DPX may: 24 frames a second is film's own since sound."""
 PNG = ("png", {8: "rgb24", 16: "rgb48be"}, {8: "rgba", 16: "rgba64be"})
 TIFF = ("tiff", {8: "rgb24", 16: "rgb48le"}, {8: "rgba", 16: "rgba64le"})
 DPX = ("dpx", {8: "rgb24", 10: "gbrp10le", 12: "gbrp12le", 16: "rgb48le"}, {8: "rgba", 16: "rgba64le"})
@@ -52,7 +53,8 @@ class SequenceReader:
         if not self._files:
             raise InputError(pattern, "no pictures are named so", "check the pattern, as in frame_%06d.png")
         first = _read(next(iter(self._files.values())))
-        self.footage = picture_facts(pattern, first, RATE, len(self._files))
+        rate = dpx.rate_of(self.head(next(iter(self._files)))) or RATE
+        self.footage = picture_facts(pattern, first, rate, len(self._files))
 
     @property
     def gaps(self) -> list[tuple[int, int]]:
@@ -73,6 +75,11 @@ class SequenceReader:
             if (picture.width, picture.height, picture.format.name) != facts:
                 raise InputError(self._files[number], "differs from the first in size or kind", "do it apart")
             yield Frame(number, Timing(number - numbers[0], following - number), picture)
+
+    def head(self, number: int) -> bytes:
+        """The first bytes of a picture, as far as a DPX header goes."""
+        with self._files[number].open("rb") as picture:
+            return picture.read(dpx.END)
 
     def identity(self) -> list[tuple[str, int]]:
         """Names and sizes: what ties a continued run to these pictures."""
@@ -115,8 +122,8 @@ class PictureWriter:
         """The picture of a frame."""
         return self._pattern.with_name(self._pattern.name % number)
 
-    def write(self, number: int, frame: VideoFrame) -> None:
-        """Write a frame.
+    def write(self, number: int, frame: VideoFrame, head: bytes) -> None:
+        """Write a frame; of the source's `head`, a DPX picture takes what is said of the film.
 
         Raises:
             InputError: the folder or disk does not let it.
@@ -127,16 +134,22 @@ class PictureWriter:
         frame.pts = 0
         picture = frame.reformat(format=self._pix_fmt)
         packets = [*context.encode(picture), *context.encode(None)]  # type: ignore[attr-defined]
+        encoded = b"".join(bytes(packet) for packet in packets)
+        if self.codec == "dpx":
+            encoded = dpx.with_film_header(encoded, head)
         with whole_file(self.path(number)) as partial:
-            partial.write_bytes(b"".join(bytes(packet) for packet in packets))
+            partial.write_bytes(encoded)
 
 
 def write_pictures(
-    frames: Iterator[tuple[int, VideoFrame]], writer: PictureWriter, tick: Callable[[int], None]
+    frames: Iterator[tuple[int, VideoFrame]],
+    writer: PictureWriter,
+    head: Callable[[int], bytes],
+    tick: Callable[[int], None],
 ) -> None:
-    """Write all frames; `tick` is told how many are done."""
+    """Write all frames; `head` gives a source picture's first bytes, `tick` is told how many are done."""
     for done, (number, frame) in enumerate(frames, 1):
-        writer.write(number, frame)
+        writer.write(number, frame, head(number))
         tick(done)
 
 
