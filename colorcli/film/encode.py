@@ -107,8 +107,12 @@ def candidate_recipes(footage: Footage, format_name: str, film: Film) -> list[Re
     if encoder in HIDING_ALPHA:
         taken = tuple(name for name in taken if not _has_alpha(name))
     if film.pix_fmt:
-        if film.pix_fmt not in taken and (film.pix_fmt not in av.video.format.names):
-            raise UsageError(f"--pix-fmt {film.pix_fmt}", "is no pixel format", "see `ffmpeg -pix_fmts`")
+        try:
+            av.VideoFormat(film.pix_fmt)
+        except ValueError as error:
+            raise UsageError(
+                f"--pix-fmt {film.pix_fmt}", "is no pixel format", "see `ffmpeg -pix_fmts`"
+            ) from error
         if encoder in HIDING_ALPHA and _has_alpha(film.pix_fmt):
             raise RefusedError(footage.source, f"{encoder} would lose its transparency", "use --codec ffv1")
         return [_recipe(encoder, source, film.pix_fmt, footage, format_name, film)]

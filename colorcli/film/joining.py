@@ -11,6 +11,7 @@ from av.packet import Packet
 
 from colorcli.core.errors import InputError
 from colorcli.core.outputs import whole_file
+from colorcli.film.decode import LATE
 from colorcli.film.encode import Encoder, segment_url
 from colorcli.film.footage import open_film
 from colorcli.film.mux import Clip, Timing, due, numbered, open_output, retime, state_aspect
@@ -128,8 +129,12 @@ def _encoded_packets(segments: Segments, rate: Fraction) -> Iterator[Packet]:
 
 
 def _clip(film: Prepared, timings: list[Timing]) -> Clip:
-    """What is kept of the other streams: exactly from the first frame to the last one's end."""
-    clock, asked = film.footage.time_base, film.trim
-    start = timings[0].pts * clock if asked.start else None
-    end = (timings[-1].pts + timings[-1].duration) * clock if asked.end else None
-    return Clip(start, end)
+    """What is kept of the other streams: exactly from the first frame to the last one's end.
+
+    Where the picture ends long before `--end`, nothing was cut off, and sound may outlast it.
+    """
+    clock, asked = film.footage.time_base, film.clip
+    start = timings[0].pts * clock if asked.start is not None else None
+    end = (timings[-1].pts + timings[-1].duration) * clock
+    cut = asked.end is not None and asked.end < end + LATE
+    return Clip(start, end if cut else asked.end)
