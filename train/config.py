@@ -66,6 +66,12 @@ class Config:
     """Decay of the averaged weights, which are the ones exported."""
     warmup: int = 2_000
     """Pictures over which a phase's learning rate rises."""
+    blend: float = 1.0
+    """Share of the way from the weights before the adversarial phases to those after them that is kept.
+
+    Between the two lies a better bargain of right and colourful than at either end, or than in a stronger
+    last layer (network interpolation: ESRGAN, Wang et al. 2018, section 3.4).
+    """
     colorfulness: float = 0.0
     """Share of the originals' colourfulness that the finished generator reaches on the held-out pictures.
 

@@ -4,6 +4,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -14,14 +15,16 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from colorcli.core.errors import UsageError
-from colorcli.train.checkpoint import save_generator
+from colorcli.train.checkpoint import load_generator, save_generator
 from colorcli.train.config import Config, Phase, to_toml
+from colorcli.train.networks import Generator
 from colorcli.train.pictures import Crops, Pack
 from colorcli.train.ranks import Ranks
 from colorcli.train.report import RunReport
 from colorcli.train.trainer import Batch, Trainer
 from colorcli.train.validate import calibrated, validate
 
+BEFORE_ADVERSARIAL = "before_adversarial.safetensors"
 SETTLING = 40
 """Batches over which batch norm's statistics are taken for the averaged weights."""
 
@@ -50,7 +53,7 @@ def train(
     run.mkdir(parents=True, exist_ok=True)
     with RunReport(run, config.pictures, trainer.seen, console) as report, _finishing_the_step() as stop:
         (run / "config.toml").write_text(to_toml(config))
-        _run_phases(trainer, pack, training, held_out, run, report, stop)
+        _run_phases(_Run(trainer, pack, training, held_out, run, report, stop))
 
 
 def split(count: int, config: Config) -> tuple[list[int], list[int]]:
@@ -62,47 +65,67 @@ def split(count: int, config: Config) -> tuple[list[int], list[int]]:
     return order[held_out:], order[:held_out]
 
 
-def _run_phases(
-    trainer: Trainer,
-    pack: Pack,
-    training: list[int],
-    held_out: list[int],
-    run: Path,
-    report: RunReport,
-    stop: threading.Event,
-) -> None:
-    config, start = trainer.config, 0
-    for phase in config.phases:
+@dataclass(frozen=True)
+class _Run:
+    trainer: Trainer
+    pack: Pack
+    training: list[int]
+    held_out: list[int]
+    folder: Path
+    report: RunReport
+    stop: threading.Event
+
+
+def _run_phases(run: _Run) -> None:
+    trainer, start = run.trainer, 0
+    for phase in trainer.config.phases:
+        crops = Crops(run.pack, run.training, phase.size, phase.worn, trainer.config.seed)
         end = start + phase.pictures // phase.batch * phase.batch
-        crops = Crops(pack, training, phase.size, phase.worn, config.seed)
+        if phase.adversarial and trainer.ranks.is_first and not (run.folder / BEFORE_ADVERSARIAL).exists():
+            save_generator(trainer.averaged, trainer.card(), run.folder / BEFORE_ADVERSARIAL)
         for batch in _batches(crops, end, phase, trainer):
             parts = trainer.step(phase, trainer.seen - start, batch)
-            if not trainer.ranks.is_first:
-                continue
-            report.step(phase.name, trainer.seen, parts)
-            validating = _due(trainer.seen, end, phase, config.validate_every)
-            saving = _due(trainer.seen, end, phase, config.checkpoint_every) or stop.is_set()
-            if validating or saving:
-                trainer.settle(_conditions(crops, phase, trainer))
-            if validating:
-                _validate(trainer, pack, held_out, phase, report)
-            if saving:
-                trainer.save(run)
-            if stop.is_set():
-                report.note(f"Interrupted after {trainer.seen:,} pictures; continue with --resume")
-                raise KeyboardInterrupt
+            if trainer.ranks.is_first:
+                run.report.step(phase.name, trainer.seen, parts)
+                _keep(run, phase, crops, end)
         start = end
-    if config.colorfulness and trainer.ranks.is_first:
-        finished = calibrated(
-            trainer.averaged, pack, held_out, config.working_size, trainer.device, config.colorfulness
+    if trainer.ranks.is_first:
+        _finish(run, phase, crops)
+
+
+def _keep(run: _Run, phase: Phase, crops: Crops, end: int) -> None:
+    """Validate and save where it is time to; leave where Ctrl-C was pressed."""
+    trainer, config = run.trainer, run.trainer.config
+    validating = _due(trainer.seen, end, phase, config.validate_every)
+    saving = _due(trainer.seen, end, phase, config.checkpoint_every) or run.stop.is_set()
+    if validating or saving:
+        trainer.settle(_conditions(crops, phase, trainer))
+    if validating:
+        values, sheet = validate(
+            trainer.averaged, run.pack, run.held_out, config.working_size, trainer.device
         )
-        save_generator(finished, trainer.card(), run / "generator.safetensors")
+        run.report.metrics(phase.name, trainer.seen, values)
+        run.report.sheet(trainer.seen, sheet)
+    if saving:
+        trainer.save(run.folder)
+    if run.stop.is_set():
+        run.report.note(f"Interrupted after {trainer.seen:,} pictures; continue with --resume")
+        raise KeyboardInterrupt
 
 
-def _validate(trainer: Trainer, pack: Pack, held_out: list[int], phase: Phase, report: RunReport) -> None:
-    values, sheet = validate(trainer.averaged, pack, held_out, trainer.config.working_size, trainer.device)
-    report.metrics(phase.name, trainer.seen, values)
-    report.sheet(trainer.seen, sheet)
+def _finish(run: _Run, phase: Phase, crops: Crops) -> None:
+    """Make the finished generator of the averaged one: blended, settled, as colourful as asked."""
+    trainer, config = run.trainer, run.trainer.config
+    if config.blend < 1 and any(phase.adversarial for phase in config.phases):
+        before, _ = load_generator(run.folder / BEFORE_ADVERSARIAL)
+        trainer.blend(before.to(trainer.device))
+        trainer.settle(_conditions(crops, phase, trainer))
+    finished: Generator = trainer.averaged
+    if config.colorfulness:
+        finished = calibrated(
+            finished, run.pack, run.held_out, config.working_size, trainer.device, config.colorfulness
+        )
+    save_generator(finished, trainer.card(), run.folder / "generator.safetensors")
 
 
 def _batches(crops: Crops, end: int, phase: Phase, trainer: Trainer) -> Iterator[Batch]:

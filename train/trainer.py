@@ -137,6 +137,12 @@ class Trainer:
         with torch.random.fork_rng(devices):  # dropout draws: how often this is done must not matter
             update_bn(conditions, self.averaged)
 
+    @torch.no_grad()
+    def blend(self, before: nn.Module) -> None:
+        """Move the averaged weights back towards those of `before`, as far as the configuration says."""
+        for now, then in zip(self.averaged.parameters(), before.parameters(), strict=True):
+            now.lerp_(then, 1 - self.config.blend)
+
     def save(self, run: Path) -> None:
         save_state(
             run / "state.safetensors",

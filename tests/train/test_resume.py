@@ -13,6 +13,8 @@ import pytest
 
 CONFIG = """
 validation = 2
+blend = 0.5
+colorfulness = 0.5
 working_size = 32
 checkpoint_every = 8
 validate_every = 24
