@@ -29,7 +29,7 @@ const press = key => document.dispatchEvent(new KeyboardEvent("keydown", { key, 
 const button = status => document.querySelector(`button[data-status=${status}]`);
 const visible = () => cards.filter(card => !card.hidden).length;
 const result = {};
-const loaded = () => [...document.querySelectorAll("main img")].filter(image => image.naturalWidth > 0).length;
+const loaded = () => [...document.querySelectorAll("main img")].filter(one => one.naturalWidth > 0).length;
 const drive = () => {
   result.images = loaded();
   result.cards = visible();
