@@ -53,7 +53,7 @@ class FilmReader:
         self._keep_packets, self._has_begun = keep_packets, False
         self._stream = picture_stream(self.container, source)
         self._stream.thread_type = "AUTO"
-        self._decoder = alpha_decoder(self._stream) or self._stream.codec_context
+        self._alpha_decoder = alpha_decoder(self._stream)
         self._decoded = self._decode()
         first = next(self._decoded, None)
         if first is None:
@@ -96,7 +96,9 @@ class FilmReader:
                 self.packets.append(packet)
                 continue
             try:
-                yield from self._decoder.decode(packet if packet.size else None)
+                # Both libvpx decoders give each frame at once: none is left for the empty packet to flush.
+                alpha = self._alpha_decoder
+                yield from packet.decode() if alpha is None else alpha.decode(packet)
             except av.InvalidDataError:
                 self.damaged += 1
 
