@@ -6,9 +6,7 @@ times are given back when its packets are muxed.
 """
 
 import shlex
-from contextlib import suppress
-from dataclasses import dataclass, replace
-from functools import lru_cache
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,7 +15,7 @@ import av
 import ffmpeg
 from av.video.frame import VideoFrame
 
-from colorcli.core.errors import ColorcliError, RefusedError, SetupError, UsageError
+from colorcli.core.errors import RefusedError, UsageError
 from colorcli.film.canvas import SHIFTS, Layout, layout, natural_layout, packed_rgb
 from colorcli.film.ffmpeg import Process, encoder_formats, find_ffmpeg
 from colorcli.film.footage import FULL, LIMITED, RGB, Footage
@@ -379,56 +377,6 @@ def _filters(recipe: Recipe, footage: Footage) -> list[str]:
     if footage.is_interlaced:
         filters.append(f"setfield={'bff' if footage.is_bottom_first else 'tff'}")
     return filters
-
-
-@lru_cache(maxsize=64)
-def rehearse(footage: Footage, format_name: str, film: Film) -> tuple[Recipe, bytes]:
-    """Find a recipe that works by encoding two black frames; the encoded frames (NUT) come with it.
-
-    Raises:
-        RefusedError: none works; the encoder's own reason is given.
-        SetupError: the encoder needs hardware that is not there; or as `candidate_recipes`.
-        UsageError: it works without the settings given; or as `candidate_recipes`.
-    """
-    failures: list[ColorcliError] = []
-    for recipe in candidate_recipes(footage, format_name, film):
-        try:
-            return recipe, _try(recipe, footage)
-        except ColorcliError as error:
-            failures.append(error)
-    raise _unworkable(footage, format_name, film, failures[0].cause.removeprefix("ffmpeg failed: "))
-
-
-def _unworkable(footage: Footage, format_name: str, film: Film, cause: str) -> ColorcliError:
-    """Whose fault it is that no recipe works: the settings', the machine's, or the encoder's own."""
-    encoder = film.codec or default_encoder(footage, format_name)
-    plain = replace(film, crf=None, preset=None, encoder_args="")
-    if plain != film:
-        with suppress(ColorcliError):
-            rehearse(footage, format_name, plain)
-            given = [
-                f"{flag} {value}"
-                for flag, value in (("--crf", film.crf), ("--preset", film.preset))
-                if value is not None
-            ] + ([f"--encoder-args {film.encoder_args!r}"] if film.encoder_args else [])
-            return UsageError(" ".join(given), f"{encoder} does not take it ({cause})", "correct it")
-    if encoder.endswith(HARDWARE):
-        return SetupError(encoder, f"does not start here ({cause})", "check GPU and driver, or --codec")
-    return RefusedError(
-        footage.source, f"{encoder} does not take it ({cause})", "choose another --codec or --pix-fmt"
-    )
-
-
-def _try(recipe: Recipe, footage: Footage) -> bytes:
-    frame = av.VideoFrame(footage.width, footage.height, recipe.layout.name)
-    for plane in frame.planes:
-        plane.update(bytes(plane.buffer_size))
-    with Encoder(recipe, footage, "pipe:1") as encoder:
-        encoder.write(frame)
-        encoder.end_input()
-        encoded = encoder.process.stdout.read()
-        encoder.process.finish()
-    return encoded
 
 
 def segment_url(path: Path) -> str:

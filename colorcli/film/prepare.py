@@ -1,14 +1,9 @@
 """What is settled before the first frame is coloured: that film, encoder and container go together."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import lru_cache
-from io import BytesIO
-from itertools import islice
-from pathlib import Path
 
 import av
 
@@ -16,26 +11,21 @@ from colorcli.core.errors import RefusedError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.film.canvas import natural_layout
 from colorcli.film.decode import FilmReader, Filter, Frame, Trim, deinterlacer
-from colorcli.film.encode import Recipe, rehearse, segment_url
-from colorcli.film.footage import PROGRESSIVE, Footage, open_film
+from colorcli.film.encode import Recipe
+from colorcli.film.footage import PROGRESSIVE, Footage
 from colorcli.film.mux import (
     FORMATS,
     PICTURE_ONLY,
     Clip,
     format_of,
-    numbered,
-    open_output,
-    passengers,
-    unheld,
 )
+from colorcli.film.rehearse import rehearse_encoding, rehearse_muxing
 from colorcli.film.sequences import PictureWriter, SequenceReader, is_pattern
 from colorcli.film.tonemap import ToneMapper, sdr_footage
 from colorcli.options import Existing, RunOptions
 from colorcli.plan import STREAM, Job
 
 STREAM_FORMAT = "matroska"
-TRIED_PACKETS = 200
-"""Packets of the other streams that are put into the container for trial, before any work."""
 
 
 @dataclass(frozen=True)
@@ -100,9 +90,9 @@ def prepared(job: Job, options: RunOptions, report: Sink) -> Iterator[Prepared]:
             yield Prepared(job, options, reader, footage, "image2", recipe, wide, trim, writer)
             return
         format_name = _format(job, options)
-        recipe, encoded = rehearse(wide, format_name, options.film)
+        recipe, encoded = rehearse_encoding(wide, format_name, options.film)
         if isinstance(reader, FilmReader) and job.source != STREAM:
-            _rehearse_mux(footage, format_name, encoded)
+            rehearse_muxing(footage, format_name, encoded)
         for message in _remarks(reader, footage, recipe, format_name):
             report(Note(str(job.source), message))
         yield Prepared(job, options, reader, footage, format_name, recipe, wide, trim)
@@ -157,51 +147,6 @@ def _footage(reader: FilmReader | SequenceReader, options: RunOptions) -> Footag
     if footage.hdr:
         footage = sdr_footage(footage)
     return replace(footage, field_order=PROGRESSIVE) if options.film.deinterlace else footage
-
-
-@lru_cache(maxsize=64)  # planning asks first, the run itself again
-def _rehearse_mux(footage: Footage, format_name: str, encoded: bytes) -> None:
-    """Put a frame and some packets of every other stream into the container, to see whether it holds them.
-
-    Raises:
-        RefusedError: it does not; which stream, is said.
-    """
-    with open_film(footage.source) as source:
-        wanted = passengers(source, footage, format_name)
-    if _holds(footage, format_name, encoded, wanted):
-        return
-    for index in sorted(wanted):
-        if not _holds(footage, format_name, encoded, {index}):
-            with open_film(footage.source) as source:
-                raise unheld(footage.source, source.streams[index], format_name)
-    raise RefusedError(
-        footage.source,
-        f"{format_name} cannot hold such pictures",
-        "choose another --codec, or name the output .mkv",
-    )
-
-
-def _holds(footage: Footage, format_name: str, encoded: bytes, wanted: set[int]) -> bool:
-    """Whether the container takes the picture and these streams."""
-    with (
-        tempfile.TemporaryDirectory(prefix="colorcli-") as folder,
-        av.open(BytesIO(encoded), "r", format="nut") as picture,
-        open_film(footage.source) as source,
-    ):
-        url = segment_url(Path(folder) / "rehearsal")
-        try:
-            template = picture.streams.video[0]
-            output = open_output(url, format_name, footage, source, template, Clip(), {}, wanted)
-            for packet in numbered(picture.demux(), footage.rate):
-                packet.dts = packet.pts
-                output.mux_picture(packet)
-            others = [source.streams[index] for index in output.others]
-            for packet in islice(source.demux(*others), TRIED_PACKETS) if others else ():
-                output.mux(packet)
-            output.container.close()
-        except (av.FFmpegError, ValueError):
-            return False
-    return True
 
 
 def _remarks(
