@@ -56,7 +56,7 @@ class GraphLane(Lane):
     """A recorded run for one shape, with its stream and memory."""
 
     def __init__(self, generator: nn.Module, shape: Shape, device: torch.device) -> None:
-        self._stream = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        self._stream = torch.cuda.Stream(device)
         self._condition_host = torch.zeros(shape, pin_memory=True)
         self._condition = torch.zeros(shape, device=device)
         self._graph = torch.cuda.CUDAGraph()

@@ -28,7 +28,7 @@ def gamma_and_fading(luma: Plane, rng: Rng) -> Plane:
 
 
 def blur(luma: Plane, rng: Rng) -> Plane:
-    return cv2.GaussianBlur(luma, (0, 0), rng.uniform(0.4, 1.5))  # type: ignore[return-value]
+    return cv2.GaussianBlur(luma, (0, 0), rng.uniform(0.4, 1.5))
 
 
 def grain(luma: Plane, rng: Rng) -> Plane:

@@ -90,7 +90,7 @@ def _centre(picture: Picture) -> Picture:
     square = picture[top : top + side, left : left + side]
     if side == SIDE:
         return square
-    return cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA if side > SIDE else cv2.INTER_LINEAR)  # type: ignore[return-value]
+    return cv2.resize(square, (SIDE, SIDE), interpolation=cv2.INTER_AREA if side > SIDE else cv2.INTER_LINEAR)
 
 
 def share_won_back(real: Opinions, grey: Opinions, made: Opinions) -> float | None:

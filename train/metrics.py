@@ -53,8 +53,8 @@ def score(real: Picture, made: Picture) -> Scores:
     return Scores(
         psnr=psnr(mse),
         mse=mse,
-        ssim=float(structural_similarity(real, made, channel_axis=2, data_range=255)),  # type: ignore[no-untyped-call]
-        ciede2000=float(deltaE_ciede2000(rgb2lab(real), rgb2lab(made)).mean()),  # type: ignore[no-untyped-call]
+        ssim=float(structural_similarity(real, made, channel_axis=2, data_range=255)),
+        ciede2000=float(deltaE_ciede2000(rgb2lab(real), rgb2lab(made)).mean()),
         colorfulness=colorfulness(made),
         colorfulness_distance=abs(colorfulness(real) - colorfulness(made)),
     )

@@ -208,7 +208,7 @@ class Pix2PixUNet(Generator):
             self.up.append(nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), norm, drop))
 
     def last_layer(self) -> nn.ConvTranspose2d:
-        return self.up[-1][0]  # type: ignore[index,no-any-return]
+        return self.up[-1][0]  # type: ignore[index]
 
     def forward(self, condition: Tensor) -> Tensor:
         skips = [condition]

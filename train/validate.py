@@ -62,7 +62,7 @@ def central_square(rgb: Picture, size: int) -> Picture:
     side = min(height, width)
     top, left = (height - side) // 2, (width - side) // 2
     square = rgb[top : top + side, left : left + side]
-    return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)  # type: ignore[return-value]
+    return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
 
 
 def to_picture(rgb: NDArray[np.float32]) -> Picture:

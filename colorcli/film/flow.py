@@ -85,7 +85,7 @@ class Trail:
 
     def trust_at(self, shape: tuple[int, int]) -> Plane:
         """Trust at another size [H, W]."""
-        return cv2.resize(self.trust, shape[::-1], interpolation=cv2.INTER_LINEAR)  # type: ignore[return-value]
+        return cv2.resize(self.trust, shape[::-1], interpolation=cv2.INTER_LINEAR)
 
 
 class FlowMeter:
@@ -121,7 +121,7 @@ def likeness(origin: Eye, eye: Eye, places: Positions) -> Plane:
     moved *= gain
     moved += offset - image
     missed = cv2.blur(cv2.absdiff(moved, 0), (3, 3))
-    return np.exp(-np.square(missed / LUMA_TOLERANCE))  # type: ignore[no-any-return]
+    return np.exp(-np.square(missed / LUMA_TOLERANCE))
 
 
 def sample(plane: NDArray[Any], places: Positions) -> NDArray[Any]:
@@ -139,7 +139,7 @@ def _agreement(there: Positions, back: Positions) -> Plane:
     home = grid(*there.shape[:2])
     missed = np.square(sample(back, there) - home).sum(axis=2)
     motion = np.square(there - home).sum(axis=2)
-    return np.exp(-missed / (CONSISTENCY**2 + PER_MOTION * motion))  # type: ignore[no-any-return]
+    return np.exp(-missed / (CONSISTENCY**2 + PER_MOTION * motion))
 
 
 def _exposure(moved: Plane, image: Plane) -> tuple[float, float]:

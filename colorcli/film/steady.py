@@ -181,7 +181,7 @@ class Steadier:
 def _belief(change: Plane) -> Plane:
     """Belief [h, w] in carried colours, from their difference [2, h, w] to the predicted ones."""
     distance = np.square(change).sum(axis=0) / np.float32(SURPRISE**2)
-    return np.exp(-cv2.blur(distance, (5, 5)))  # type: ignore[call-overload,no-any-return]
+    return np.exp(-cv2.blur(distance, (5, 5)))
 
 
 def is_cut(before: Eye, eye: Eye, back: Positions, trust: Plane) -> bool:
