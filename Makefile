@@ -20,6 +20,7 @@ types: .venv/dev
 	@# mypy sees the packages as they are installed: all under one name.
 	@mkdir -p .types/colorcli && ln -sfn $(CURDIR)/colorcli/* $(CURDIR)/core $(CURDIR)/engines $(CURDIR)/train .types/colorcli/
 	cd .types && ../$(BIN)/mypy --config-file ../pyproject.toml -p colorcli
+	cd .types && ../$(BIN)/mypy --config-file ../pyproject.toml ../benchmarks/*.py
 
 format: .venv/dev
 	$(BIN)/ruff check --fix .

@@ -73,7 +73,7 @@ def floor_one(paths: tuple[str, str]) -> None:
     cv2.imwrite(output, cv2.imread(source, flags))
 
 
-def measured(work: Callable[[], None]) -> Cost:
+def measured(work: Callable[[], object]) -> Cost:
     """Run `work` in a child of its own, so that its children's peak and CPU time are its own as well."""
     reader, writer = multiprocessing.Pipe(duplex=False)
     child = multiprocessing.get_context("fork").Process(target=_measured_inside, args=(work, writer))
@@ -83,7 +83,7 @@ def measured(work: Callable[[], None]) -> Cost:
     return cost
 
 
-def _measured_inside(work: Callable[[], None], writer: "multiprocessing.connection.Connection") -> None:
+def _measured_inside(work: Callable[[], object], writer: "multiprocessing.connection.Connection") -> None:
     start = time.perf_counter()
     work()
     wall = time.perf_counter() - start
@@ -108,7 +108,7 @@ def colorcli(sources: list[Path], folder: Path, jobs: int, model: str | None) ->
     command = [sys.executable, "-m", "colorcli", "run", *map(str, sources), "-o", f"{folder}/", "--quiet"]
     command += ["--jobs", str(jobs), "--overwrite", "--recolor", *(["--model", model] if model else [])]
     folder.mkdir()
-    return measured(lambda: subprocess.run(command, check=True) and None)
+    return measured(lambda: subprocess.run(command, check=True))
 
 
 def main() -> None:

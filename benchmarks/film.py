@@ -69,10 +69,11 @@ def steady(clips: Clips, model: Model = DEFAULT_MODEL, frames: int = 100) -> Non
             lumas = [luma for luma, _ in truth]
             _tell(f"{clip.name} truth", lumas, [chroma for _, chroma in truth], truth)
             for name, way in (("alone", EachAlone), ("stabilised", Steadier)):
-                results = way(Colorizer(engine), lambda number, small: None).run(
+                steps = way(Colorizer(engine), lambda number, small: None).run(
                     Step(number, luma) for number, luma in enumerate(lumas)
                 )
-                _tell(f"{clip.name} {name}", lumas, [result.chroma for result in results], truth)
+                chromas = [step.chroma for step in steps if step.chroma is not None]
+                _tell(f"{clip.name} {name}", lumas, chromas, truth)
 
 
 def _timed(command: list[str]) -> tuple[float, float]:
@@ -96,14 +97,12 @@ def _load(clip: Path, frames: int) -> list[tuple[Plane, Plane]]:
     return found
 
 
-def _tell(
-    name: str, lumas: list[Plane], chromas: list[Plane | None], truth: list[tuple[Plane, Plane]]
-) -> None:
-    pictures = [_rgb(*pair) for pair in zip(lumas, chromas, strict=True)][::JUDGED]  # type: ignore[misc]
+def _tell(name: str, lumas: list[Plane], chromas: list[Plane], truth: list[tuple[Plane, Plane]]) -> None:
+    pictures = [_rgb(*pair) for pair in zip(lumas, chromas, strict=True)][::JUDGED]
     wanted = [_rgb(*pair) for pair in truth][::JUDGED]
     colours = statistics.mean(map(colourfulness, pictures))
     error = statistics.mean(difference(*pair) for pair in zip(pictures, wanted, strict=True))
-    flickers = flicker(lumas, chromas)  # type: ignore[arg-type]
+    flickers = flicker(lumas, chromas)
     typer.echo(f"{name:28} flicker {flickers:.3f}  colourfulness {colours:.2f}  CIEDE2000 {error:.2f}")
 
 

@@ -113,7 +113,7 @@ def floor_seconds(generator: nn.Module, batch: Tensor, *, flops_per_s: float, by
         size = sum(tensor.numel() * tensor.element_size() for tensor in tensors)
         # A transposed convolution multiplies per input value, a plain one per output value.
         values = x.numel() if isinstance(layer, nn.ConvTranspose2d) else output.numel()
-        flops = 2 * values * layer.weight[0].numel()  # type: ignore[index, union-attr]
+        flops = 2 * values * layer.weight[0].numel()  # type: ignore[index]
         floors.append(max(flops / flops_per_s, size / bytes_per_s))
 
     hooks = [m.register_forward_hook(count) for m in generator.modules() if isinstance(m, LAYERS)]
@@ -127,7 +127,7 @@ def network_seconds(generator: nn.Module, batch: Tensor) -> float:
     """The network alone, its input already there; on CUDA as one recorded graph."""
     if batch.device.type != "cuda":
         return seconds(lambda: generator(batch), batch.device, calls=3)
-    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
     torch.backends.cudnn.benchmark = True
     with torch.cuda.stream(stream):
         for _ in range(3):
@@ -146,7 +146,7 @@ def engine_seconds(arguments: argparse.Namespace) -> float:
         return seconds(lambda: engine.colorize(condition), torch.device("cpu"), calls)
 
 
-def film(arguments: argparse.Namespace) -> dict[str, float | str]:
+def film(arguments: argparse.Namespace) -> dict[str, float]:
     """Frames per second of decoding alone, of the whole command line, and of its encoder alone."""
     start = perf_counter()
     with av.open(str(arguments.clip)) as container:
