@@ -55,8 +55,11 @@ class Config:
     """Weight of smooth L1 on chroma, whose size is about a tenth of the perceptual distance's."""
     perceptual: float = 5.0
     """Weight of the perceptual distance: it, not L1, brings the colours (train/README.md)."""
-    encoder_rate: float = 0.3
-    """The encoder's share of the learning rate: it already knows what things are."""
+    classification: float = 1.0
+    """Weight of the choice among colours: what teaches the network what things are."""
+    encoder_rate: float = 0.05
+    """The encoder's share of the learning rate: it already knows what things are, and with no normalisation
+    of its own its deepest layers die at a few times this."""
     discriminator_rate: float = 1e-3
     """Adam's for the discriminator: only light heads on known features are to learn."""
     weight_decay: float = 1e-4

@@ -29,10 +29,11 @@ def perceptual_loss(made: list[Tensor], real: list[Tensor]) -> Tensor:
     return torch.stack(distances).mean()
 
 
-def discriminator_loss(real: Tensor, made: Tensor) -> Tensor:
-    """Hinge loss (Lim and Ye 2017) over verdicts on real and made chroma."""
-    return F.relu(1 - real).mean() + F.relu(1 + made).mean()
+def discriminator_loss(real: list[Tensor], made: list[Tensor]) -> Tensor:
+    """Hinge loss (Lim and Ye 2017) over each head's verdicts on real and made chroma, all heads alike."""
+    hinges = [F.relu(1 - a).mean() + F.relu(1 + b).mean() for a, b in zip(real, made, strict=True)]
+    return torch.stack(hinges).mean()
 
 
-def generator_loss(made: Tensor) -> Tensor:
-    return -made.mean()
+def generator_loss(made: list[Tensor]) -> Tensor:
+    return -torch.stack([verdicts.mean() for verdicts in made]).mean()

@@ -15,21 +15,23 @@ from torch import Tensor, nn
 
 from colorcli.core.condition import CHANNELS
 from colorcli.core.errors import SetupError
+from colorcli.train import bins
 from colorcli.train.squeezenet import SqueezeNet
 
 
 class Generator(nn.Module):
     multiple_of: int
 
-    def last_layer(self) -> nn.Conv2d | nn.ConvTranspose2d:
-        """The convolution whose output is chroma, before it is squashed into range."""
+    def guess(self, condition: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Chroma, and the logits over `bins.colors` [N, h, w, COUNT] that it came from, if there are any."""
         raise NotImplementedError
 
-    @torch.no_grad()
+    def forward(self, condition: Tensor) -> Tensor:
+        return self.guess(condition)[0]
+
     def scale_chroma(self, gain: float) -> None:
-        """Make every colour stronger by `gain` (while chroma is small, where tanh is a straight line)."""
-        for parameter in self.last_layer().parameters():
-            parameter.mul_(gain)
+        """Make every colour stronger by `gain`."""
+        raise NotImplementedError
 
 
 class SameConv(nn.Conv2d):
@@ -123,65 +125,74 @@ class MobileEncoder(nn.Module):
             raise SetupError(path, f"no MobileNetV2 weights ({error})", "check encoder_weights") from error
 
 
+def mixing(inputs: int, outputs: int, side: int) -> nn.Sequential:
+    """Convolution, batch norm and ReLU at one size."""
+    return nn.Sequential(
+        nn.Conv2d(inputs, outputs, side, padding=side // 2, bias=False),
+        nn.BatchNorm2d(outputs),
+        nn.ReLU(inplace=True),
+    )
+
+
+def doubled(x: Tensor) -> Tensor:
+    return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
 class Up(nn.Module):
-    """Twice the size, joined with the skip connection, mixed by 3x3 convolutions."""
+    """Twice the size, joined with the skip connection, mixed by 3x3 convolutions; narrowed while small."""
 
     def __init__(self, inputs: int, skip: int, outputs: int, *, depth: int) -> None:
         super().__init__()
-        widths = [inputs + skip, *[outputs] * depth]
-        self.mix = nn.Sequential(
-            *[
-                layer
-                for before, after in pairwise(widths)
-                for layer in (
-                    nn.Conv2d(before, after, 3, padding=1, bias=False),
-                    nn.BatchNorm2d(after),
-                    nn.ReLU(inplace=True),
-                )
-            ]
-        )
+        self.narrow = mixing(inputs, outputs, 1)
+        widths = [outputs + skip, *[outputs] * depth]
+        self.mix = nn.Sequential(*[mixing(before, after, 3) for before, after in pairwise(widths)])
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        x = F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
-        return self.mix(torch.cat([x, skip], dim=1))
+        return self.mix(torch.cat([doubled(self.narrow(x)), skip], dim=1))
 
 
 class MobileUNet(Generator):
-    """The default: a MobileNetV2 encoder and a light decoder. 3.7 M weights, 1.5 GMACs.
+    """The default: a MobileNetV2 encoder and a light decoder. 3.8 M weights, 1.2 GMACs.
 
-    Chroma is made at half the size (as in 4:2:0, the eye's own resolution for colour) and doubled bilinearly.
+    At a quarter of the size it says how likely each colour is; chroma is the mean of the likeliest (annealed:
+    Zhang et al. 2016, section 2.3). At half of it, the eye's own resolution for colour, detail is added.
     """
 
     multiple_of = 32
+    TEMPERATURE = 0.5
+    """Below 1 the mean leans to the likeliest colours: 1 is pale, 0 is blotchy."""
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder = MobileEncoder()
-        self.bottleneck = nn.Sequential(
-            nn.Conv2d(1280, 256, 1, bias=False), nn.BatchNorm2d(256), nn.ReLU(True)
-        )
+        self.bottleneck = mixing(1280, 256, 1)
+        self.whole = nn.Conv2d(256, 256, 1)
         self.decoder = nn.ModuleList(
-            [
-                Up(256, 96, 160, depth=2),
-                Up(160, 32, 96, depth=2),
-                Up(96, 24, 64, depth=1),
-                Up(64, 16, 32, depth=1),
-            ]
+            [Up(256, 96, 192, depth=2), Up(192, 32, 112, depth=2), Up(112, 24, 64, depth=1)]
         )
-        self.chroma = nn.Conv2d(32, 2, 3, padding=1)
-        nn.init.zeros_(self.chroma.weight)  # grey is the right place to start from
-        nn.init.zeros_(self.chroma.bias)  # type: ignore[arg-type]
+        self.likelihood = nn.Linear(64, bins.COUNT)
+        self.register_buffer("colors", bins.colors())
+        self.refine = Up(64, 16, 16, depth=1)
+        self.detail = nn.Conv2d(16, 2, 3, padding=1)
+        for new in (self.whole, self.detail):  # what they add has to earn its place
+            nn.init.zeros_(new.weight)
+            nn.init.zeros_(new.bias)  # type: ignore[arg-type]
 
-    def last_layer(self) -> nn.Conv2d:
-        return self.chroma
+    @torch.no_grad()
+    def scale_chroma(self, gain: float) -> None:
+        for tensor in (self.get_buffer("colors"), *self.detail.parameters()):
+            tensor.mul_(gain)
 
-    def forward(self, condition: Tensor) -> Tensor:
+    def guess(self, condition: Tensor) -> tuple[Tensor, Tensor | None]:
         *skips, x = self.encoder(condition)
         x = self.bottleneck(x)
-        for up, skip in zip(self.decoder, reversed(skips), strict=True):
-            x = up(x, skip)
-        chroma = 0.5 * torch.tanh(self.chroma(x))
-        return F.interpolate(chroma, scale_factor=2.0, mode="bilinear", align_corners=False)
+        x = x + self.whole(x.mean(dim=(2, 3), keepdim=True))
+        for up in self.decoder:
+            x = up(x, skips.pop())
+        logits = self.likelihood(x.permute(0, 2, 3, 1))  # runtimes are fast at a softmax over the last axis
+        coarse = torch.softmax(logits / self.TEMPERATURE, dim=-1) @ self.get_buffer("colors")
+        chroma = doubled(coarse.permute(0, 3, 1, 2)) + self.detail(self.refine(x, skips.pop()))
+        return doubled(chroma.clamp(-0.5, 0.5)), logits
 
 
 class Pix2PixUNet(Generator):
@@ -207,17 +218,19 @@ class Pix2PixUNet(Generator):
             drop = nn.Dropout(0.5) if index in (1, 2, 3) else nn.Identity()
             self.up.append(nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 4, 2, 1), norm, drop))
 
-    def last_layer(self) -> nn.ConvTranspose2d:
-        return self.up[-1][0]  # type: ignore[index]
+    @torch.no_grad()
+    def scale_chroma(self, gain: float) -> None:
+        for parameter in self.up[-1].parameters():  # while chroma is small, where tanh is a straight line
+            parameter.mul_(gain)
 
-    def forward(self, condition: Tensor) -> Tensor:
+    def guess(self, condition: Tensor) -> tuple[Tensor, Tensor | None]:
         skips = [condition]
         for index, layer in enumerate(self.down):
             skips.append(layer(F.leaky_relu(skips[-1], 0.2) if index else condition))
         x = self.up[0](F.relu(skips[-1]))
         for layer, skip in zip(self.up[1:], reversed(skips[1:-1]), strict=True):
             x = layer(F.relu(torch.cat([x, skip], dim=1)))
-        return 0.5 * torch.tanh(x)
+        return 0.5 * torch.tanh(x), None
 
 
 GENERATORS: dict[str, Callable[[], Generator]] = {"mobile_unet": MobileUNet, "pix2pix_unet": Pix2PixUNet}
@@ -243,11 +256,11 @@ class PatchDiscriminator(nn.Module):
             *layers, nn.utils.parametrizations.spectral_norm(nn.Conv2d(widths[-1], 1, 4, 1, 1))
         )
 
-    def forward(self, condition: Tensor, seen: list[Tensor]) -> Tensor:
+    def forward(self, condition: Tensor, seen: list[Tensor]) -> list[Tensor]:
         """Condition [N, 4, H, W] and chroma [N, 2, H, W] alone -> verdicts [N, 1, H / 8 - 2, W / 8 - 2]."""
         (chroma,) = seen
         # Chroma is scaled to the size of luma, or the discriminator learns to look at luma alone.
-        return self.judge(torch.cat([condition, 2 * chroma], dim=1))
+        return [self.judge(torch.cat([condition, 2 * chroma], dim=1))]
 
 
 class FeatureDiscriminator(nn.Module):
@@ -277,12 +290,12 @@ class FeatureDiscriminator(nn.Module):
             ]
         )
 
-    def forward(self, condition: Tensor, seen: list[Tensor]) -> Tensor:
-        """Condition [N, 4, H, W] and SqueezeNet's features -> verdicts [N, M] of all heads."""
+    def forward(self, condition: Tensor, seen: list[Tensor]) -> list[Tensor]:
+        """Condition [N, 4, H, W] and SqueezeNet's features -> verdicts [N, 1, h, w] of each head."""
         verdicts = []
         for head, tap in zip(self.heads, seen, strict=True):
             around = F.interpolate(condition, tap.shape[2:], mode="area")
             # Of unit length, features are tiny in each channel: the condition would be all that is seen.
             both = torch.cat([around, tap.shape[1] ** 0.5 * tap], dim=1)
-            verdicts.append(head(both).flatten(1))
-        return torch.cat(verdicts, dim=1)
+            verdicts.append(head(both))
+        return verdicts

@@ -11,6 +11,7 @@ from torch.optim.swa_utils import update_bn
 
 from colorcli.core.card import ModelCard
 from colorcli.train import losses
+from colorcli.train.bins import classification_loss
 from colorcli.train.checkpoint import (
     load_state,
     random_state,
@@ -70,11 +71,15 @@ class Trainer:
         """One batch; returns the losses."""
         for group in self.generator_steps.param_groups:
             group["lr"] = group["share"] * learning_rate(phase, done, self.config.warmup)
-        made = self.generator(batch["condition"])
+        made, logits = self.generator.guess(batch["condition"])
         seen = self._seen(batch, made)
         with torch.no_grad():
             truth = self._seen(batch, batch["chroma"])
         parts = self._generator_losses(phase, batch, made, seen, truth)
+        if logits is not None:
+            parts["classification"] = self.config.classification * classification_loss(
+                logits, batch["chroma"]
+            )
         self.generator_steps.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
         self.ranks.average(self.generator.parameters())
@@ -111,8 +116,8 @@ class Trainer:
     def _train_discriminator(self, condition: Tensor, seen: list[Tensor], truth: list[Tensor]) -> Tensor:
         self.discriminator.requires_grad_(True)
         pairs = [torch.cat(both) for both in zip(truth, seen, strict=True)]
-        real, fake = self.discriminator(condition.repeat(2, 1, 1, 1), pairs).chunk(2)
-        loss = losses.discriminator_loss(real, fake)
+        verdicts = [head.chunk(2) for head in self.discriminator(condition.repeat(2, 1, 1, 1), pairs)]
+        loss = losses.discriminator_loss([real for real, _ in verdicts], [made for _, made in verdicts])
         self.discriminator_steps.zero_grad(set_to_none=True)
         loss.backward()
         self.ranks.average(self.discriminator.parameters())

@@ -18,6 +18,11 @@ def test_colour_conversion_is_that_of_the_shared_ground() -> None:
 
 
 def test_a_discriminator_that_is_right_by_a_margin_has_nothing_to_learn() -> None:
-    right, wrong = torch.full((4,), 2.0), torch.full((4,), -2.0)
+    right, wrong = [torch.full((4,), 2.0)], [torch.full((4,), -2.0)]
     assert losses.discriminator_loss(real=right, made=wrong) == 0
     assert losses.discriminator_loss(real=wrong, made=right) == 6
+
+
+def test_a_head_of_few_verdicts_counts_as_much_as_one_of_many() -> None:
+    few, many = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 8, 8)
+    assert losses.generator_loss([few, many]) == losses.generator_loss([many, few]) == -0.5

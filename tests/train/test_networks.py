@@ -14,11 +14,10 @@ def test_any_multiple_in_chroma_of_that_size_out(name: str) -> None:
     assert chroma.abs().max() <= 0.5
 
 
-def test_mobile_unet_starts_grey_and_learns_from_hints() -> None:
+def test_mobile_unet_starts_nearly_grey_and_listens_to_hints() -> None:
     generator = MobileUNet().eval()
     condition = torch.rand(1, 4, 64, 64)
-    assert generator(condition).abs().max() == 0
-    torch.nn.init.normal_(generator.chroma.weight)
+    assert generator(condition).abs().max() < 0.05
     hinted = condition.clone()
     hinted[:, 1:, 30:34, 30:34] = 1
     assert not torch.equal(generator(condition), generator(hinted))
@@ -27,7 +26,7 @@ def test_mobile_unet_starts_grey_and_learns_from_hints() -> None:
 def test_every_verdict_sees_a_patch_of_70_pixels() -> None:
     discriminator = PatchDiscriminator()
     condition = torch.rand(1, 4, 256, 256, requires_grad=True)
-    verdicts = discriminator(condition, [torch.rand(1, 2, 256, 256)])
+    (verdicts,) = discriminator(condition, [torch.rand(1, 2, 256, 256)])
     assert verdicts.shape == (1, 1, 30, 30)
     verdicts[0, 0, 15, 15].backward()
     assert condition.grad is not None
@@ -37,6 +36,5 @@ def test_every_verdict_sees_a_patch_of_70_pixels() -> None:
 
 def test_the_verdict_depends_on_the_condition() -> None:
     discriminator, seen = PatchDiscriminator().eval(), [torch.rand(1, 2, 64, 64)]
-    assert not torch.equal(
-        discriminator(torch.zeros(1, 4, 64, 64), seen), discriminator(torch.ones(1, 4, 64, 64), seen)
-    )
+    (dark,), (bright,) = (discriminator(fill(1, 4, 64, 64), seen) for fill in (torch.zeros, torch.ones))
+    assert not torch.equal(dark, bright)

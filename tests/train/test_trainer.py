@@ -11,10 +11,7 @@ AGAINST = Phase("against", pictures=1_000, size=64, batch=4, adversarial=1.0)
 
 
 def trainer(**settings: object) -> Trainer:
-    made = Trainer(Config(**settings), torch.device("cpu"), Ranks())  # type: ignore[arg-type]
-    torch.nn.init.normal_(made.generator.last_layer().weight, std=0.1)  # it starts grey
-    made.averaged.load_state_dict(made.generator.state_dict())
-    return made
+    return Trainer(Config(**settings), torch.device("cpu"), Ranks())  # type: ignore[arg-type]
 
 
 def batch() -> dict[str, torch.Tensor]:
@@ -37,7 +34,7 @@ def test_a_step_teaches_generator_and_discriminator(squeezenet_weights: Path, wi
     before = [[p.clone() for p in network.parameters()] for network in networks]
     parts = taught.step(AGAINST, 0, batch())
     assert ("perceptual" in parts) == with_features
-    assert {"reconstruction", "adversarial", "discriminator"} <= parts.keys()
+    assert {"reconstruction", "classification", "adversarial", "discriminator"} <= parts.keys()
     for network, weights in zip(networks, before, strict=True):
         assert any(not torch.equal(new, old) for new, old in zip(network.parameters(), weights, strict=True))
 
@@ -49,7 +46,7 @@ def test_a_settled_generator_does_what_it_did_in_training() -> None:
         trained = settled.generator.train()(condition)
         settled.settle([condition])
         assert not settled.averaged.training
-        assert (settled.averaged(condition) - trained).abs().mean() < 0.1 * (strange - trained).abs().mean()
+        assert (settled.averaged(condition) - trained).abs().mean() < 0.2 * (strange - trained).abs().mean()
 
 
 def test_settling_draws_no_lots() -> None:
