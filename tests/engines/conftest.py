@@ -20,7 +20,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
             value.uniform_(0.5, 2, generator=random)
         elif name.endswith(("running_mean", "bias")):
             value.normal_(0, 0.1, generator=random)
-    generator.chroma.weight.data.normal_(0, 0.1, generator=random)
+    generator.detail.weight.data.normal_(0, 0.1, generator=random)
     path = tmp_path_factory.mktemp("checkpoint") / "generator.safetensors"
     save_generator(generator, ModelCard(name="test", version="1", architecture="mobile_unet"), path)
     return path

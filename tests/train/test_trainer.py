@@ -40,13 +40,13 @@ def test_a_step_teaches_generator_and_discriminator(squeezenet_weights: Path, wi
 
 
 def test_a_settled_generator_does_what_it_did_in_training() -> None:
-    settled, condition = trainer(), batch()["condition"]
+    settled, condition = trainer(), torch.rand(4, 4, 128, 128)  # large enough for statistics of the deepest
     with torch.no_grad():
         strange = settled.averaged.eval()(condition)
         trained = settled.generator.train()(condition)
         settled.settle([condition])
         assert not settled.averaged.training
-        assert (settled.averaged(condition) - trained).abs().mean() < 0.2 * (strange - trained).abs().mean()
+        assert (settled.averaged(condition) - trained).abs().mean() < 0.1 * (strange - trained).abs().mean()
 
 
 def test_settling_draws_no_lots() -> None:
