@@ -18,7 +18,7 @@ from PIL import Image
 
 from colorcli.core.color import BT601, color_difference, gamut_scale, reach
 from colorcli.stills.paint import ChromaFit
-from colorcli.stills.raster import BAND_PIXELS
+from colorcli.stills.raster import bands_of
 
 Bytes = NDArray[np.uint8]
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -39,9 +39,12 @@ COARSEST = 2
 """Steps of chroma's table are no coarser than this: ringing where colour has to end would be clipped, and
 each block in which that moves grey has to be softened. It makes large scans a sixth larger than their grey
 source, and small ones, whose chroma is stored at full size, up to twice."""
-RINGING = 1.772 * (7 * COARSEST / 2 + 1)
-"""Code values by which coding can move a colour at most: blue's share of Cb, times what half a step in each
-of 64 coefficients adds up to in one sample (and one more for what is rounded on the way)."""
+SWING = 7 * COARSEST / 2 + 1
+"""Code values by which coding can move a sample at most: what half a step in each of 64 coefficients adds up
+to in one sample, and one more for what is rounded on the way."""
+RINGING = (SWING * (1.402 * BT601.kr + 1.772 * BT601.kb) - CLIPPED) / (BT601.kr + BT601.kb)
+"""A colour that is farther inside the gamut cannot be moved out of it so that grey is seen to change: grey
+changes most where red and blue are clipped together."""
 STRENGTH = np.ceil(np.abs(np.arange(256) - GREY) * 1.772).clip(0, PEAK).astype(np.uint8)
 """The largest colour difference that a code value of chroma can stand for."""
 SOFTENINGS = (0.5, 0.0)
@@ -91,23 +94,21 @@ class Planes:
 def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Toning | None = None) -> Planes:
     """Luma [H, W] -> chroma as a JPEG stores it, fitted into the gamut."""
     small, darkest, brightest = _shared(luma, sampling)
-    field = fit.at(small.shape[0], small.shape[1], PEAK)
+    field = fit.at(*small.shape, PEAK)
     cb, cr = np.empty_like(small), np.empty_like(small)
     at_risk = np.empty(small.shape, bool)
-    rows = max(1, BAND_PIXELS // small.shape[1])
-    for top in range(0, len(small), rows):
-        band = slice(top, top + rows)
+    for band in bands_of(*small.shape):
         low, high, middle = (plane[band].astype(np.float32) for plane in (darkest, brightest, small))
-        chroma = field.rows(middle, top)
+        chroma = field.rows(middle, band.start)
         above, below = reach(chroma)
-        scale = gamut_scale(low, high, above, below, PEAK)
+        excess = np.maximum(above + high - PEAK, below - low)
+        at_risk[band] = excess > -RINGING
+        # Few samples leave the gamut: only for these the division is worth its time.
+        out = np.flatnonzero(excess > 0)
+        scale = gamut_scale(*(plane.take(out) for plane in (low, high, above, below)), PEAK)
         for plane, target in zip(chroma, (cb, cr), strict=True):
-            plane *= scale
-            plane += GREY + 0.5  # and so rounded by what is cut off
-            target[band] = plane
-        above *= scale
-        below *= scale
-        at_risk[band] = np.minimum(PEAK - high - above, low - below) < RINGING
+            plane.ravel()[out] *= scale
+            cv2.convertScaleAbs(plane, dst=target[band], alpha=1, beta=GREY)
     kept = np.zeros(small.shape, bool)
     if toning is not None:
         size = small.shape[::-1]
@@ -120,9 +121,7 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Tonin
 def toning_of(luma: Bytes, cb: Bytes, cr: Bytes) -> Toning | None:
     """The source's own planes [H, W], None where they clip nowhere."""
     clipped = np.zeros(luma.shape, bool)
-    rows = max(1, BAND_PIXELS // luma.shape[1])
-    for top in range(0, len(luma), rows):
-        band = slice(top, top + rows)
+    for band in bands_of(*luma.shape):
         places = np.nonzero(_may_clip(luma[band], cb[band], cr[band]))
         y, u, v = (plane[band][places].astype(np.float32) for plane in (luma, cb, cr))
         clipped[band][places] = _clipping(y, y, np.stack([u, v]) - GREY) > SEEN
@@ -153,18 +152,15 @@ def _shared(luma: Bytes, sampling: Sampling) -> tuple[Bytes, Bytes, Bytes]:
     """
     if sampling == Sampling(1, 1):
         return luma, luma, luma
-    height, width = luma.shape
-    padded = cv2.copyMakeBorder(
-        luma, 0, -height % sampling.down, 0, -width % sampling.across, cv2.BORDER_REPLICATE
-    )
-    size = (padded.shape[1] // sampling.across, padded.shape[0] // sampling.down)
+    luma = _filled_up(luma, sampling.down, sampling.across)
+    size = (luma.shape[1] // sampling.across, luma.shape[0] // sampling.down)
     reaching = np.ones([1 if step == 1 else 4 for step in (sampling.down, sampling.across)], np.uint8)
     anchor = (sampling.across - 1, sampling.down - 1)
     step = (slice(None, None, sampling.down), slice(None, None, sampling.across))
     return (
-        cv2.resize(padded, size, interpolation=cv2.INTER_AREA),
-        cv2.erode(padded, reaching, anchor=anchor)[step],
-        cv2.dilate(padded, reaching, anchor=anchor)[step],
+        cv2.resize(luma, size, interpolation=cv2.INTER_AREA),
+        np.ascontiguousarray(cv2.erode(luma, reaching, anchor=anchor)[step]),
+        np.ascontiguousarray(cv2.dilate(luma, reaching, anchor=anchor)[step]),
     )
 
 
@@ -180,7 +176,7 @@ def encode(
         # what is seen of its source is rounded and clipped already, so that less is left for us.
         spare = min(spare, 1 - SEEN)
     steps = EXACT if spare < CLIPPED else table
-    padded = planes.each(_padded)
+    padded = planes.each(lambda plane: _filled_up(plane, BLOCK, BLOCK))
     places = np.nonzero(
         _blocks_with(padded.at_risk) & _blocks_with((padded.cb != GREY) | (padded.cr != GREY))
     )
@@ -234,12 +230,13 @@ def _coded_and_decoded(blocks: Bytes, steps: list[int]) -> Bytes:
     return decoded.reshape(-1, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)[:count]
 
 
-def _padded(plane: NDArray[Any]) -> NDArray[Any]:
-    """Filled up to whole blocks with its last row and column, as an encoder does."""
-    height, width = plane.shape
-    if height % BLOCK or width % BLOCK:
-        plane = np.pad(plane, ((0, -height % BLOCK), (0, -width % BLOCK)), mode="edge")
-    return np.ascontiguousarray(plane)
+def _filled_up(plane: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
+    """Samples of one byte, up to multiples of `rows` and `columns`: the last ones again, as encoders do."""
+    below, right = -plane.shape[0] % rows, -plane.shape[1] % columns
+    if not (below or right):
+        return plane
+    filled = cv2.copyMakeBorder(plane.view(np.uint8), 0, below, 0, right, cv2.BORDER_REPLICATE)
+    return filled.view(plane.dtype)
 
 
 def _in_blocks(plane: NDArray[Any]) -> NDArray[np.uint64]:
