@@ -73,7 +73,10 @@ class Toning:
 
 @dataclass(frozen=True)
 class Planes:
-    """Chroma in code values, and the luma it has to suit, all at the chroma's size; or 8x8 blocks of them."""
+    """Chroma in code values, and the luma it has to suit, all at the chroma's size; or 8x8 blocks of them.
+
+    Planes are filled up to whole blocks with their last row and column, as an encoder does.
+    """
 
     cb: Bytes
     cr: Bytes
@@ -93,12 +96,14 @@ class Planes:
 
 def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Toning | None = None) -> Planes:
     """Luma [H, W] -> chroma as a JPEG stores it, fitted into the gamut."""
-    small, darkest, brightest = _shared(luma, sampling)
-    field = fit.at(*small.shape, PEAK)
-    cb, cr = np.empty_like(small), np.empty_like(small)
-    at_risk = np.empty(small.shape, bool)
-    for band in bands_of(*small.shape):
-        low, high, middle = (plane[band].astype(np.float32) for plane in (darkest, brightest, small))
+    luma = _filled_up(luma, sampling.down, sampling.across)
+    height, width = size = luma.shape[0] // sampling.down, luma.shape[1] // sampling.across
+    field = fit.at(height, width, PEAK)
+    planes = np.zeros((6, height + -height % BLOCK, width + -width % BLOCK), np.uint8)
+    cb, cr, darkest, brightest, kept, at_risk = planes[:, :height, :width]
+    for band in bands_of(height, width):
+        small, darkest[band], brightest[band] = _shared(luma, sampling, band)
+        low, high, middle = (plane.astype(np.float32) for plane in (darkest[band], brightest[band], small))
         chroma = field.rows(middle, band.start)
         above, below = reach(chroma)
         excess = np.maximum(above + high - PEAK, below - low)
@@ -109,13 +114,17 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Tonin
         for plane, target in zip(chroma, (cb, cr), strict=True):
             plane.ravel()[out] *= scale
             cv2.convertScaleAbs(plane, dst=target[band], alpha=1, beta=GREY)
-    kept = np.zeros(small.shape, bool)
     if toning is not None:
-        size = small.shape[::-1]
-        kept = cv2.resize(toning.clipped.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-        for plane, own in ((cb, toning.cb), (cr, toning.cr)):
-            plane[kept] = cv2.resize(own, size, interpolation=cv2.INTER_AREA)[kept]
-    return Planes(cb, cr, darkest, brightest, kept, at_risk)
+        clipped, *own = (
+            cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA)
+            for plane in (toning.clipped.astype(np.float32), toning.cb, toning.cr)
+        )
+        kept[:] = clipped > 0
+        for plane, toned in zip((cb, cr), own, strict=True):
+            np.copyto(plane, toned, where=clipped > 0)
+    planes[:, height:] = planes[:, height - 1 : height]
+    planes[:, :, width:] = planes[:, :, width - 1 : width]
+    return Planes(*planes[:4], *planes[4:].view(bool))
 
 
 def toning_of(luma: Bytes, cb: Bytes, cr: Bytes) -> Toning | None:
@@ -145,23 +154,24 @@ def _clipping(darkest: NDArray[np.float32], brightest: NDArray[np.float32], chro
     )
 
 
-def _shared(luma: Bytes, sampling: Sampling) -> tuple[Bytes, Bytes, Bytes]:
-    """Mean, darkest and brightest luma of the pixels to which a decoder gives each chroma sample.
+def _shared(luma: Bytes, sampling: Sampling, band: slice) -> tuple[Bytes, Bytes, Bytes]:
+    """Mean, darkest and brightest luma of the pixels to which a decoder gives each chroma sample of a band.
 
     Upsampling with a triangle filter, as libjpeg does, a sample reaches one pixel beyond its own two.
     """
+    across, down = sampling.across, sampling.down
+    own = luma[band.start * down : band.stop * down]
     if sampling == Sampling(1, 1):
-        return luma, luma, luma
-    luma = _filled_up(luma, sampling.down, sampling.across)
-    size = (luma.shape[1] // sampling.across, luma.shape[0] // sampling.down)
-    reaching = np.ones([1 if step == 1 else 4 for step in (sampling.down, sampling.across)], np.uint8)
-    anchor = (sampling.across - 1, sampling.down - 1)
-    step = (slice(None, None, sampling.down), slice(None, None, sampling.across))
-    return (
-        cv2.resize(luma, size, interpolation=cv2.INTER_AREA),
-        np.ascontiguousarray(cv2.erode(luma, reaching, anchor=anchor)[step]),
-        np.ascontiguousarray(cv2.dilate(luma, reaching, anchor=anchor)[step]),
+        return own, own, own
+    size = (own.shape[1] // across, len(own) // down)
+    reaching = np.ones([1 if step == 1 else 4 for step in (down, across)], np.uint8)
+    above = min(1, band.start)
+    reached = luma[band.start * down - above : band.stop * down + 1]
+    step = (slice(above, above + len(own), down), slice(None, None, across))
+    darkest, brightest = (
+        change(reached, reaching, anchor=(across - 1, down - 1))[step] for change in (cv2.erode, cv2.dilate)
     )
+    return cv2.resize(own, size, interpolation=cv2.INTER_AREA), darkest, brightest
 
 
 def encode(
@@ -176,19 +186,17 @@ def encode(
         # what is seen of its source is rounded and clipped already, so that less is left for us.
         spare = min(spare, 1 - SEEN)
     steps = EXACT if spare < CLIPPED else table
-    padded = planes.each(lambda plane: _filled_up(plane, BLOCK, BLOCK))
     places = np.nonzero(
-        _blocks_with(padded.at_risk) & _blocks_with((padded.cb != GREY) | (padded.cr != GREY))
+        _blocks_with(planes.at_risk) & _blocks_with((planes.cb != GREY) | (planes.cr != GREY))
     )
-    blocks = padded.each(
+    blocks = planes.each(
         lambda plane: _in_blocks(plane)[places[0], :, places[1]].view(plane.dtype).reshape(-1, BLOCK, BLOCK)
     )
     _soften(blocks, steps, spare)
-    height, width = planes.cb.shape
     coded = []
-    for plane, softened in ((padded.cb, blocks.cb), (padded.cr, blocks.cr)):
+    for plane, softened in ((planes.cb, blocks.cb), (planes.cr, blocks.cr)):
         _in_blocks(plane)[places[0], :, places[1]] = softened.reshape(-1, BLOCK * BLOCK).view(np.uint64)
-        coded.append(_encode_plane(plane[:height, :width], steps, progressive))
+        coded.append(_encode_plane(plane, steps, progressive))
     return coded[0], coded[1]
 
 
@@ -212,11 +220,11 @@ def _spoilt(blocks: Planes, steps: list[int], spare: float) -> NDArray[np.bool_]
     slack = SLACK if spare == CLIPPED else 0
     decoded = [_coded_and_decoded(plane, steps) for plane in (blocks.cb, blocks.cr)]
     moved = np.maximum(cv2.absdiff(decoded[0], blocks.cb), cv2.absdiff(decoded[1], blocks.cr))
-    where = np.nonzero((moved > slack) & ~blocks.kept)
+    where = np.flatnonzero((moved > slack) & ~blocks.kept)
     low, high, cb, cr = (
-        plane[where].astype(np.float32) for plane in (blocks.darkest, blocks.brightest, *decoded)
+        plane.take(where).astype(np.float32) for plane in (blocks.darkest, blocks.brightest, *decoded)
     )
-    spoilt[where[0][_clipping(low, high, np.stack([cb, cr]) - GREY) > spare]] = True
+    spoilt[where[_clipping(low, high, np.stack([cb, cr]) - GREY) > spare] // BLOCK**2] = True
     return spoilt
 
 
@@ -230,13 +238,12 @@ def _coded_and_decoded(blocks: Bytes, steps: list[int]) -> Bytes:
     return decoded.reshape(-1, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)[:count]
 
 
-def _filled_up(plane: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
-    """Samples of one byte, up to multiples of `rows` and `columns`: the last ones again, as encoders do."""
+def _filled_up(plane: Bytes, rows: int, columns: int) -> Bytes:
+    """Up to multiples of `rows` and `columns` by its last row and column, as encoders do."""
     below, right = -plane.shape[0] % rows, -plane.shape[1] % columns
     if not (below or right):
         return plane
-    filled = cv2.copyMakeBorder(plane.view(np.uint8), 0, below, 0, right, cv2.BORDER_REPLICATE)
-    return filled.view(plane.dtype)
+    return cv2.copyMakeBorder(plane, 0, below, 0, right, cv2.BORDER_REPLICATE)
 
 
 def _in_blocks(plane: NDArray[Any]) -> NDArray[np.uint64]:
