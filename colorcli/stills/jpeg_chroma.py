@@ -44,7 +44,8 @@ SWING = 7 * COARSEST / 2 + 1
 to in one sample, and one more for what is rounded on the way."""
 RINGING = (SWING * (1.402 * BT601.kr + 1.772 * BT601.kb) - CLIPPED) / (BT601.kr + BT601.kb)
 """A colour that is farther inside the gamut cannot be moved out of it so that grey is seen to change: grey
-changes most where red and blue are clipped together."""
+changes most where red and blue are clipped together. Where nothing may be clipped, steps are 1 and all moves
+are smaller than this."""
 STRENGTH = np.ceil(np.abs(np.arange(256) - GREY) * 1.772).clip(0, PEAK).astype(np.uint8)
 """The largest colour difference that a code value of chroma can stand for."""
 SOFTENINGS = (0.5, 0.0)
@@ -110,7 +111,7 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Tonin
         at_risk[band] = excess > -RINGING
         # Few samples leave the gamut: only for these the division is worth its time.
         out = np.flatnonzero(excess > 0)
-        scale = gamut_scale(*(plane.take(out) for plane in (low, high, above, below)), PEAK)
+        scale = gamut_scale(low.take(out), high.take(out), above.take(out), below.take(out), PEAK)
         for plane, target in zip(chroma, (cb, cr), strict=True):
             plane.ravel()[out] *= scale
             cv2.convertScaleAbs(plane, dst=target[band], alpha=1, beta=GREY)
