@@ -9,7 +9,15 @@ from pathlib import Path
 
 from colorcli.core.errors import ColorcliError, InputError, RefusedError, UsageError
 from colorcli.events import Note, Sink
-from colorcli.formats import FILM_SUFFIXES, HEAD, SUFFIXES, known_suffixes, sniff, suffix_of
+from colorcli.formats import (
+    FILM_SUFFIXES,
+    HEAD,
+    MPEG_PROGRAM_STREAM,
+    SUFFIXES,
+    known_suffixes,
+    sniff,
+    suffix_of,
+)
 from colorcli.options import Existing, RunOptions, comparison_path
 
 STREAM = Path("-")
@@ -162,9 +170,10 @@ def _kind_by_suffix(source: Path) -> Kind | None:
 
 
 def _kind_by_content(source: Path) -> Kind | None:
-    """For a name that says nothing: a still by its first bytes; a film only its suffix can announce."""
+    """For a name that says nothing: by its first bytes."""
     with source.open("rb") as file:
-        return Kind.STILL if sniff(file.read(HEAD)) else None
+        head = file.read(HEAD)
+    return Kind.STILL if sniff(head) else Kind.FILM if head.startswith(MPEG_PROGRAM_STREAM) else None
 
 
 def _check_collisions(jobs: list[Job]) -> None:

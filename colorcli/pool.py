@@ -53,12 +53,10 @@ class Pool(Generic[Item]):
     def __exit__(self, *_: object) -> None:
         self.abandon()
         for worker in self._workers:
-            worker.connection.close()  # an idle worker then leaves by itself
+            worker.process.kill()  # it is idle: taking down what it holds would only take time
         for worker in self._workers:
-            worker.process.join(timeout=5)
-            if worker.process.is_alive():
-                worker.process.kill()
-                worker.process.join()
+            worker.process.join()
+            worker.connection.close()
         self._workers.clear()
 
     @property

@@ -125,6 +125,16 @@ def test_kinds(tmp_path: Path) -> None:
     assert stream_kind(b"\x1a\x45\xdf\xa3") is Kind.FILM
 
 
+def test_program_streams_are_told_from_postscript(tmp_path: Path) -> None:
+    reel, letter = tmp_path / "reel.ps", tmp_path / "letter.ps"
+    reel.write_bytes(b"\0\0\1\xba" + bytes(60))
+    letter.write_bytes(b"%!PS-Adobe-3.0\n")
+    jobs, _ = plan([reel, letter], tmp_path / "out")
+    assert jobs[0].kind is Kind.FILM
+    assert jobs[1].problem is not None
+    assert "neither picture nor film" in jobs[1].problem.cause
+
+
 def test_standard_output_takes_one_input(tmp_path: Path) -> None:
     touch(tmp_path / "a.png", tmp_path / "b.png")
     assert plan([tmp_path / "a.png"], STREAM)[0][0].output == STREAM

@@ -230,12 +230,15 @@ def _read_interleaved(
 ) -> Jpeg:
     """Luma's coefficients into a scan of their own."""
     try:
-        pixels, *own = _decoded_planes(data, frame)
+        planes = _decoded_planes(data, frame)
         luma = seg.parse(luma_alone(data, frame))[0]
     except ValueError as error:
         raise InputError(source, f"damaged JPEG ({error})", "scan or copy it again") from error
-    chroma, toning = None, None
-    if any(max(int(plane.max()) - GREY, GREY - int(plane.min())) > FAINT for plane in own):
+    pixels, chroma, toning = cv2.extractChannel(planes, 0), None, None
+    # Along the columns first, for which NumPy is made.
+    lowest, highest = (limit(planes, 0).reshape(-1, planes.shape[2])[:, 1:] for limit in (np.min, np.max))
+    if lowest.min(initial=GREY) < GREY - FAINT or highest.max(initial=GREY) > GREY + FAINT:
+        own = cv2.split(planes)[1:]
         height, width = (-(-length // EIGHTH) for length in pixels.shape)
         small = np.stack([shrunk_plane(plane, height, width) for plane in own])
         chroma = small - np.float32(GREY / 255)
@@ -244,12 +247,12 @@ def _read_interleaved(
     return Jpeg(head, scans, pixels, chroma, trailer, _sampling(frame), toning=toning)
 
 
-def _decoded_planes(data: bytes, frame: Frame) -> Sequence[Bytes]:
-    """Y or Y, Cb, Cr [H, W], as libjpeg decodes them; raises ValueError where it cannot."""
+def _decoded_planes(data: bytes, frame: Frame) -> Bytes:
+    """Y or Y, Cb, Cr [H, W, 1 or 3], as libjpeg decodes them; raises ValueError where it cannot."""
     if len(frame.components) == 1:
-        return [decoded_grey(data)]
+        return decoded_grey(data)[:, :, None]
     try:
-        return cv2.split(imagecodecs.jpeg8_decode(data, outcolorspace="YCBCR"))
+        return imagecodecs.jpeg8_decode(data, outcolorspace="YCBCR")
     except imagecodecs.Jpeg8Error as error:
         raise ValueError(str(error)) from error
 

@@ -18,7 +18,7 @@ from PIL import Image
 
 from colorcli.core.color import BT601, color_difference, gamut_scale, reach
 from colorcli.stills.paint import ChromaFit
-from colorcli.stills.raster import BAND_PIXELS
+from colorcli.stills.raster import bands_of
 
 Bytes = NDArray[np.uint8]
 Places = tuple[NDArray[np.intp], NDArray[np.intp]]
@@ -39,9 +39,13 @@ COARSEST = 2
 """Steps of chroma's table are no coarser than this: ringing where colour has to end would be clipped, and
 each block in which that moves grey has to be softened. It makes large scans a sixth larger than their grey
 source, and small ones, whose chroma is stored at full size, up to twice."""
-RINGING = 1.772 * (7 * COARSEST / 2 + 1)
-"""Code values by which coding can move a colour at most: blue's share of Cb, times what half a step in each
-of 64 coefficients adds up to in one sample (and one more for what is rounded on the way)."""
+SWING = 7 * COARSEST / 2 + 1
+"""Code values by which coding can move a sample at most: what half a step in each of 64 coefficients adds up
+to in one sample, and one more for what is rounded on the way."""
+RINGING = (SWING * (1.402 * BT601.kr + 1.772 * BT601.kb) - CLIPPED) / (BT601.kr + BT601.kb)
+"""A colour that is farther inside the gamut cannot be moved out of it so that grey is seen to change: grey
+changes most where red and blue are clipped together. Where nothing may be clipped, steps are 1 and all moves
+are smaller than this."""
 STRENGTH = np.ceil(np.abs(np.arange(256) - GREY) * 1.772).clip(0, PEAK).astype(np.uint8)
 """The largest colour difference that a code value of chroma can stand for."""
 SOFTENINGS = (0.5, 0.0)
@@ -70,7 +74,10 @@ class Toning:
 
 @dataclass(frozen=True)
 class Planes:
-    """Chroma in code values, and the luma it has to suit, all at the chroma's size; or 8x8 blocks of them."""
+    """Chroma in code values, and the luma it has to suit, all at the chroma's size; or 8x8 blocks of them.
+
+    Planes are filled up to whole blocks with their last row and column, as an encoder does.
+    """
 
     cb: Bytes
     cr: Bytes
@@ -90,39 +97,41 @@ class Planes:
 
 def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Toning | None = None) -> Planes:
     """Luma [H, W] -> chroma as a JPEG stores it, fitted into the gamut."""
-    small, darkest, brightest = _shared(luma, sampling)
-    field = fit.at(small.shape[0], small.shape[1], PEAK)
-    cb, cr = np.empty_like(small), np.empty_like(small)
-    at_risk = np.empty(small.shape, bool)
-    rows = max(1, BAND_PIXELS // small.shape[1])
-    for top in range(0, len(small), rows):
-        band = slice(top, top + rows)
-        low, high, middle = (plane[band].astype(np.float32) for plane in (darkest, brightest, small))
-        chroma = field.rows(middle, top)
+    luma = _filled_up(luma, sampling.down, sampling.across)
+    height, width = size = luma.shape[0] // sampling.down, luma.shape[1] // sampling.across
+    field = fit.at(height, width, PEAK)
+    planes = np.zeros((6, height + -height % BLOCK, width + -width % BLOCK), np.uint8)
+    cb, cr, darkest, brightest, kept, at_risk = planes[:, :height, :width]
+    for band in bands_of(height, width):
+        small, darkest[band], brightest[band] = _shared(luma, sampling, band)
+        low, high, middle = (plane.astype(np.float32) for plane in (darkest[band], brightest[band], small))
+        chroma = field.rows(middle, band.start)
         above, below = reach(chroma)
-        scale = gamut_scale(low, high, above, below, PEAK)
+        excess = np.maximum(above + high - PEAK, below - low)
+        at_risk[band] = excess > -RINGING
+        # Few samples leave the gamut: only for these the division is worth its time.
+        out = np.flatnonzero(excess > 0)
+        scale = gamut_scale(low.take(out), high.take(out), above.take(out), below.take(out), PEAK)
         for plane, target in zip(chroma, (cb, cr), strict=True):
-            plane *= scale
-            plane += GREY + 0.5  # and so rounded by what is cut off
-            target[band] = plane
-        above *= scale
-        below *= scale
-        at_risk[band] = np.minimum(PEAK - high - above, low - below) < RINGING
-    kept = np.zeros(small.shape, bool)
+            plane.ravel()[out] *= scale
+            cv2.convertScaleAbs(plane, dst=target[band], alpha=1, beta=GREY)
     if toning is not None:
-        size = small.shape[::-1]
-        kept = cv2.resize(toning.clipped.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0
-        for plane, own in ((cb, toning.cb), (cr, toning.cr)):
-            plane[kept] = cv2.resize(own, size, interpolation=cv2.INTER_AREA)[kept]
-    return Planes(cb, cr, darkest, brightest, kept, at_risk)
+        clipped, *own = (
+            cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA)
+            for plane in (toning.clipped.astype(np.float32), toning.cb, toning.cr)
+        )
+        kept[:] = clipped > 0
+        for plane, toned in zip((cb, cr), own, strict=True):
+            np.copyto(plane, toned, where=clipped > 0)
+    planes[:, height:] = planes[:, height - 1 : height]
+    planes[:, :, width:] = planes[:, :, width - 1 : width]
+    return Planes(*planes[:4], *planes[4:].view(bool))
 
 
 def toning_of(luma: Bytes, cb: Bytes, cr: Bytes) -> Toning | None:
     """The source's own planes [H, W], None where they clip nowhere."""
     clipped = np.zeros(luma.shape, bool)
-    rows = max(1, BAND_PIXELS // luma.shape[1])
-    for top in range(0, len(luma), rows):
-        band = slice(top, top + rows)
+    for band in bands_of(*luma.shape):
         places = np.nonzero(_may_clip(luma[band], cb[band], cr[band]))
         y, u, v = (plane[band][places].astype(np.float32) for plane in (luma, cb, cr))
         clipped[band][places] = _clipping(y, y, np.stack([u, v]) - GREY) > SEEN
@@ -146,26 +155,24 @@ def _clipping(darkest: NDArray[np.float32], brightest: NDArray[np.float32], chro
     )
 
 
-def _shared(luma: Bytes, sampling: Sampling) -> tuple[Bytes, Bytes, Bytes]:
-    """Mean, darkest and brightest luma of the pixels to which a decoder gives each chroma sample.
+def _shared(luma: Bytes, sampling: Sampling, band: slice) -> tuple[Bytes, Bytes, Bytes]:
+    """Mean, darkest and brightest luma of the pixels to which a decoder gives each chroma sample of a band.
 
     Upsampling with a triangle filter, as libjpeg does, a sample reaches one pixel beyond its own two.
     """
+    across, down = sampling.across, sampling.down
+    own = luma[band.start * down : band.stop * down]
     if sampling == Sampling(1, 1):
-        return luma, luma, luma
-    height, width = luma.shape
-    padded = cv2.copyMakeBorder(
-        luma, 0, -height % sampling.down, 0, -width % sampling.across, cv2.BORDER_REPLICATE
+        return own, own, own
+    size = (own.shape[1] // across, len(own) // down)
+    reaching = np.ones([1 if step == 1 else 4 for step in (down, across)], np.uint8)
+    above = min(1, band.start)
+    reached = luma[band.start * down - above : band.stop * down + 1]
+    step = (slice(above, above + len(own), down), slice(None, None, across))
+    darkest, brightest = (
+        change(reached, reaching, anchor=(across - 1, down - 1))[step] for change in (cv2.erode, cv2.dilate)
     )
-    size = (padded.shape[1] // sampling.across, padded.shape[0] // sampling.down)
-    reaching = np.ones([1 if step == 1 else 4 for step in (sampling.down, sampling.across)], np.uint8)
-    anchor = (sampling.across - 1, sampling.down - 1)
-    step = (slice(None, None, sampling.down), slice(None, None, sampling.across))
-    return (
-        cv2.resize(padded, size, interpolation=cv2.INTER_AREA),
-        cv2.erode(padded, reaching, anchor=anchor)[step],
-        cv2.dilate(padded, reaching, anchor=anchor)[step],
-    )
+    return cv2.resize(own, size, interpolation=cv2.INTER_AREA), darkest, brightest
 
 
 def encode(
@@ -180,19 +187,17 @@ def encode(
         # what is seen of its source is rounded and clipped already, so that less is left for us.
         spare = min(spare, 1 - SEEN)
     steps = EXACT if spare < CLIPPED else table
-    padded = planes.each(_padded)
     places = np.nonzero(
-        _blocks_with(padded.at_risk) & _blocks_with((padded.cb != GREY) | (padded.cr != GREY))
+        _blocks_with(planes.at_risk) & _blocks_with((planes.cb != GREY) | (planes.cr != GREY))
     )
-    blocks = padded.each(
+    blocks = planes.each(
         lambda plane: _in_blocks(plane)[places[0], :, places[1]].view(plane.dtype).reshape(-1, BLOCK, BLOCK)
     )
     _soften(blocks, steps, spare)
-    height, width = planes.cb.shape
     coded = []
-    for plane, softened in ((padded.cb, blocks.cb), (padded.cr, blocks.cr)):
+    for plane, softened in ((planes.cb, blocks.cb), (planes.cr, blocks.cr)):
         _in_blocks(plane)[places[0], :, places[1]] = softened.reshape(-1, BLOCK * BLOCK).view(np.uint64)
-        coded.append(_encode_plane(plane[:height, :width], steps, progressive))
+        coded.append(_encode_plane(plane, steps, progressive))
     return coded[0], coded[1]
 
 
@@ -216,11 +221,11 @@ def _spoilt(blocks: Planes, steps: list[int], spare: float) -> NDArray[np.bool_]
     slack = SLACK if spare == CLIPPED else 0
     decoded = [_coded_and_decoded(plane, steps) for plane in (blocks.cb, blocks.cr)]
     moved = np.maximum(cv2.absdiff(decoded[0], blocks.cb), cv2.absdiff(decoded[1], blocks.cr))
-    where = np.nonzero((moved > slack) & ~blocks.kept)
+    where = np.flatnonzero((moved > slack) & ~blocks.kept)
     low, high, cb, cr = (
-        plane[where].astype(np.float32) for plane in (blocks.darkest, blocks.brightest, *decoded)
+        plane.take(where).astype(np.float32) for plane in (blocks.darkest, blocks.brightest, *decoded)
     )
-    spoilt[where[0][_clipping(low, high, np.stack([cb, cr]) - GREY) > spare]] = True
+    spoilt[where[_clipping(low, high, np.stack([cb, cr]) - GREY) > spare] // BLOCK**2] = True
     return spoilt
 
 
@@ -234,12 +239,12 @@ def _coded_and_decoded(blocks: Bytes, steps: list[int]) -> Bytes:
     return decoded.reshape(-1, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)[:count]
 
 
-def _padded(plane: NDArray[Any]) -> NDArray[Any]:
-    """Filled up to whole blocks with its last row and column, as an encoder does."""
-    height, width = plane.shape
-    if height % BLOCK or width % BLOCK:
-        plane = np.pad(plane, ((0, -height % BLOCK), (0, -width % BLOCK)), mode="edge")
-    return np.ascontiguousarray(plane)
+def _filled_up(plane: Bytes, rows: int, columns: int) -> Bytes:
+    """Up to multiples of `rows` and `columns` by its last row and column, as encoders do."""
+    below, right = -plane.shape[0] % rows, -plane.shape[1] % columns
+    if not (below or right):
+        return plane
+    return cv2.copyMakeBorder(plane, 0, below, 0, right, cv2.BORDER_REPLICATE)
 
 
 def _in_blocks(plane: NDArray[Any]) -> NDArray[np.uint64]:

@@ -4,8 +4,6 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-import jpeglib
-
 from colorcli.stills.jpeg_segments import Frame
 
 try:
@@ -34,6 +32,8 @@ def luma_alone(data: bytes, frame: Frame) -> bytes:
 
 def _by_jpeglib(data: bytes, frame: Frame) -> bytes:
     """The same through files and NumPy arrays, which takes six times as long."""
+    import jpeglib  # slow to import, and seldom needed
+
     jpeglib.version.set("turbo210")
     with tempfile.TemporaryDirectory(prefix="colorcli-") as folder:
         place = Path(folder) / "luma.jpg"

@@ -17,6 +17,12 @@ BAND_PIXELS = 1 << 16
 """Pixels in a band of a picture in memory: its float planes then stay in a processor's cache."""
 
 
+def bands_of(height: int, width: int) -> Iterator[slice]:
+    """The rows of a picture in memory, from top to bottom, in bands of `BAND_PIXELS`."""
+    rows = max(1, BAND_PIXELS // width)
+    return (slice(top, top + rows) for top in range(0, height, rows))
+
+
 @dataclass(frozen=True)
 class Raster:
     height: int
@@ -31,11 +37,10 @@ class Raster:
     def of(cls, pixels: Pixels) -> "Raster":
         """A raster over an array [H, W, C] that is in memory, or mapped into it."""
         height, width, channels = pixels.shape
-        rows = max(1, BAND_PIXELS // width)
 
         def bands() -> Iterator[Pixels]:
-            for top in range(0, height, rows):
-                yield pixels[top : top + rows]
+            for band in bands_of(height, width):
+                yield pixels[band]
 
         return cls(height, width, channels, 8 * pixels.dtype.itemsize, bands)
 

@@ -122,6 +122,7 @@ def _settle(memory: int) -> None:
         # Pages given back after each picture and faulted in for the next cost a fifth of the time.
         for parameter, size in ((M_TRIM_THRESHOLD, KEPT_MEMORY), (M_MMAP_THRESHOLD, LARGEST_BLOCK)):
             ctypes.CDLL(None).mallopt(parameter, size)
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when NumPy is imported
     import cv2
     from PIL import Image
 

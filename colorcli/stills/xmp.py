@@ -5,7 +5,7 @@ Version Used). They are put into the packet a picture already has; nothing else 
 """
 
 import re
-from xml.sax.saxutils import quoteattr
+from html import escape
 
 from colorcli.core.card import ModelCard
 from colorcli.provenance import DIGITAL_SOURCE_TYPE
@@ -32,7 +32,7 @@ def with_provenance(packet: bytes | None, card: ModelCard) -> bytes:
     values = dict(zip(TERMS, (DIGITAL_SOURCE_TYPE, f"colorcli {card.name}", card.version), strict=True))
     text = _without_terms(text)
     about = _ABOUT.search(text)
-    attributes = " ".join(f"Iptc4xmpExt:{term}={quoteattr(value)}" for term, value in values.items())
+    attributes = " ".join(f'Iptc4xmpExt:{term}="{escape(value)}"' for term, value in values.items())
     closing = _CLOSING.search(text)
     assert closing is not None  # `_decoded` sees to it
     prefix = closing[1] or closing[2]

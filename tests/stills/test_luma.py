@@ -177,6 +177,7 @@ def test_large_jpegs_share_chroma_without_moving_grey(
     large: bool, tmp_path: Path, colorize: Colorize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("colorcli.stills.jpeg.FULL_CHROMA_PIXELS", 1000 if large else 10**9)
+    monkeypatch.setattr("colorcli.stills.raster.BAND_PIXELS", 1000)  # so that there are several bands
     source = jpeg(tmp_path / "in.jpg", scene(135, 173), "L", quality=90)
     colorize(source, tmp_path / "out.jpg", saturation=4.0)
     before = cv2.imread(str(source), cv2.IMREAD_GRAYSCALE)
