@@ -65,15 +65,20 @@ def quantize(
 
 
 def _float_layers(graph: onnx.GraphProto) -> list[str]:
-    """Names of the nodes to leave alone: convolutions as above, each with what follows it up to the next."""
+    """Names of the nodes to leave alone: convolutions as above, each with what follows it up to the next.
+
+    So is what chooses among colours, from the first matrix product on: its odds want more than 256 steps.
+    """
     shapes = {weights.name: weights.dims for weights in graph.initializer}
     names: list[str] = []
-    convolutions, wide = 0, False
+    convolutions, apart = 0, False
     for node in graph.node:
         if node.op_type in ("Conv", "ConvTranspose"):
             convolutions += 1
-            wide = node.op_type == "Conv" and shapes[node.input[1]][1] > FLOAT_CHANNELS
-        if wide or convolutions <= FLOAT_CONVOLUTIONS:
+            apart = node.op_type == "Conv" and shapes[node.input[1]][1] > FLOAT_CHANNELS
+        elif node.op_type == "MatMul":
+            apart = True
+        if apart or convolutions <= FLOAT_CONVOLUTIONS:
             names.append(node.name)
     return names
 
