@@ -14,8 +14,8 @@ from colorcli.core.card import CARD_KEY, ModelCard
 from colorcli.engines.quiet import quiet
 
 FLOAT_CONVOLUTIONS = 52
-"""So many first convolutions stay float32: the whole ImageNet encoder. Some of its depthwise weights are thirty times
-their neighbours', and with all but nine in 8 bits a fifth of all colour changes."""
+"""So many first convolutions stay float32: the whole ImageNet encoder. Some of its depthwise weights are
+thirty times their neighbours', and with all but nine in 8 bits a fifth of all colour changes."""
 FLOAT_CHANNELS = 1024
 """Convolutions that read more channels stay float32. The encoder's last features are many and faint; each
 rounded to 8 bits, together they cost a twelfth of all colour."""
