@@ -13,12 +13,9 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 from colorcli.core.card import CARD_KEY, ModelCard
 from colorcli.engines.quiet import quiet
 
-FLOAT_CONVOLUTIONS = 52
-"""So many first convolutions stay float32: the whole ImageNet encoder. Some of its depthwise weights are
-thirty times their neighbours', and with all but nine in 8 bits a fifth of all colour changes."""
-FLOAT_CHANNELS = 1024
-"""Convolutions that read more channels stay float32. The encoder's last features are many and faint; each
-rounded to 8 bits, together they cost a twelfth of all colour."""
+FLOAT_PARTS = ("generator.encoder.", "generator.bottleneck.")
+"""Convolutions whose weights are named so stay float32: the ImageNet encoder, and what reads its features.
+Some of its depthwise weights are thirty times their neighbours', and its last features are many and faint."""
 
 FOR_CPU = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
 """What ONNX Runtime and OpenVINO are fast at."""
@@ -69,16 +66,14 @@ def _float_layers(graph: onnx.GraphProto) -> list[str]:
 
     So is what chooses among colours, from the first matrix product on: its odds want more than 256 steps.
     """
-    shapes = {weights.name: weights.dims for weights in graph.initializer}
     names: list[str] = []
-    convolutions, apart = 0, False
+    apart = True  # what comes before the first convolution prepares the encoder's input
     for node in graph.node:
         if node.op_type in ("Conv", "ConvTranspose"):
-            convolutions += 1
-            apart = node.op_type == "Conv" and shapes[node.input[1]][1] > FLOAT_CHANNELS
+            apart = node.input[1].startswith(FLOAT_PARTS)
         elif node.op_type == "MatMul":
             apart = True
-        if apart or convolutions <= FLOAT_CONVOLUTIONS:
+        if apart:
             names.append(node.name)
     return names
 

@@ -4,6 +4,7 @@ Every generator maps the condition [N, 4, H, W] to chroma [N, 2, H, W] in (-0.5,
 of its `multiple_of`. MACs are multiply-accumulates for one 256x256 picture.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -19,19 +20,19 @@ from colorcli.train import bins
 from colorcli.train.squeezenet import SqueezeNet
 
 
-class Generator(nn.Module):
+class Generator(nn.Module, ABC):
     multiple_of: int
 
+    @abstractmethod
     def guess(self, condition: Tensor) -> tuple[Tensor, Tensor | None]:
         """Chroma, and the logits over `bins.colors` [N, h, w, COUNT] that it came from, if there are any."""
-        raise NotImplementedError
 
     def forward(self, condition: Tensor) -> Tensor:
         return self.guess(condition)[0]
 
+    @abstractmethod
     def scale_chroma(self, gain: float) -> None:
         """Make every colour stronger by `gain`."""
-        raise NotImplementedError
 
 
 class SameConv(nn.Conv2d):

@@ -75,11 +75,7 @@ class Trainer:
         seen = self._seen(batch, made)
         with torch.no_grad():
             truth = self._seen(batch, batch["chroma"])
-        parts = self._generator_losses(phase, batch, made, seen, truth)
-        if logits is not None:
-            parts["classification"] = self.config.classification * classification_loss(
-                logits, batch["chroma"]
-            )
+        parts = self._generator_losses(phase, batch, (made, logits), seen, truth)
         self.generator_steps.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
         self.ranks.average(self.generator.parameters())
@@ -100,11 +96,18 @@ class Trainer:
         return self.features(losses.rgb_from_ycbcr(batch["luma"], chroma))
 
     def _generator_losses(
-        self, phase: Phase, batch: Batch, made: Tensor, seen: list[Tensor], truth: list[Tensor]
+        self,
+        phase: Phase,
+        batch: Batch,
+        guess: tuple[Tensor, Tensor | None],
+        seen: list[Tensor],
+        truth: list[Tensor],
     ) -> dict[str, Tensor]:
         """The weighted parts of the generator's loss."""
-        config = self.config
-        parts = {"reconstruction": config.reconstruction * losses.reconstruction_loss(made, batch["chroma"])}
+        config, real, (made, logits) = self.config, batch["chroma"], guess
+        parts = {"reconstruction": config.reconstruction * losses.reconstruction_loss(made, real)}
+        if logits is not None:
+            parts["classification"] = config.classification * classification_loss(logits, real)
         if self.features is not None:
             parts["perceptual"] = config.perceptual * losses.perceptual_loss(seen, truth)
         if phase.adversarial:

@@ -9,7 +9,7 @@ from onnx import numpy_helper
 
 from colorcli.engines.onnxruntime import OnnxEngine
 from colorcli.engines.parity import compare, sample_condition
-from colorcli.engines.quantize import FLOAT_CONVOLUTIONS, FOR_CPU, FOR_TENSORRT, quantize
+from colorcli.engines.quantize import FLOAT_PARTS, FOR_CPU, FOR_TENSORRT, quantize
 
 CONDITIONS = [sample_condition((2, 4, 64, 64), seed)[n : n + 1] for seed in range(4) for n in (0, 1)]
 
@@ -21,17 +21,26 @@ def for_cpu(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def float_convolutions(model: onnx.ModelProto) -> list[int]:
-    """Places, among all convolutions, of those whose weights are plain float32."""
-    weights = {tensor.name for tensor in model.graph.initializer}
-    convolutions = [node for node in model.graph.node if node.op_type == "Conv"]
-    return [place for place, node in enumerate(convolutions) if node.input[1] in weights]
+def test_the_encoder_and_what_reads_it_stay_float32_and_nothing_else(exported: Path, for_cpu: Path) -> None:
+    named = [node.input[1] for node in onnx.load(exported).graph.node if node.op_type == "Conv"]
+    quantized = onnx.load(for_cpu).graph
+    weights = {tensor.name for tensor in quantized.initializer}
+    plain = [node.input[1] for node in quantized.node if node.op_type == "Conv" and node.input[1] in weights]
+    assert plain == [name for name in named if name.startswith(FLOAT_PARTS)]
+    assert 0 < len(plain) < len(named)
 
 
-def test_the_first_layers_and_the_widest_stay_float32(for_cpu: Path) -> None:
-    places = float_convolutions(onnx.load(for_cpu))
-    after_the_encoder = 52  # the bottleneck's, which reads 1280 channels
-    assert places == [*range(FLOAT_CONVOLUTIONS), after_the_encoder]
+def test_odds_stay_float32(for_cpu: Path) -> None:
+    graph = onnx.load(for_cpu).graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    (softmax,) = (node for node in graph.node if node.op_type == "Softmax")
+    assert made_by[softmax.input[0]] != "DequantizeLinear"
+    assert all(
+        made_by.get(name) != "DequantizeLinear"
+        for node in graph.node
+        if node.op_type == "MatMul"
+        for name in node.input[1:]
+    )
 
 
 def test_it_gives_nearly_the_colours_of_float32(exported: Path, for_cpu: Path) -> None:
