@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,6 +14,9 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+LETTING_GO = 1.0
+"""Seconds that a killed run may go on holding its output: a child that it was just starting shares its lock
+until it has become the program that it was started as."""
 LONGEST_NAME = 255
 """Bytes of a file name that common file systems take."""
 
@@ -81,7 +85,7 @@ def claimed(place: Path, output: Path) -> Iterator[None]:
         return
     descriptor = os.open(place, os.O_RDONLY if place.is_dir() else os.O_WRONLY | os.O_CREAT, 0o666)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _lock(descriptor)
     except BlockingIOError as error:
         os.close(descriptor)
         remedy = "wait until it is done, or choose another output"
@@ -92,6 +96,18 @@ def claimed(place: Path, output: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    """Raises BlockingIOError where another process holds it for good."""
+    deadline = time.monotonic() + LETTING_GO
+    while True:
+        try:
+            return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.01)
 
 
 def _remove(partial: Path) -> None:

@@ -1,9 +1,12 @@
+import subprocess
+import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
 from colorcli.core.errors import InputError, UsageError
-from colorcli.core.outputs import check_writable, partial_path, whole_file
+from colorcli.core.outputs import LETTING_GO, check_writable, claimed, partial_path, whole_file
 
 
 def test_appears_whole(tmp_path: Path) -> None:
@@ -64,3 +67,27 @@ def test_places_that_cannot_be_written_are_known_beforehand(tmp_path: Path) -> N
         with pytest.raises(UsageError, match="--report"):
             check_writable(place, "--report")
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+HOLD = """
+import fcntl, sys, time
+with open(sys.argv[1], "w") as file:
+    fcntl.flock(file, fcntl.LOCK_EX)
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(("seconds", "granted"), [(LETTING_GO / 4, True), (60.0, False)])
+def test_what_is_let_go_at_once_is_free_and_what_is_held_is_not(
+    tmp_path: Path, seconds: float, granted: bool
+) -> None:
+    lock, output = tmp_path / "lock", tmp_path / "out.mkv"
+    command = [sys.executable, "-c", HOLD, str(lock), str(seconds)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "held\n"
+        expected = nullcontext() if granted else pytest.raises(InputError, match="another run is writing it")
+        with expected, claimed(lock, output):
+            pass
+        other.kill()
