@@ -229,30 +229,32 @@ def _read_interleaved(
     source: Path, data: bytes, head: tuple[Segment, ...], frame: Frame, trailer: bytes
 ) -> Jpeg:
     """Luma's coefficients into a scan of their own."""
+    chroma, toning = None, None
     try:
-        planes = _decoded_planes(data, frame)
-        luma = seg.parse(luma_alone(data, frame))[0]
+        luma = luma_alone(data, frame)
+        scans = tuple(part for part in seg.parse(luma.data)[0] if not _is_head(part))
+        if luma.neutral:
+            pixels = decoded_grey(luma.data)
+        else:
+            pixels, *own = _decoded_planes(data)
     except ValueError as error:
         raise InputError(source, f"damaged JPEG ({error})", "scan or copy it again") from error
-    pixels, chroma, toning = cv2.extractChannel(planes, 0), None, None
-    # Along the columns first, for which NumPy is made.
-    lowest, highest = (limit(planes, 0).reshape(-1, planes.shape[2])[:, 1:] for limit in (np.min, np.max))
-    if lowest.min(initial=GREY) < GREY - FAINT or highest.max(initial=GREY) > GREY + FAINT:
-        own = cv2.split(planes)[1:]
+    if not luma.neutral and _is_coloured(own):
         height, width = (-(-length // EIGHTH) for length in pixels.shape)
         small = np.stack([shrunk_plane(plane, height, width) for plane in own])
         chroma = small - np.float32(GREY / 255)
         toning = toning_of(pixels, *own)
-    scans = tuple(part for part in luma if not _is_head(part))
     return Jpeg(head, scans, pixels, chroma, trailer, _sampling(frame), toning=toning)
 
 
-def _decoded_planes(data: bytes, frame: Frame) -> Bytes:
-    """Y or Y, Cb, Cr [H, W, 1 or 3], as libjpeg decodes them; raises ValueError where it cannot."""
-    if len(frame.components) == 1:
-        return decoded_grey(data)[:, :, None]
+def _is_coloured(chroma: Sequence[Bytes]) -> bool:
+    return any(plane.min() < GREY - FAINT or plane.max() > GREY + FAINT for plane in chroma)
+
+
+def _decoded_planes(data: bytes) -> Sequence[Bytes]:
+    """Y, Cb and Cr [H, W] each, as libjpeg decodes them; raises ValueError where it cannot."""
     try:
-        return imagecodecs.jpeg8_decode(data, outcolorspace="YCBCR")
+        return cv2.split(imagecodecs.jpeg8_decode(data, outcolorspace="YCBCR"))
     except imagecodecs.Jpeg8Error as error:
         raise ValueError(str(error)) from error
 

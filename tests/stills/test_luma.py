@@ -131,23 +131,37 @@ def test_jpeg_luma_is_untouched(kind: str, saturation: float, tmp_path: Path, co
     assert np.abs(shown - before).max() <= 1
 
 
-@pytest.mark.parametrize("library", ["turbojpeg", "jpeglib"])
-@pytest.mark.parametrize("options", [{"subsampling": 2}, {"subsampling": 1, "progressive": True}])
-def test_luma_alone_has_the_same_coefficients(
-    library: str, options: dict[str, object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    if library == "jpeglib":
+@pytest.fixture(params=["turbojpeg", "jpeglib"])
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    if request.param == "jpeglib":
         monkeypatch.setattr(jpeg_luma, "turbojpeg", None)
     elif jpeg_luma.turbojpeg is None:
         pytest.skip("turbojpeg is not installed")
+    return str(request.param)
+
+
+@pytest.mark.parametrize("options", [{"subsampling": 2}, {"subsampling": 1, "progressive": True}])
+def test_luma_alone_has_the_same_coefficients(
+    library: str, options: dict[str, object], tmp_path: Path
+) -> None:
     source = jpeg(tmp_path / "in.jpg", scene(133, 171), "RGB", quality=90, **options)
     data = source.read_bytes()
     frame = jpeg_segments.frame_of(jpeg_segments.parse(data)[0])
-    (tmp_path / "luma.jpg").write_bytes(jpeg_luma.luma_alone(data, frame))
+    luma = jpeg_luma.luma_alone(data, frame)
+    (tmp_path / "luma.jpg").write_bytes(luma.data)
     before, after = (jpeglib.read_dct(str(tmp_path / name)) for name in ("in.jpg", "luma.jpg"))
     blocks = tuple(-(-length // 8) for length in (133, 171))
     assert (before.Y[: blocks[0], : blocks[1]] == after.Y[: blocks[0], : blocks[1]]).all()
     assert (before.qt[0] == after.qt[0]).all()
+
+
+def test_a_jpeg_of_one_coloured_block_is_not_neutral(library: str, tmp_path: Path) -> None:
+    picture = np.stack([scene(96, 112)] * 3, axis=2)
+    for name, neutral in (("grey.jpg", True), ("coloured.jpg", False)):
+        data = jpeg(tmp_path / name, picture, "RGB", quality=90).read_bytes()
+        frame = jpeg_segments.frame_of(jpeg_segments.parse(data)[0])
+        assert jpeg_luma.luma_alone(data, frame).neutral == neutral
+        picture[-4:, -4:] = (255, 90, 0)
 
 
 def test_a_block_decodes_alike_wherever_it_stands() -> None:
