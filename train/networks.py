@@ -169,11 +169,11 @@ class MobileUNet(Generator):
         self.bottleneck = mixing(1280, 256, 1)
         self.whole = nn.Conv2d(256, 256, 1)
         self.decoder = nn.ModuleList(
-            [Up(256, 96, 192, depth=2), Up(192, 32, 112, depth=2), Up(112, 24, 64, depth=1)]
+            [Up(256, 96, 160, depth=2), Up(160, 32, 96, depth=2), Up(96, 24, 48, depth=1)]
         )
-        self.likelihood = nn.Linear(64, bins.COUNT)
+        self.likelihood = nn.Linear(48, bins.COUNT)
         self.register_buffer("colors", bins.colors())
-        self.refine = Up(64, 16, 16, depth=1)
+        self.refine = Up(48, 16, 16, depth=1)
         self.detail = nn.Conv2d(16, 2, 3, padding=1)
         for new in (self.whole, self.detail):  # what they add has to earn its place
             nn.init.zeros_(new.weight)
@@ -190,10 +190,10 @@ class MobileUNet(Generator):
         x = x + self.whole(x.mean(dim=(2, 3), keepdim=True))
         for up in self.decoder:
             x = up(x, skips.pop())
-        logits = self.likelihood(x.permute(0, 2, 3, 1))  # runtimes are fast at a softmax over the last axis
-        coarse = torch.softmax(logits / self.TEMPERATURE, dim=-1) @ self.get_buffer("colors")
+        annealed = self.likelihood(x.permute(0, 2, 3, 1))  # runtimes are fast at a softmax over the last axis
+        coarse = torch.softmax(annealed, dim=-1) @ self.get_buffer("colors")
         chroma = doubled(coarse.permute(0, 3, 1, 2)) + self.detail(self.refine(x, skips.pop()))
-        return doubled(chroma.clamp(-0.5, 0.5)), logits
+        return doubled(chroma.clamp(-0.5, 0.5)), self.TEMPERATURE * annealed
 
 
 class Pix2PixUNet(Generator):
