@@ -2,10 +2,10 @@
 
     python benchmarks/archive.py [--count 12] [--model FILE] [--json FILE]
 
-Pictures of 12 megapixels are made from noise-free gradients, edges and grain, as grey and as colour JPEG and
-as 16 bit TIFF. For each kind the floor and `colorcli run` do the same files with as many processes;
-wall time, CPU time of all processes and the largest process's peak memory are measured in the same run.
-colorcli's start (interpreter, model) is measured with one tiny picture and shown apart.
+Pictures of 12 megapixels are made from gradients, edges and grain: as grey JPEGs, as JPEGs with chroma planes,
+neutral or toned, and as 16-bit TIFFs. For each kind the floor and `colorcli run` do the same files with as
+many processes; wall time, CPU time of all processes and the largest process's peak memory are measured in the
+same run. colorcli's start (interpreter, model) is measured with one tiny picture and shown apart.
 """
 
 import argparse
@@ -28,7 +28,9 @@ import numpy as np
 cv2.setNumThreads(1)
 
 HEIGHT, WIDTH = 3000, 4000
-KINDS = ("grey.jpg", "colour.jpg", "grey16.tif")
+KINDS = ("grey.jpg", "neutral.jpg", "toned.jpg", "grey16.tif")
+SEPIA = (0.82, 0.94, 1.06)
+"""Blue, green and red of a toned print, as shares of its grey."""
 
 
 @dataclass(frozen=True)
@@ -61,9 +63,14 @@ def make(folder: Path, kind: str, count: int) -> list[Path]:
             cv2.imwrite(str(path), np.rint(scene * 65535).astype(np.uint16))
             continue
         grey = np.rint(scene * 255).astype(np.uint8)
-        pixels = cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR) if kind == "colour.jpg" else grey
-        cv2.imwrite(str(path), pixels, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        if kind != "grey.jpg":
+            grey = cv2.merge([cv2.convertScaleAbs(grey, alpha=share) for share in _tone(kind)])
+        cv2.imwrite(str(path), grey, [cv2.IMWRITE_JPEG_QUALITY, 92])
     return paths
+
+
+def _tone(kind: str) -> tuple[float, float, float]:
+    return SEPIA if kind == "toned.jpg" else (1, 1, 1)
 
 
 def floor_one(paths: tuple[str, str]) -> None:

@@ -46,8 +46,8 @@ RINGING = (SWING * (1.402 * BT601.kr + 1.772 * BT601.kb) - CLIPPED) / (BT601.kr 
 """A colour that is farther inside the gamut cannot be moved out of it so that grey is seen to change: grey
 changes most where red and blue are clipped together. Where nothing may be clipped, steps are 1 and all moves
 are smaller than this."""
-STRENGTH = np.ceil(np.abs(np.arange(256) - GREY) * 1.772).clip(0, PEAK).astype(np.uint8)
-"""The largest colour difference that a code value of chroma can stand for."""
+WHOLE = (1, 1, 1), (PEAK - 1, PEAK - 1, PEAK - 1)
+"""RGB in which nothing has been clipped lies between these."""
 SOFTENINGS = (0.5, 0.0)
 """What is left of a block's chroma at each attempt; a block of none is coded exactly."""
 SHEET = 1024
@@ -68,8 +68,8 @@ class Toning:
 
     cb: Bytes
     cr: Bytes
-    clipped: NDArray[np.bool_]
-    """Pixels whose grey, seen through RGB, is not their luma in the source already."""
+    clipped: Bytes
+    """Not 0 at pixels whose grey, seen through RGB, is not their luma in the source already."""
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,10 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Tonin
             cv2.convertScaleAbs(plane, dst=target[band], alpha=1, beta=GREY)
     if toning is not None:
         clipped, *own = (
-            cv2.resize(plane, size[::-1], interpolation=cv2.INTER_AREA)
-            for plane in (toning.clipped.astype(np.float32), toning.cb, toning.cr)
+            cv2.resize(
+                _filled_up(plane, sampling.down, sampling.across), size[::-1], interpolation=cv2.INTER_AREA
+            )
+            for plane in (PEAK * toning.clipped, toning.cb, toning.cr)
         )
         kept[:] = clipped > 0
         for plane, toned in zip((cb, cr), own, strict=True):
@@ -130,18 +132,15 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Tonin
 
 def toning_of(luma: Bytes, cb: Bytes, cr: Bytes) -> Toning | None:
     """The source's own planes [H, W], None where they clip nowhere."""
-    clipped = np.zeros(luma.shape, bool)
+    clipped = np.zeros(luma.shape, np.uint8)
     for band in bands_of(*luma.shape):
-        places = np.nonzero(_may_clip(luma[band], cb[band], cr[band]))
-        y, u, v = (plane[band][places].astype(np.float32) for plane in (luma, cb, cr))
-        clipped[band][places] = _clipping(y, y, np.stack([u, v]) - GREY) > SEEN
+        stored = [np.ascontiguousarray(plane[band]) for plane in (luma, cr, cb)]
+        # What was clipped is 0 or 255 in a channel; few pixels are, and only these are looked at closely.
+        shown = cv2.cvtColor(cv2.merge(stored), cv2.COLOR_YCrCb2RGB)
+        places = np.flatnonzero(cv2.inRange(shown, *WHOLE) == 0)
+        y, v, u = (plane.take(places).astype(np.float32) for plane in stored)
+        clipped[band].ravel()[places] = _clipping(y, y, np.stack([u, v]) - GREY) > SEEN
     return Toning(cb, cr, clipped) if clipped.any() else None
-
-
-def _may_clip(luma: Bytes, cb: Bytes, cr: Bytes) -> Bytes:
-    """Not 0 where the largest colour difference there can be is more than luma leaves room for."""
-    strongest = cv2.max(cv2.LUT(cb, STRENGTH), cv2.LUT(cr, STRENGTH))
-    return cv2.subtract(strongest, cv2.min(luma, cv2.bitwise_not(luma)))
 
 
 def _clipping(darkest: NDArray[np.float32], brightest: NDArray[np.float32], chroma: NDArray[np.float32]) -> (
