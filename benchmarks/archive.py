@@ -2,8 +2,8 @@
 
     python benchmarks/archive.py [--count 12] [--model FILE] [--json FILE]
 
-Pictures of 12 megapixels are made from gradients, edges and grain: as grey JPEGs, as JPEGs with chroma planes,
-neutral or toned, and as 16-bit TIFFs. For each kind the floor and `colorcli run` do the same files with as
+Pictures of 12 megapixels are made from gradients, edges and grain: grey JPEGs, JPEGs with chroma planes that
+are neutral or toned, and 16-bit TIFFs. For each kind the floor and `colorcli run` do the same files with as
 many processes; wall time, CPU time of all processes and the largest process's peak memory are measured in the
 same run. colorcli's start (interpreter, model) is measured with one tiny picture and shown apart.
 """
