@@ -229,6 +229,7 @@ def _read_interleaved(
     source: Path, data: bytes, head: tuple[Segment, ...], frame: Frame, trailer: bytes
 ) -> Jpeg:
     """Luma's coefficients into a scan of their own."""
+    own: Sequence[Bytes] = ()
     chroma, toning = None, None
     try:
         luma = luma_alone(data, frame)
@@ -239,7 +240,7 @@ def _read_interleaved(
             pixels, *own = _decoded_planes(data)
     except ValueError as error:
         raise InputError(source, f"damaged JPEG ({error})", "scan or copy it again") from error
-    if not luma.neutral and _is_coloured(own):
+    if _is_coloured(own):
         height, width = (-(-length // EIGHTH) for length in pixels.shape)
         small = np.stack([shrunk_plane(plane, height, width) for plane in own])
         chroma = small - np.float32(GREY / 255)

@@ -11,6 +11,8 @@ import numpy as np
 from colorcli.stills.jpeg_segments import Frame
 
 PROGRESSIVE = 0xC2
+TO_TRANSFORM = 2
+"""TJINIT_TRANSFORM."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ def luma_alone(data: bytes, frame: Frame) -> Luma:
         ValueError: it is too damaged for that.
     """
     # What TurboJPEG calls corrupt may be no more than stray bytes, which jpeglib skips.
-    return (_by_turbojpeg(data, frame) if turbojpeg else None) or _by_jpeglib(data, frame)
+    return _by_turbojpeg(data, frame) or _by_jpeglib(data, frame)
 
 
 class _Region(ctypes.Structure):
@@ -83,7 +85,8 @@ turbojpeg = _turbojpeg()
 
 def _by_turbojpeg(data: bytes, frame: Frame) -> Luma | None:
     """Luma written and chroma looked at in one pass over the entropy-coded data; None where it gives up."""
-    assert turbojpeg is not None
+    if turbojpeg is None:
+        return None
     coloured: list[int] = []
 
     def look(coefficients: object, part: _Region, plane: _Region, component: int, *_: object) -> int:
@@ -100,7 +103,7 @@ def _by_turbojpeg(data: bytes, frame: Frame) -> Luma | None:
     chroma.options = _Transform.NO_OUTPUT
     chroma.filter = _FILTER(look)
     outputs, sizes = (ctypes.c_void_p * 2)(), (ctypes.c_size_t * 2)()
-    handle = turbojpeg.tj3Init(2)
+    handle = turbojpeg.tj3Init(TO_TRANSFORM)
     try:
         failed = turbojpeg.tj3Transform(handle, data, len(data), 2, outputs, sizes, transforms)
         if failed or outputs[0] is None:
@@ -127,7 +130,8 @@ def _by_jpeglib(data: bytes, frame: Frame) -> Luma:
             grey = jpeglib.from_dct(Y=coefficients.Y, qt=table[None], quant_tbl_no=[0])
             grey.height, grey.width = frame.height, frame.width
             grey.write_dct(str(place))
-            chroma = [part for part in (coefficients.Cb, coefficients.Cr) if part is not None]
-            return Luma(place.read_bytes(), neutral=not any(part.any() for part in chroma))
+            return Luma(
+                place.read_bytes(), neutral=False
+            )  # what is damaged lands here: it has to be decoded whole
         except (OSError, IndexError) as error:
             raise ValueError(str(error)) from error
