@@ -153,7 +153,7 @@ class Up(nn.Module):
 
 
 class MobileUNet(Generator):
-    """The default: a MobileNetV2 encoder and a light decoder. 3.8 M weights, 1.2 GMACs.
+    """The default: a MobileNetV2 encoder and a light decoder. 3.5 M weights, 1.0 GMACs.
 
     At a quarter of the size it says how likely each colour is; chroma is the mean of the likeliest (annealed:
     Zhang et al. 2016, section 2.3). At half of it, the eye's own resolution for colour, detail is added.

@@ -130,8 +130,7 @@ def _by_jpeglib(data: bytes, frame: Frame) -> Luma:
             grey = jpeglib.from_dct(Y=coefficients.Y, qt=table[None], quant_tbl_no=[0])
             grey.height, grey.width = frame.height, frame.width
             grey.write_dct(str(place))
-            return Luma(
-                place.read_bytes(), neutral=False
-            )  # what is damaged lands here: it has to be decoded whole
+            # What is damaged lands here, so that all of it has to be decoded.
+            return Luma(place.read_bytes(), neutral=False)
         except (OSError, IndexError) as error:
             raise ValueError(str(error)) from error

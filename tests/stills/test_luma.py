@@ -132,23 +132,20 @@ def test_jpeg_luma_is_untouched(kind: str, saturation: float, tmp_path: Path, co
 
 
 @pytest.fixture(params=["turbojpeg", "jpeglib"])
-def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "jpeglib":
         monkeypatch.setattr(jpeg_luma, "turbojpeg", None)
     elif jpeg_luma.turbojpeg is None:
         pytest.skip("turbojpeg is not installed")
-    return str(request.param)
 
 
+@pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("options", [{"subsampling": 2}, {"subsampling": 1, "progressive": True}])
-def test_luma_alone_has_the_same_coefficients(
-    library: str, options: dict[str, object], tmp_path: Path
-) -> None:
+def test_luma_alone_has_the_same_coefficients(options: dict[str, object], tmp_path: Path) -> None:
     source = jpeg(tmp_path / "in.jpg", scene(133, 171), "RGB", quality=90, **options)
     data = source.read_bytes()
     frame = jpeg_segments.frame_of(jpeg_segments.parse(data)[0])
-    luma = jpeg_luma.luma_alone(data, frame)
-    (tmp_path / "luma.jpg").write_bytes(luma.data)
+    (tmp_path / "luma.jpg").write_bytes(jpeg_luma.luma_alone(data, frame).data)
     before, after = (jpeglib.read_dct(str(tmp_path / name)) for name in ("in.jpg", "luma.jpg"))
     blocks = tuple(-(-length // 8) for length in (133, 171))
     assert (before.Y[: blocks[0], : blocks[1]] == after.Y[: blocks[0], : blocks[1]]).all()
