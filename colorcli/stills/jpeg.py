@@ -19,7 +19,7 @@ from PIL import Image
 
 from colorcli.core.color import Plane, ycbcr_from_rgb
 from colorcli.core.errors import InputError
-from colorcli.stills import icc
+from colorcli.stills import icc, jpeg_turbo
 from colorcli.stills import jpeg_segments as seg
 from colorcli.stills.jpeg_chroma import (
     CLIPPED,
@@ -31,7 +31,6 @@ from colorcli.stills.jpeg_chroma import (
     chroma_planes,
     decoded_grey,
     encode,
-    toning_of,
 )
 from colorcli.stills.jpeg_luma import PROGRESSIVE, luma_alone
 from colorcli.stills.jpeg_segments import Component, Frame, Segment
@@ -66,11 +65,11 @@ class Jpeg:
     trailer: bytes
     """What follows the picture in the file."""
     sampling: Sampling
-    """How the source stored chroma; the coarsest that is allowed for a grey file."""
+    """How chroma is to be stored: never coarser than in the source, if that had any."""
     spare: float = CLIPPED
     """Code values of grey that clipping may take; none where luma itself had to be coded anew."""
     toning: Toning | None = None
-    """The source's chroma where that makes decoders clip: there it stays, or grey would be seen to change."""
+    """The source's chroma: where it makes decoders clip it stays, or grey would be seen to change."""
 
 
 def read(source: Path, data: bytes) -> Jpeg:
@@ -89,7 +88,7 @@ def read(source: Path, data: bytes) -> Jpeg:
     if len(frame.components) == 1 and frame.marker in SEQUENTIAL_OR_PROGRESSIVE and frame.depth == 8:
         pixels = _decode_grey(source, data)
         luma = tuple(segment for segment in segments if not _is_head(segment))
-        return Jpeg(head, luma, pixels, None, trailer, Sampling(2, 2))
+        return Jpeg(head, luma, pixels, None, trailer, _stored_at(Sampling(2, 2), frame))
     if _holds_luma(frame, head):
         return _read_interleaved(source, data, head, frame, trailer)
     return _read_without_luma(source, data, head, trailer)
@@ -97,13 +96,11 @@ def read(source: Path, data: bytes) -> Jpeg:
 
 def colored(jpeg: Jpeg, fit: ChromaFit, head: Sequence[Segment]) -> bytes:
     """The JPEG with its luma as it was and chroma from `fit`, under the segments `head`."""
-    large = jpeg.pixels.size > FULL_CHROMA_PIXELS
-    sampling = jpeg.sampling if large else Sampling(1, 1)
     frame = seg.frame_of(jpeg.luma)
     table = _chroma_table(jpeg.luma)
-    planes = chroma_planes(jpeg.pixels, fit, sampling, jpeg.toning)
+    planes = chroma_planes(jpeg.pixels, fit, jpeg.sampling, jpeg.toning)
     cb, cr = (seg.parse(data)[0] for data in encode(planes, table, frame.marker == PROGRESSIVE, jpeg.spare))
-    return seg.join(_spliced(head, jpeg.luma, frame, sampling, (cb, cr))) + jpeg.trailer
+    return seg.join(_spliced(head, jpeg.luma, frame, jpeg.sampling, (cb, cr))) + jpeg.trailer
 
 
 def from_raster(raster: Raster, dpi: tuple[float, float] | None) -> Jpeg:
@@ -229,6 +226,7 @@ def _read_interleaved(
     source: Path, data: bytes, head: tuple[Segment, ...], frame: Frame, trailer: bytes
 ) -> Jpeg:
     """Luma's coefficients into a scan of their own."""
+    sampling = _stored_at(_sampling(frame), frame)
     own: Sequence[Bytes] = ()
     chroma, toning = None, None
     try:
@@ -237,15 +235,15 @@ def _read_interleaved(
         if luma.neutral:
             pixels = decoded_grey(luma.data)
         else:
-            pixels, *own = _decoded_planes(data)
+            pixels, *own = jpeg_turbo.decoded_planes(data, *sampling) or _decoded_planes(data)
     except ValueError as error:
         raise InputError(source, f"damaged JPEG ({error})", "scan or copy it again") from error
     if _is_coloured(own):
         height, width = (-(-length // EIGHTH) for length in pixels.shape)
         small = np.stack([shrunk_plane(plane, height, width) for plane in own])
         chroma = small - np.float32(GREY / 255)
-        toning = toning_of(pixels, *own)
-    return Jpeg(head, scans, pixels, chroma, trailer, _sampling(frame), toning=toning)
+        toning = own[0], own[1]
+    return Jpeg(head, scans, pixels, chroma, trailer, sampling, toning=toning)
 
 
 def _is_coloured(chroma: Sequence[Bytes]) -> bool:
@@ -258,6 +256,10 @@ def _decoded_planes(data: bytes) -> Sequence[Bytes]:
         return cv2.split(imagecodecs.jpeg8_decode(data, outcolorspace="YCBCR"))
     except imagecodecs.Jpeg8Error as error:
         raise ValueError(str(error)) from error
+
+
+def _stored_at(coarsest: Sampling, frame: Frame) -> Sampling:
+    return coarsest if frame.height * frame.width > FULL_CHROMA_PIXELS else Sampling(1, 1)
 
 
 def _sampling(frame: Frame) -> Sampling:

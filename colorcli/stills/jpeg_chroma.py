@@ -9,14 +9,14 @@ of one plane a block decodes to the same samples wherever it stands.
 import io
 from collections.abc import Callable
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from colorcli.core.color import BT601, color_difference, gamut_scale, reach
+from colorcli.core.color import BT601, Plane, color_difference, gamut_scale, reach
 from colorcli.stills.paint import ChromaFit
 from colorcli.stills.raster import bands_of
 
@@ -46,30 +46,21 @@ RINGING = (SWING * (1.402 * BT601.kr + 1.772 * BT601.kb) - CLIPPED) / (BT601.kr 
 """A colour that is farther inside the gamut cannot be moved out of it so that grey is seen to change: grey
 changes most where red and blue are clipped together. Where nothing may be clipped, steps are 1 and all moves
 are smaller than this."""
-WHOLE = (1, 1, 1), (PEAK - 1, PEAK - 1, PEAK - 1)
-"""RGB in which nothing has been clipped lies between these."""
 SOFTENINGS = (0.5, 0.0)
 """What is left of a block's chroma at each attempt; a block of none is coded exactly."""
 SHEET = 1024
 """Blocks side by side in a picture that is made of some."""
 
 
-@dataclass(frozen=True)
-class Sampling:
-    """Luma samples that share a chroma sample, across and down: 1 or 2 each."""
+class Sampling(NamedTuple):
+    """Luma samples that share a chroma sample: 1 or 2 each."""
 
     across: int
     down: int
 
 
-@dataclass(frozen=True)
-class Toning:
-    """The chroma of a toned source, [H, W] each, and where it makes decoders clip."""
-
-    cb: Bytes
-    cr: Bytes
-    clipped: Bytes
-    """Not 0 at pixels whose grey, seen through RGB, is not their luma in the source already."""
+Toning = tuple[Bytes, Bytes]
+"""Cb and Cr [h, w] of a toned source, at the size at which they will be stored or at luma's."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +93,7 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Tonin
     field = fit.at(height, width, PEAK)
     planes = np.zeros((6, height + -height % BLOCK, width + -width % BLOCK), np.uint8)
     cb, cr, darkest, brightest, kept, at_risk = planes[:, :height, :width]
+    own = [plane if plane.shape == size else _shrunk(plane, sampling) for plane in toning or ()]
     for band in bands_of(height, width):
         small, darkest[band], brightest[band] = _shared(luma, sampling, band)
         low, high, middle = (plane.astype(np.float32) for plane in (darkest[band], brightest[band], small))
@@ -115,32 +107,31 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Tonin
         for plane, target in zip(chroma, (cb, cr), strict=True):
             plane.ravel()[out] *= scale
             cv2.convertScaleAbs(plane, dst=target[band], alpha=1, beta=GREY)
-    if toning is not None:
-        clipped, *own = (
-            cv2.resize(
-                _filled_up(plane, sampling.down, sampling.across), size[::-1], interpolation=cv2.INTER_AREA
-            )
-            for plane in (PEAK * toning.clipped, toning.cb, toning.cr)
-        )
-        kept[:] = clipped > 0
-        for plane, toned in zip((cb, cr), own, strict=True):
-            np.copyto(plane, toned, where=clipped > 0)
+        if own:
+            kept[band] = clips = _clips(low, high, np.stack([plane[band] for plane in own]))
+            for plane, target in zip(own, (cb, cr), strict=True):
+                np.copyto(target[band], plane[band], where=clips)
     planes[:, height:] = planes[:, height - 1 : height]
     planes[:, :, width:] = planes[:, :, width - 1 : width]
     return Planes(*planes[:4], *planes[4:].view(bool))
 
 
-def toning_of(luma: Bytes, cb: Bytes, cr: Bytes) -> Toning | None:
-    """The source's own planes [H, W], None where they clip nowhere."""
-    clipped = np.zeros(luma.shape, np.uint8)
-    for band in bands_of(*luma.shape):
-        stored = [np.ascontiguousarray(plane[band]) for plane in (luma, cr, cb)]
-        # What was clipped is 0 or 255 in a channel; few pixels are, and only these are looked at closely.
-        shown = cv2.cvtColor(cv2.merge(stored), cv2.COLOR_YCrCb2RGB)
-        places = np.flatnonzero(cv2.inRange(shown, *WHOLE) == 0)
-        y, v, u = (plane.take(places).astype(np.float32) for plane in stored)
-        clipped[band].ravel()[places] = _clipping(y, y, np.stack([u, v]) - GREY) > SEEN
-    return Toning(cb, cr, clipped) if clipped.any() else None
+def _shrunk(plane: Bytes, sampling: Sampling) -> Bytes:
+    """Chroma at luma's size -> at the size at which it is stored."""
+    plane = _filled_up(plane, sampling.down, sampling.across)
+    size = plane.shape[1] // sampling.across, plane.shape[0] // sampling.down
+    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
+
+
+def _clips(darkest: Plane, brightest: Plane, chroma: Bytes) -> NDArray[np.bool_]:
+    """Samples [n, w] of a toned source's chroma [2, n, w] by which decoders clip so much that it is seen."""
+    difference = chroma.astype(np.float32) - GREY
+    above, below = reach(difference)
+    clips = np.zeros(darkest.shape, bool)
+    places = np.flatnonzero(np.maximum(above + brightest - PEAK, below - darkest) > SEEN)
+    low, high, u, v = (plane.take(places) for plane in (darkest, brightest, *difference))
+    clips.ravel()[places] = _clipping(low, high, np.stack([u, v])) > SEEN
+    return clips
 
 
 def _clipping(darkest: NDArray[np.float32], brightest: NDArray[np.float32], chroma: NDArray[np.float32]) -> (

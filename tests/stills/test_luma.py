@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from support.scenes import Colorize, scene
 
-from colorcli.stills import jpeg_chroma, jpeg_luma, jpeg_segments
+from colorcli.stills import jpeg_chroma, jpeg_luma, jpeg_segments, jpeg_turbo
 
 KR, KG, KB = 0.299, 0.587, 0.114
 
@@ -134,8 +134,8 @@ def test_jpeg_luma_is_untouched(kind: str, saturation: float, tmp_path: Path, co
 @pytest.fixture(params=["turbojpeg", "jpeglib"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "jpeglib":
-        monkeypatch.setattr(jpeg_luma, "turbojpeg", None)
-    elif jpeg_luma.turbojpeg is None:
+        monkeypatch.setattr(jpeg_turbo, "library", None)
+    elif jpeg_turbo.library is None:
         pytest.skip("turbojpeg is not installed")
 
 
@@ -152,7 +152,7 @@ def test_luma_alone_has_the_same_coefficients(options: dict[str, object], tmp_pa
     assert (before.qt[0] == after.qt[0]).all()
 
 
-@pytest.mark.skipif(jpeg_luma.turbojpeg is None, reason="turbojpeg is not installed")
+@pytest.mark.skipif(jpeg_turbo.library is None, reason="turbojpeg is not installed")
 def test_a_jpeg_of_one_coloured_block_is_not_neutral(tmp_path: Path) -> None:
     picture = np.stack([scene(96, 112)] * 3, axis=2)
     for name, neutral in (("grey.jpg", True), ("coloured.jpg", False)):
@@ -245,11 +245,14 @@ def test_stored_file_is_decodable_by_many(tmp_path: Path, colorize: Colorize) ->
     assert np.abs(ours - frame).max() <= 4  # another inverse DCT and another matrix rounding
 
 
-@pytest.mark.parametrize("subsampling", [0, 2])
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("large", [False, True])
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
 def test_toned_pictures_are_seen_as_grey_as_before(
-    subsampling: int, tmp_path: Path, colorize: Colorize
+    subsampling: int, large: bool, tmp_path: Path, colorize: Colorize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a tone clips in the source, its grey through RGB is not its luma: both have to stay."""
+    monkeypatch.setattr("colorcli.stills.jpeg.FULL_CHROMA_PIXELS", 1000 if large else 10**9)
     base = scene(133, 171).astype(np.float32)
     planes = np.stack([base, np.full_like(base, 112), np.full_like(base, 141)], axis=2).astype(np.uint8)
     source = tmp_path / "in.jpg"
