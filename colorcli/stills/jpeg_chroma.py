@@ -7,8 +7,10 @@ of one plane a block decodes to the same samples wherever it stands.
 """
 
 import io
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
+from itertools import product
 from typing import Any, NamedTuple
 
 import cv2
@@ -108,7 +110,7 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Tonin
             plane.ravel()[out] *= scale
             cv2.convertScaleAbs(plane, dst=target[band], alpha=1, beta=GREY)
         if own:
-            kept[band] = clips = _clips(low, high, np.stack([plane[band] for plane in own]))
+            kept[band] = clips = _clips(darkest[band], brightest[band], [plane[band] for plane in own])
             for plane, target in zip(own, (cb, cr), strict=True):
                 np.copyto(target[band], plane[band], where=clips)
     planes[:, height:] = planes[:, height - 1 : height]
@@ -123,14 +125,15 @@ def _shrunk(plane: Bytes, sampling: Sampling) -> Bytes:
     return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
 
 
-def _clips(darkest: Plane, brightest: Plane, chroma: Bytes) -> NDArray[np.bool_]:
-    """Samples [n, w] of a toned source's chroma [2, n, w] by which decoders clip so much that it is seen."""
-    difference = chroma.astype(np.float32) - GREY
-    above, below = reach(difference)
+def _clips(darkest: Bytes, brightest: Bytes, chroma: Sequence[Bytes]) -> NDArray[np.bool_]:
+    """Samples [n, w] of a toned source's chroma by which decoders clip so much that it is seen."""
+    corners = np.array(list(product(*((plane.min(), plane.max()) for plane in chroma))), np.float32).T - GREY
+    above, below = (math.ceil(difference.max()) for difference in reach(corners))
+    # Few samples are so bright or dark that their chroma could clip: only these are looked at closely.
+    places = np.flatnonzero((brightest > PEAK - above) | (darkest < below))
+    low, high, cb, cr = (plane.take(places).astype(np.float32) for plane in (darkest, brightest, *chroma))
     clips = np.zeros(darkest.shape, bool)
-    places = np.flatnonzero(np.maximum(above + brightest - PEAK, below - darkest) > SEEN)
-    low, high, u, v = (plane.take(places) for plane in (darkest, brightest, *difference))
-    clips.ravel()[places] = _clipping(low, high, np.stack([u, v])) > SEEN
+    clips.ravel()[places] = _clipping(low, high, np.stack([cb, cr]) - GREY) > SEEN
     return clips
 
 
