@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from colorcli.core.color import BT601, Plane, color_difference, gamut_scale, reach
+from colorcli.core.color import BT601, color_difference, gamut_scale, reach
 from colorcli.stills.paint import ChromaFit
 from colorcli.stills.raster import bands_of
 
