@@ -60,6 +60,9 @@ class Config:
     encoder_rate: float = 0.05
     """The encoder's share of the learning rate: it already knows what things are, and with no normalisation
     of its own its deepest layers die at a few times this."""
+    muon: bool = False
+    """Muon's steps for the generator's convolutions instead of AdamW's: more learned from each picture, for a
+    tenth of the time of a small network, but far more than that of one with `pix2pix_unet`'s matrices."""
     discriminator_rate: float = 1e-3
     """Adam's for the discriminator: only light heads on known features are to learn."""
     weight_decay: float = 1e-4
@@ -146,4 +149,4 @@ def to_toml(config: Any) -> str:
 def _toml_value(value: str | float) -> str:
     if isinstance(value, str):
         return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
-    return repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)

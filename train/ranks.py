@@ -5,7 +5,7 @@ Batch norm's statistics are each process's own; those of the first are the ones 
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -35,16 +35,20 @@ class Ranks:
 
     def average(self, parameters: Iterable[Tensor]) -> None:
         """Replace each gradient by its mean over all processes."""
-        if self.count == 1:
-            return
         gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        together = torch.cat(
-            [gradient.flatten() for gradient in gradients]
-        )  # one message is faster than many
+        self.add_up(gradients)
+        for gradient in gradients:
+            gradient.div_(self.count)
+
+    def add_up(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over all processes."""
+        if self.count == 1 or not tensors:
+            return
+        together = torch.cat([tensor.flatten() for tensor in tensors])  # one message is faster than many
         dist.all_reduce(together)
-        means = (together / self.count).split([gradient.numel() for gradient in gradients])
-        for gradient, mean in zip(gradients, means, strict=True):
-            gradient.copy_(mean.view(gradient.shape))
+        sums = together.split([tensor.numel() for tensor in tensors])
+        for tensor, total in zip(tensors, sums, strict=True):
+            tensor.copy_(total.view(tensor.shape))
 
     def wait(self) -> None:
         """Until all processes are here."""

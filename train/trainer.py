@@ -20,6 +20,7 @@ from colorcli.train.checkpoint import (
     save_state,
 )
 from colorcli.train.config import Config, Phase
+from colorcli.train.muon import Muon
 from colorcli.train.networks import GENERATORS, FeatureDiscriminator, MobileUNet, PatchDiscriminator
 from colorcli.train.ranks import Ranks
 from colorcli.train.squeezenet import SqueezeNet
@@ -49,12 +50,16 @@ class Trainer:
         for network in (self.features, self.discriminator):
             if network is not None:
                 network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.generator_steps = torch.optim.AdamW(
-            self._parameter_groups(), betas=(0.9, 0.99), weight_decay=config.weight_decay
-        )
+        self.generator_steps = self._optimizer()
         self.discriminator_steps = torch.optim.Adam(
             self.discriminator.parameters(), config.discriminator_rate, betas=(0.5, 0.999)
         )
+
+    def _optimizer(self) -> torch.optim.AdamW:
+        groups, betas, decay = self._parameter_groups(), (0.9, 0.99), self.config.weight_decay
+        if self.config.muon:
+            return Muon(groups, self.ranks, betas=betas, weight_decay=decay)
+        return torch.optim.AdamW(groups, betas=betas, weight_decay=decay)
 
     def _parameter_groups(self) -> list[dict[str, object]]:
         encoder = getattr(self.generator, "encoder", None)

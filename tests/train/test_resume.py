@@ -13,6 +13,7 @@ import pytest
 
 CONFIG = """
 validation = 2
+muon = true
 blend = 0.5
 colorfulness = 0.5
 working_size = 32
