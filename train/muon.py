@@ -52,9 +52,11 @@ class Muon(torch.optim.AdamW):
         directions = []
         for index, weights in enumerate(matrices):
             assert weights.grad is not None
-            momentum = self.state[weights].setdefault("momentum", torch.zeros_like(weights))
-            momentum.lerp_(weights.grad, 1 - MOMENTUM)
-            ahead = weights.grad.lerp(momentum, MOMENTUM)  # Nesterov's
+            state = self.state[weights]
+            if not state:  # AdamW expects a step in every state that it reads back
+                state.update(momentum=torch.zeros_like(weights), step=torch.tensor(0.0))
+            state["momentum"].lerp_(weights.grad, 1 - MOMENTUM)
+            ahead = weights.grad.lerp(state["momentum"], MOMENTUM)  # Nesterov's
             directions.append(orthogonal(ahead) if index in mine else torch.zeros_like(weights))
         self.ranks.add_up(directions)
         return directions
