@@ -33,7 +33,7 @@ class Muon(torch.optim.AdamW):
         self.ranks = ranks
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
+    def step(self, closure: Any = None) -> Any:
         matrices = [
             (weights, group)
             for group in self.param_groups
@@ -44,7 +44,7 @@ class Muon(torch.optim.AdamW):
         for (weights, group), direction in zip(matrices, directions, strict=True):
             weights.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction, alpha=-group["lr"])
             weights.grad = None  # done: AdamW passes over it
-        super().step(closure)
+        return super().step(closure)
 
     def _directions(self, matrices: list[Tensor]) -> list[Tensor]:
         """What to step along, for each of the weights; all processes hear of all."""

@@ -67,16 +67,16 @@ def _loaded() -> ctypes.CDLL | None:
     return library
 
 
-library = _loaded()
+turbo = _loaded()
 
 
 @contextmanager
-def _handle(turbo: ctypes.CDLL, kind: int) -> Iterator[int]:
-    handle = turbo.tj3Init(kind)
+def _handle(library: ctypes.CDLL, kind: int) -> Iterator[int]:
+    handle = library.tj3Init(kind)
     try:
         yield handle
     finally:
-        turbo.tj3Destroy(handle)
+        library.tj3Destroy(handle)
 
 
 def luma_alone(data: bytes, progressive: bool) -> tuple[bytes, bool] | None:
@@ -84,7 +84,7 @@ def luma_alone(data: bytes, progressive: bool) -> tuple[bytes, bool] | None:
 
     One pass over the entropy-coded data does both.
     """
-    if library is None:
+    if turbo is None:
         return None
     coloured: list[int] = []
 
@@ -102,15 +102,15 @@ def luma_alone(data: bytes, progressive: bool) -> tuple[bytes, bool] | None:
     chroma.options = _Transform.NO_OUTPUT
     chroma.filter = _FILTER(look)
     outputs, sizes = (ctypes.c_void_p * 2)(), (ctypes.c_size_t * 2)()
-    with _handle(library, TRANSFORM) as handle:
+    with _handle(turbo, TRANSFORM) as handle:
         try:
-            failed = library.tj3Transform(handle, data, len(data), 2, outputs, sizes, transforms)
+            failed = turbo.tj3Transform(handle, data, len(data), 2, outputs, sizes, transforms)
             if failed or outputs[0] is None:
                 return None
             return ctypes.string_at(outputs[0], sizes[0]), not coloured
         finally:
             for output in outputs:
-                library.tj3Free(output)
+                turbo.tj3Free(output)
 
 
 def decoded_planes(data: bytes, across: int, down: int) -> list[Bytes] | None:
@@ -118,18 +118,18 @@ def decoded_planes(data: bytes, across: int, down: int) -> list[Bytes] | None:
 
     None where it is another number, or TurboJPEG gives up.
     """
-    if library is None:
+    if turbo is None:
         return None
-    with _handle(library, DECOMPRESS) as handle:
-        if library.tj3DecompressHeader(handle, data, len(data)):
+    with _handle(turbo, DECOMPRESS) as handle:
+        if turbo.tj3DecompressHeader(handle, data, len(data)):
             return None
-        if SHARING.get(library.tj3Get(handle, SUBSAMPLING)) != (across, down):
+        if SHARING.get(turbo.tj3Get(handle, SUBSAMPLING)) != (across, down):
             return None
-        height, width = library.tj3Get(handle, HEIGHT), library.tj3Get(handle, WIDTH)
+        height, width = turbo.tj3Get(handle, HEIGHT), turbo.tj3Get(handle, WIDTH)
         rows, columns = -(-height // down), -(-width // across)
         luma = np.empty((rows * down, columns * across), np.uint8)
         chroma = np.empty((2, rows, columns), np.uint8)
         places = (ctypes.c_void_p * 3)(*(plane.ctypes.data for plane in (luma, *chroma)))
-        if library.tj3DecompressToYUVPlanes8(handle, data, len(data), places, None):
+        if turbo.tj3DecompressToYUVPlanes8(handle, data, len(data), places, None):
             return None
     return [luma[:height, :width], *chroma]

@@ -134,8 +134,8 @@ def test_jpeg_luma_is_untouched(kind: str, saturation: float, tmp_path: Path, co
 @pytest.fixture(params=["turbojpeg", "jpeglib"])
 def library(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "jpeglib":
-        monkeypatch.setattr(jpeg_turbo, "library", None)
-    elif jpeg_turbo.library is None:
+        monkeypatch.setattr(jpeg_turbo, "turbo", None)
+    elif jpeg_turbo.turbo is None:
         pytest.skip("turbojpeg is not installed")
 
 
@@ -152,7 +152,7 @@ def test_luma_alone_has_the_same_coefficients(options: dict[str, object], tmp_pa
     assert (before.qt[0] == after.qt[0]).all()
 
 
-@pytest.mark.skipif(jpeg_turbo.library is None, reason="turbojpeg is not installed")
+@pytest.mark.skipif(jpeg_turbo.turbo is None, reason="turbojpeg is not installed")
 def test_a_jpeg_of_one_coloured_block_is_not_neutral(tmp_path: Path) -> None:
     picture = np.stack([scene(96, 112)] * 3, axis=2)
     for name, neutral in (("grey.jpg", True), ("coloured.jpg", False)):
