@@ -235,7 +235,10 @@ def _read_interleaved(
         if luma.neutral:
             pixels = decoded_grey(luma.data)
         else:
-            pixels, *own = jpeg_turbo.decoded_planes(data, *sampling) or _decoded_planes(data)
+            planes = jpeg_turbo.decoded_planes(data, *sampling)
+            if planes is None:  # chroma is at hand only as it is shown, so that is how it has to be stored
+                planes, sampling = _decoded_planes(data), Sampling(1, 1)
+            pixels, *own = planes
     except ValueError as error:
         raise InputError(source, f"damaged JPEG ({error})", "scan or copy it again") from error
     if _is_coloured(own):
@@ -250,10 +253,10 @@ def _is_coloured(chroma: Sequence[Bytes]) -> bool:
     return any(plane.min() < GREY - FAINT or plane.max() > GREY + FAINT for plane in chroma)
 
 
-def _decoded_planes(data: bytes) -> Sequence[Bytes]:
+def _decoded_planes(data: bytes) -> list[Bytes]:
     """Y, Cb and Cr [H, W] each, as libjpeg decodes them; raises ValueError where it cannot."""
     try:
-        return cv2.split(imagecodecs.jpeg8_decode(data, outcolorspace="YCBCR"))
+        return list(cv2.split(imagecodecs.jpeg8_decode(data, outcolorspace="YCBCR")))
     except imagecodecs.Jpeg8Error as error:
         raise ValueError(str(error)) from error
 

@@ -62,7 +62,7 @@ class Sampling(NamedTuple):
 
 
 Toning = tuple[Bytes, Bytes]
-"""Cb and Cr [h, w] of a toned source, at the size at which they will be stored or at luma's."""
+"""Cb and Cr [h, w] of a toned source, at the size at which they will be stored."""
 
 
 @dataclass(frozen=True)
@@ -91,11 +91,10 @@ class Planes:
 def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Toning | None = None) -> Planes:
     """Luma [H, W] -> chroma as a JPEG stores it, fitted into the gamut."""
     luma = _filled_up(luma, sampling.down, sampling.across)
-    height, width = size = luma.shape[0] // sampling.down, luma.shape[1] // sampling.across
+    height, width = luma.shape[0] // sampling.down, luma.shape[1] // sampling.across
     field = fit.at(height, width, PEAK)
     planes = np.zeros((6, height + -height % BLOCK, width + -width % BLOCK), np.uint8)
     cb, cr, darkest, brightest, kept, at_risk = planes[:, :height, :width]
-    own = [plane if plane.shape == size else _shrunk(plane, sampling) for plane in toning or ()]
     for band in bands_of(height, width):
         small, darkest[band], brightest[band] = _shared(luma, sampling, band)
         low, high, middle = (plane.astype(np.float32) for plane in (darkest[band], brightest[band], small))
@@ -109,20 +108,17 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Tonin
         for plane, target in zip(chroma, (cb, cr), strict=True):
             plane.ravel()[out] *= scale
             cv2.convertScaleAbs(plane, dst=target[band], alpha=1, beta=GREY)
-        if own:
-            kept[band] = clips = _clips(darkest[band], brightest[band], [plane[band] for plane in own])
-            for plane, target in zip(own, (cb, cr), strict=True):
-                np.copyto(target[band], plane[band], where=clips)
+        if toning:
+            kept[band] = _clips(darkest[band], brightest[band], [plane[band] for plane in toning])
+    if toning:
+        # A pixel's chroma is mixed from its sample and that one's neighbours: all of them have to stay.
+        mixed = np.ones([1 if step == 1 else 3 for step in (sampling.down, sampling.across)], np.uint8)
+        kept[:] = cv2.dilate(kept, mixed)
+        for plane, target in zip(toning, (cb, cr), strict=True):
+            np.copyto(target, plane, where=kept.view(bool))
     planes[:, height:] = planes[:, height - 1 : height]
     planes[:, :, width:] = planes[:, :, width - 1 : width]
     return Planes(*planes[:4], *planes[4:].view(bool))
-
-
-def _shrunk(plane: Bytes, sampling: Sampling) -> Bytes:
-    """Chroma at luma's size -> at the size at which it is stored."""
-    plane = _filled_up(plane, sampling.down, sampling.across)
-    size = plane.shape[1] // sampling.across, plane.shape[0] // sampling.down
-    return cv2.resize(plane, size, interpolation=cv2.INTER_AREA)
 
 
 def _clips(darkest: Bytes, brightest: Bytes, chroma: Sequence[Bytes]) -> NDArray[np.bool_]:

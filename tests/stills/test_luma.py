@@ -264,3 +264,22 @@ def test_toned_pictures_are_seen_as_grey_as_before(
     assert np.abs(seen[0] - luma[0]).max() > 1, "the source clips nowhere: this tests nothing"
     assert (luma[0] == luma[1]).all()
     assert np.abs(seen[1] - seen[0]).max() <= 1
+
+
+@pytest.mark.usefixtures("library")
+@pytest.mark.parametrize("subsampling", [0, 1, 2])
+def test_grey_stays_beside_edges_of_colours_that_clip(
+    subsampling: int, tmp_path: Path, colorize: Colorize, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There a pixel mixes a sample of chroma that clips with one that does not."""
+    monkeypatch.setattr("colorcli.stills.jpeg.FULL_CHROMA_PIXELS", 1000)
+    rng = np.random.default_rng(3)
+    chroma = [cv2.resize(rng.integers(90, 170, (22, 28), np.uint8), (171, 133)) for _ in range(2)]
+    source = tmp_path / "in.jpg"
+    picture = np.stack([scene(133, 171), *chroma], axis=2)
+    Image.fromarray(picture, "YCbCr").save(source, quality=95, subsampling=subsampling)
+    colorize(source, tmp_path / "out.jpg", recolor=True)
+    before, after = (
+        np.asarray(Image.open(tmp_path / name).convert("L"), int) for name in ("in.jpg", "out.jpg")
+    )
+    assert np.abs(after - before).max() <= 1
