@@ -33,6 +33,8 @@ class Phase:
     """Adam's, for the decoder; high, as most of it starts from nothing."""
     adversarial: float = 0.0
     """Weight of the discriminator's verdict; 0 is none, 3 pulls about as hard as the perceptual distance."""
+    colorful: float = 0.0
+    """Weight of what the crops lack in colourfulness (DDColor, Kang et al. 2023, has such a loss)."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +52,14 @@ class Config:
     encoder_weights: str = ""
     """ImageNet weights for the encoder: the largest gain known. Empty starts from noise."""
     perceptual_weights: str = ""
-    """SqueezeNet weights for the perceptual loss. Empty leaves the loss out."""
+    """What the perceptual loss and the discriminator look with: a file of SqueezeNet's weights, or
+    `efficientnet-lite0`, which comes as a package. Empty leaves the loss out."""
     reconstruction: float = 10.0
     """Weight of smooth L1 on chroma, whose size is about a tenth of the perceptual distance's."""
     perceptual: float = 5.0
     """Weight of the perceptual distance: it, not L1, brings the colours (train/README.md)."""
+    recognition: float = 0.0
+    """Weight of what is recognised in the picture; for an eye that recognises things."""
     classification: float = 1.0
     """Weight of the choice among colours: what teaches the network what things are."""
     encoder_rate: float = 0.05

@@ -5,6 +5,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from colorcli.core.color import BT601
+from colorcli.train.eye import Sight
+
+WHOLE_DISTANCE = 0.024
+"""Brings the distance between two pictures' 1,280 features to the size of the divergence."""
 
 
 def rgb_from_ycbcr(luma: Tensor, chroma: Tensor) -> Tensor:
@@ -21,12 +25,39 @@ def reconstruction_loss(made: Tensor, real: Tensor) -> Tensor:
 
 
 def perceptual_loss(made: list[Tensor], real: list[Tensor]) -> Tensor:
-    """Distance between SqueezeNet's features of two pictures, all layers with equal weight.
+    """Distance between an eye's taps of two pictures, all depths with equal weight.
 
     LPIPS (Zhang et al. 2018) without its learned weights.
     """
     distances = [(a - b).square().sum(1).mean() for a, b in zip(made, real, strict=True)]
     return torch.stack(distances).mean()
+
+
+def recognition_loss(made: Sight, real: Sight) -> Tensor:
+    """How far what an eye recognises in the made picture is from what it recognises in the real one.
+
+    Kullback-Leibler divergence of its opinions, and the distance of what they rest on, about as large.
+    """
+    assert made.opinion is not None and real.opinion is not None
+    assert made.whole is not None and real.whole is not None
+    opinion = F.kl_div(made.opinion, real.opinion, reduction="batchmean", log_target=True)
+    return opinion + WHOLE_DISTANCE * (made.whole - real.whole).square().sum(1).mean()
+
+
+def colorfulness_loss(luma: Tensor, made: Tensor, real: Tensor) -> Tensor:
+    """How far the pictures' mean colourfulness (Hasler and Suesstrunk 2003) falls short of the originals'.
+
+    0 where it is reached, 1 for grey. Of a batch, not of each picture: one may well be paler than it was.
+    """
+    return F.relu(1 - _colorfulness(luma, made).mean() / _colorfulness(luma, real).mean())
+
+
+def _colorfulness(luma: Tensor, chroma: Tensor) -> Tensor:
+    red, green, blue = (255 * rgb_from_ycbcr(luma, chroma).clamp(0, 1)).flatten(2).unbind(1)
+    opponents = torch.stack([red - green, (red + green) / 2 - blue])
+    # One code value squared more: a root has no gradient at grey.
+    spread = (opponents.var(dim=2).sum(0) + 1).sqrt()
+    return spread + 0.3 * (opponents.mean(dim=2).square().sum(0) + 1).sqrt()
 
 
 def discriminator_loss(real: list[Tensor], made: list[Tensor]) -> Tensor:

@@ -5,7 +5,7 @@ of its `multiple_of`. MACs are multiply-accumulates for one 256x256 picture.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -17,7 +17,6 @@ from torch import Tensor, nn
 from colorcli.core.condition import CHANNELS
 from colorcli.core.errors import SetupError
 from colorcli.train import bins
-from colorcli.train.squeezenet import SqueezeNet
 
 
 class Generator(nn.Module, ABC):
@@ -265,13 +264,14 @@ class PatchDiscriminator(nn.Module):
 
 
 class FeatureDiscriminator(nn.Module):
-    """A conditional PatchGAN whose first half is SqueezeNet: it knows things before it learns their colours.
+    """A conditional PatchGAN whose first half is a frozen eye, which knows things before it learns colours.
 
     After Projected GANs (Sauer et al. 2021): only light heads learn, one on each scale of frozen features of
     the picture made of condition and chroma, beside the condition itself.
     """
 
-    def __init__(self, width: int = 64) -> None:
+    def __init__(self, channels: Sequence[int], width: int = 64) -> None:
+        """`channels` are those of the features that it is given."""
         super().__init__()
 
         def conv(inputs: int, outputs: int, side: int) -> nn.Module:
@@ -281,18 +281,18 @@ class FeatureDiscriminator(nn.Module):
         self.heads = nn.ModuleList(
             [
                 nn.Sequential(
-                    conv(channels + CHANNELS, width, 1),
+                    conv(count + CHANNELS, width, 1),
                     nn.LeakyReLU(0.2),
                     conv(width, width, 3),
                     nn.LeakyReLU(0.2),
                     conv(width, 1, 1),
                 )
-                for channels in SqueezeNet.TAPS.values()
+                for count in channels
             ]
         )
 
     def forward(self, condition: Tensor, seen: list[Tensor]) -> list[Tensor]:
-        """Condition [N, 4, H, W] and SqueezeNet's features -> verdicts [N, 1, h, w] of each head."""
+        """Condition [N, 4, H, W] and an eye's features -> verdicts [N, 1, h, w] of each head."""
         verdicts = []
         for head, tap in zip(self.heads, seen, strict=True):
             around = F.interpolate(condition, tap.shape[2:], mode="area")

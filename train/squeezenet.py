@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1, frozen: the eye that training looks with. The judge of `eval` is another network."""
+"""SqueezeNet 1.1, frozen: an eye that knows what things look like, but not their names."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from colorcli.core.errors import SetupError
+from colorcli.train.eye import Eye, Sight, unit
 
 
 class Fire(nn.Module):
@@ -25,11 +26,8 @@ class Fire(nn.Module):
         return F.relu(torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1))
 
 
-class SqueezeNet(nn.Module):
-    """R'G'B' [N, 3, H, W] in [0, 1] -> features after five Fire modules, each position of unit length.
-
-    Strides 4, 8, 16, 16 and 16; 128, 256, 384, 512 and 512 channels.
-    """
+class SqueezeNet(Eye):
+    """Looks after five Fire modules: strides 4, 8, 16, 16 and 16. 0.35 GMACs at 224 x 224."""
 
     FIRES: ClassVar = {2: (64, 16, 64), 3: (128, 16, 64), 4: (128, 32, 128), 5: (256, 32, 128),
              6: (256, 48, 192), 7: (384, 48, 192), 8: (384, 64, 256), 9: (512, 64, 256)}  # fmt: skip
@@ -37,6 +35,8 @@ class SqueezeNet(nn.Module):
     POOL_AFTER = (1, 3, 5)
     TAPS: ClassVar = {3: 128, 5: 256, 6: 384, 8: 512, 9: 512}
     """Fire modules whose output is looked at -> its channels."""
+
+    channels = tuple(TAPS.values())
 
     def __init__(self, weights: Path) -> None:
         """Raises SetupError if the file is missing or holds other weights."""
@@ -55,14 +55,14 @@ class SqueezeNet(nn.Module):
             "mean", torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1), persistent=False
         )
 
-    def forward(self, rgb: Tensor) -> list[Tensor]:
+    def forward(self, rgb: Tensor) -> Sight:
         x = F.relu(self.conv1(255 * rgb.flip(1) - self.get_buffer("mean")))
         x = F.max_pool2d(x, 3, 2)
         taps = []
         for index in self.FIRES:
             x = self.get_submodule(f"fire{index}")(x)
             if index in self.TAPS:
-                taps.append(F.normalize(x, dim=1, eps=1e-6))
+                taps.append(unit(x))
             if index in self.POOL_AFTER:
                 x = F.max_pool2d(x, 3, 2)
-        return taps
+        return Sight(taps)

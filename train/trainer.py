@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from colorcli.core.card import ModelCard
-from colorcli.train import losses
+from colorcli.train import efficientnet, losses
 from colorcli.train.bins import classification_loss
 from colorcli.train.checkpoint import (
     load_state,
@@ -20,12 +20,24 @@ from colorcli.train.checkpoint import (
     save_state,
 )
 from colorcli.train.config import Config, Phase
+from colorcli.train.eye import Eye, Sight
 from colorcli.train.muon import Muon
 from colorcli.train.networks import GENERATORS, FeatureDiscriminator, MobileUNet, PatchDiscriminator
 from colorcli.train.ranks import Ranks
 from colorcli.train.squeezenet import SqueezeNet
 
 Batch = dict[str, Tensor]
+
+
+def load_eye(weights: str) -> Eye | None:
+    """What `perceptual_weights` asks for.
+
+    Raises:
+        SetupError: its weights are missing, or are others.
+    """
+    if weights == efficientnet.NAME:
+        return efficientnet.EfficientNet()
+    return SqueezeNet(Path(weights)) if weights else None
 
 
 def learning_rate(phase: Phase, done: int, warmup: int) -> float:
@@ -45,9 +57,9 @@ class Trainer:
         if config.encoder_weights and isinstance(self.generator, MobileUNet):
             self.generator.encoder.load_imagenet(Path(config.encoder_weights))
         self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.features = SqueezeNet(Path(config.perceptual_weights)) if config.perceptual_weights else None
-        self.discriminator = FeatureDiscriminator() if self.features else PatchDiscriminator()
-        for network in (self.features, self.discriminator):
+        self.eye = load_eye(config.perceptual_weights)
+        self.discriminator = FeatureDiscriminator(self.eye.channels) if self.eye else PatchDiscriminator()
+        for network in (self.eye, self.discriminator):
             if network is not None:
                 network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator_steps = self._optimizer()
@@ -89,35 +101,39 @@ class Trainer:
         self._average()
         if phase.adversarial:
             parts["discriminator"] = self._train_discriminator(
-                batch["condition"], [s.detach() for s in seen], truth
+                batch["condition"], [s.detach() for s in seen.features], truth.features
             )
         self.seen += phase.batch
         return {name: float(part.detach()) for name, part in parts.items()}
 
-    def _seen(self, batch: Batch, chroma: Tensor) -> list[Tensor]:
-        """What is looked at: SqueezeNet's features of the whole picture, or without its weights chroma."""
-        if self.features is None:
-            return [chroma]
-        return self.features(losses.rgb_from_ycbcr(batch["luma"], chroma))
+    def _seen(self, batch: Batch, chroma: Tensor) -> Sight:
+        """What the eye sees of the whole picture, or without one chroma."""
+        if self.eye is None:
+            return Sight([chroma])
+        return self.eye(losses.rgb_from_ycbcr(batch["luma"], chroma))
 
     def _generator_losses(
         self,
         phase: Phase,
         batch: Batch,
         guess: tuple[Tensor, Tensor | None],
-        seen: list[Tensor],
-        truth: list[Tensor],
+        seen: Sight,
+        truth: Sight,
     ) -> dict[str, Tensor]:
         """The weighted parts of the generator's loss."""
         config, real, (made, logits) = self.config, batch["chroma"], guess
         parts = {"reconstruction": config.reconstruction * losses.reconstruction_loss(made, real)}
         if logits is not None:
             parts["classification"] = config.classification * classification_loss(logits, real)
-        if self.features is not None:
-            parts["perceptual"] = config.perceptual * losses.perceptual_loss(seen, truth)
+        if self.eye is not None:
+            parts["perceptual"] = config.perceptual * losses.perceptual_loss(seen.taps, truth.taps)
+        if seen.opinion is not None and config.recognition:
+            parts["recognition"] = config.recognition * losses.recognition_loss(seen, truth)
+        if phase.colorful:
+            parts["colorfulness"] = phase.colorful * losses.colorfulness_loss(batch["luma"], made, real)
         if phase.adversarial:
             self.discriminator.requires_grad_(False)
-            verdict = self.discriminator(batch["condition"], seen)
+            verdict = self.discriminator(batch["condition"], seen.features)
             parts["adversarial"] = phase.adversarial * losses.generator_loss(verdict)
         return parts
 

@@ -3,6 +3,7 @@ import torch
 
 from colorcli.core import color
 from colorcli.train import losses
+from colorcli.train.pictures import colorfulness
 
 
 def test_perceptual_loss_is_zero_for_equal_features_only() -> None:
@@ -26,3 +27,29 @@ def test_a_discriminator_that_is_right_by_a_margin_has_nothing_to_learn() -> Non
 def test_a_head_of_few_verdicts_counts_as_much_as_one_of_many() -> None:
     few, many = torch.ones(1, 1, 2, 2), torch.zeros(1, 1, 8, 8)
     assert losses.generator_loss([few, many]) == losses.generator_loss([many, few]) == -0.5
+
+
+def test_pale_pictures_lack_colourfulness_until_they_are_as_strong_as_the_originals() -> None:
+    luma, real = torch.full((2, 1, 8, 8), 0.5), 0.2 * torch.rand(2, 2, 8, 8) - 0.1
+    lacking = [float(losses.colorfulness_loss(luma, share * real, real)) for share in (0, 0.5, 0.9, 1, 1.2)]
+    assert 0.9 < lacking[0] < 1
+    assert lacking[:3] == sorted(lacking[:3], reverse=True)
+    assert lacking[3:] == [0, 0]
+
+
+def test_colourfulness_is_the_metrics_own() -> None:
+    luma, chroma = 0.4 + 0.2 * torch.rand(1, 1, 64, 64), 0.2 * torch.rand(1, 2, 64, 64) - 0.1
+    rgb = np.rint(255 * losses.rgb_from_ycbcr(luma, chroma)[0].numpy()).astype(np.uint8)
+    lacking = losses.colorfulness_loss(luma, 0.5 * chroma, chroma)
+    paler = np.rint(255 * losses.rgb_from_ycbcr(luma, 0.5 * chroma)[0].numpy()).astype(np.uint8)
+    expected = 1 - colorfulness(paler.transpose(1, 2, 0)) / colorfulness(rgb.transpose(1, 2, 0))
+    assert abs(float(lacking) - expected) < 0.01
+
+
+def test_grey_can_learn_to_be_colourful() -> None:
+    luma, real = torch.full((2, 1, 8, 8), 0.5), 0.2 * torch.rand(2, 2, 8, 8) - 0.1
+    made = (1e-3 * real).requires_grad_(True)
+    losses.colorfulness_loss(luma, made, real).backward()
+    assert made.grad is not None
+    assert made.grad.isfinite().all()
+    assert made.grad.abs().sum() > 0

@@ -1,0 +1,51 @@
+import pytest
+import torch
+
+from colorcli.train.efficientnet import TAPS, EfficientNet
+from colorcli.train.losses import recognition_loss
+from colorcli.train.networks import FeatureDiscriminator
+
+
+@pytest.fixture(scope="module")
+def eye() -> EfficientNet:
+    return EfficientNet()
+
+
+def test_features_have_the_channels_and_strides_it_names(eye: EfficientNet) -> None:
+    sight = eye(torch.rand(2, 3, 128, 128))
+    assert [tap.shape[1] for tap in sight.taps] == list(TAPS.values())
+    assert [128 // tap.shape[2] for tap in sight.taps] == [4, 8, 16, 16, 32]
+    assert [features.shape[1] for features in sight.features] == list(eye.channels)
+
+
+def test_features_have_unit_length(eye: EfficientNet) -> None:
+    for features in eye(torch.rand(1, 3, 64, 64)).features:
+        assert torch.allclose(features.norm(dim=1), torch.ones(1), atol=1e-3)
+
+
+def test_it_recognises_a_ball(eye: EfficientNet) -> None:
+    rows, columns = torch.meshgrid(torch.linspace(-1, 1, 224), torch.linspace(-1, 1, 224), indexing="ij")
+    height = (0.5 - rows.square() - columns.square()).clamp(min=0).sqrt()
+    shade = torch.where(height > 0, 0.55 + 0.6 * height, torch.ones(()))
+    orange = torch.where(height > 0, torch.tensor([1.0, 0.55, 0.05]).view(3, 1, 1), torch.ones(3, 1, 1))
+    opinion = eye((shade * orange)[None]).opinion
+    assert opinion is not None
+    assert opinion[0].argmax() == 722  # ImageNet's ping-pong ball
+
+
+def test_all_heads_judge(eye: EfficientNet) -> None:
+    verdicts = FeatureDiscriminator(eye.channels)(
+        torch.rand(2, 4, 64, 64), eye(torch.rand(2, 3, 64, 64)).features
+    )
+    assert [verdict.shape[2] for verdict in verdicts] == [16, 8, 4, 4, 2, 1]
+
+
+def test_what_is_recognised_depends_on_colour_and_teaches(eye: EfficientNet) -> None:
+    real = torch.rand(2, 3, 64, 64)
+    grey = real.mean(1, keepdim=True).expand(-1, 3, -1, -1).clone().requires_grad_(True)
+    assert float(recognition_loss(eye(real), eye(real))) == pytest.approx(0, abs=1e-5)
+    loss = recognition_loss(eye(grey), eye(real))
+    loss.backward()
+    assert loss > 0
+    assert grey.grad is not None
+    assert grey.grad.abs().sum() > 0
