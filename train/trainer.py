@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from colorcli.core.card import ModelCard
+from colorcli.core.errors import UsageError
 from colorcli.train import efficientnet, losses
 from colorcli.train.bins import classification_loss
 from colorcli.train.checkpoint import (
@@ -29,15 +30,19 @@ from colorcli.train.squeezenet import SqueezeNet
 Batch = dict[str, Tensor]
 
 
-def load_eye(weights: str) -> Eye | None:
+def load_eye(config: Config) -> Eye | None:
     """What `perceptual_weights` asks for.
 
     Raises:
         SetupError: its weights are missing, or are others.
+        UsageError: `recognition` is asked of an eye that recognises nothing.
     """
-    if weights == efficientnet.NAME:
+    if config.perceptual_weights == efficientnet.NAME:
         return efficientnet.EfficientNet()
-    return SqueezeNet(Path(weights)) if weights else None
+    if config.recognition:
+        cause = f"{config.perceptual_weights or 'no eye'} recognises nothing"
+        raise UsageError("recognition", cause, f'set perceptual_weights = "{efficientnet.NAME}"')
+    return SqueezeNet(Path(config.perceptual_weights)) if config.perceptual_weights else None
 
 
 def learning_rate(phase: Phase, done: int, warmup: int) -> float:
@@ -57,7 +62,7 @@ class Trainer:
         if config.encoder_weights and isinstance(self.generator, MobileUNet):
             self.generator.encoder.load_imagenet(Path(config.encoder_weights))
         self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.eye = load_eye(config.perceptual_weights)
+        self.eye = load_eye(config)
         self.discriminator = FeatureDiscriminator(self.eye.channels) if self.eye else PatchDiscriminator()
         for network in (self.eye, self.discriminator):
             if network is not None:
@@ -127,7 +132,7 @@ class Trainer:
             parts["classification"] = config.classification * classification_loss(logits, real)
         if self.eye is not None:
             parts["perceptual"] = config.perceptual * losses.perceptual_loss(seen.taps, truth.taps)
-        if seen.opinion is not None and config.recognition:
+        if config.recognition:
             parts["recognition"] = config.recognition * losses.recognition_loss(seen, truth)
         if phase.colorful:
             parts["colorfulness"] = phase.colorful * losses.colorfulness_loss(batch["luma"], made, real)

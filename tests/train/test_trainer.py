@@ -1,8 +1,10 @@
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 
+from colorcli.core.errors import UsageError
 from colorcli.train.config import Config, Phase
 from colorcli.train.ranks import Ranks
 from colorcli.train.trainer import Trainer, learning_rate
@@ -37,6 +39,19 @@ def test_a_step_teaches_generator_and_discriminator(squeezenet_weights: Path, wi
     assert {"reconstruction", "classification", "adversarial", "discriminator"} <= parts.keys()
     for network, weights in zip(networks, before, strict=True):
         assert any(not torch.equal(new, old) for new, old in zip(network.parameters(), weights, strict=True))
+
+
+def test_an_eye_that_recognises_things_teaches_them() -> None:
+    taught = trainer(perceptual_weights="efficientnet-lite0", recognition=1.0)
+    parts = taught.step(replace(AGAINST, colorful=1.0), 0, batch())
+    assert {"perceptual", "recognition", "colorfulness", "adversarial", "discriminator"} <= parts.keys()
+    assert parts["recognition"] > 0
+
+
+def test_recognition_is_not_asked_of_an_eye_that_has_none(squeezenet_weights: Path) -> None:
+    for weights in ("", str(squeezenet_weights)):
+        with pytest.raises(UsageError, match="recognises nothing"):
+            trainer(perceptual_weights=weights, recognition=1.0)
 
 
 def test_a_settled_generator_does_what_it_did_in_training() -> None:
