@@ -135,7 +135,7 @@ class Trainer:
         if config.recognition:
             parts["recognition"] = config.recognition * losses.recognition_loss(seen, truth)
         if phase.colorful:
-            parts["colorfulness"] = phase.colorful * losses.colorfulness_loss(batch["luma"], made, real)
+            parts["colorful"] = phase.colorful * losses.colorfulness_loss(batch["luma"], made, real)
         if phase.adversarial:
             self.discriminator.requires_grad_(False)
             verdict = self.discriminator(batch["condition"], seen.features)

@@ -44,7 +44,7 @@ def test_a_step_teaches_generator_and_discriminator(squeezenet_weights: Path, wi
 def test_an_eye_that_recognises_things_teaches_them() -> None:
     taught = trainer(perceptual_weights="efficientnet-lite0", recognition=1.0)
     parts = taught.step(replace(AGAINST, colorful=1.0), 0, batch())
-    assert {"perceptual", "recognition", "colorfulness", "adversarial", "discriminator"} <= parts.keys()
+    assert {"perceptual", "recognition", "colorful", "adversarial", "discriminator"} <= parts.keys()
     assert parts["recognition"] > 0
 
 
