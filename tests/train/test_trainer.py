@@ -42,10 +42,11 @@ def test_a_step_teaches_generator_and_discriminator(squeezenet_weights: Path, wi
 
 
 def test_an_eye_that_recognises_things_teaches_them() -> None:
-    taught = trainer(perceptual_weights="efficientnet-lite0", recognition=1.0)
+    taught = trainer(perceptual_weights="efficientnet-lite0", recognition=1.0, second_opinion=1.0)
     parts = taught.step(replace(AGAINST, colorful=1.0), 0, batch())
-    assert {"perceptual", "recognition", "colorful", "adversarial", "discriminator"} <= parts.keys()
-    assert parts["recognition"] > 0
+    asked = {"perceptual", "recognition", "second_opinion", "colorful", "adversarial", "discriminator"}
+    assert asked <= parts.keys()
+    assert min(parts["recognition"], parts["second_opinion"]) > 0
 
 
 def test_recognition_is_not_asked_of_an_eye_that_has_none(squeezenet_weights: Path) -> None:

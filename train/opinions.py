@@ -1,0 +1,47 @@
+"""Second opinions on a picture, lest the generator learn what one network alone is taken in by."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from colorcli.train.efficientnet import EfficientNet
+from colorcli.train.eye import Eye, Sight
+
+EYES = ("efficientnet-lite1", "efficientnet-lite2")
+LEAST_VIEW = 0.75
+"""Shortest side of a view, as a share of the crop's."""
+VIEW = 176
+"""Side that a view is brought to, in pixels."""
+
+
+class SecondOpinions(nn.Module):
+    """Other eyes, asked in turn about random views of half of each batch."""
+
+    eyes: nn.ModuleList
+
+    def __init__(self) -> None:
+        """Raises SetupError if the package of one is missing."""
+        super().__init__()
+        self.eyes = nn.ModuleList([EfficientNet(name) for name in EYES])
+
+    def forward(self, made: Tensor, real: Tensor, *, turn: int, seed: tuple[int, ...]) -> tuple[Sight, Sight]:
+        """What is seen in R'G'B' [N, 3, S, S]. `turn` chooses eye and half of the batch, `seed` the view."""
+        eye: Eye = self.eyes[turn % len(self.eyes)]  # type: ignore[assignment]
+        half = slice(turn // len(self.eyes) % min(2, len(made)), None, 2)
+        view = _random_square(made.shape[-1], seed)
+        with torch.no_grad():
+            truth = eye(_through(real[half], view))
+        return eye(_through(made[half], view)), truth
+
+
+def _random_square(side: int, seed: tuple[int, ...]) -> tuple[slice, slice]:
+    rng = np.random.default_rng(seed)
+    length = int(rng.integers(round(LEAST_VIEW * side), side, endpoint=True))
+    top, left = (int(start) for start in rng.integers(0, side - length, size=2, endpoint=True))
+    return slice(top, top + length), slice(left, left + length)
+
+
+def _through(rgb: Tensor, view: tuple[slice, slice]) -> Tensor:
+    seen = F.interpolate(rgb[..., view[0], view[1]], (VIEW, VIEW), mode="bilinear", align_corners=False)
+    return seen.contiguous(memory_format=torch.channels_last)
