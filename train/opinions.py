@@ -6,7 +6,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from colorcli.train.efficientnet import EfficientNet
-from colorcli.train.eye import Eye, Sight
+from colorcli.train.eye import Sight
 
 EYES = ("efficientnet-lite1", "efficientnet-lite2")
 LEAST_VIEW = 0.75
@@ -18,8 +18,6 @@ VIEW = 176
 class SecondOpinions(nn.Module):
     """Other eyes, asked in turn about random views of half of each batch."""
 
-    eyes: nn.ModuleList
-
     def __init__(self) -> None:
         """Raises SetupError if the package of one is missing."""
         super().__init__()
@@ -27,7 +25,7 @@ class SecondOpinions(nn.Module):
 
     def forward(self, made: Tensor, real: Tensor, *, turn: int, seed: tuple[int, ...]) -> tuple[Sight, Sight]:
         """What is seen in R'G'B' [N, 3, S, S]. `turn` chooses eye and half of the batch, `seed` the view."""
-        eye: Eye = self.eyes[turn % len(self.eyes)]  # type: ignore[assignment]
+        eye = self.eyes[turn % len(self.eyes)]
         half = slice(turn // len(self.eyes) % min(2, len(made)), None, 2)
         view = _random_square(made.shape[-1], seed)
         with torch.no_grad():
