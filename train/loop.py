@@ -46,6 +46,8 @@ def train(
         InputError: nothing to resume from.
         KeyboardInterrupt: Ctrl-C was pressed; the state is saved.
     """
+    # Crops are small and the cores belong to the network; and a forked worker cannot end its parent's threads.
+    cv2.setNumThreads(1)
     trainer = Trainer(config, device, ranks or Ranks())
     if resume:
         trainer.restore(run)
@@ -157,8 +159,8 @@ def _conditions(crops: Crops, phase: Phase, trainer: Trainer) -> Iterator[Tensor
 
 
 def _quiet_worker(_: int) -> None:
-    """Crops are small and the cores belong to the network; Ctrl-C is the main process's affair."""
-    cv2.setNumThreads(1)
+    """Ctrl-C is the main process's affair."""
+    cv2.setNumThreads(1)  # where workers are not forked
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
