@@ -63,9 +63,6 @@ class Config:
     second_opinion: float = 0.0
     """Weight of the same two losses through the eyes of two other EfficientNets, on parts of half the
     pictures: of what one eye alone teaches, only half holds for another (train/README.md)."""
-    knowledge: float = 0.0
-    """Weight of what an eye that recognises things sees in the original, to be read from the generator's own
-    features: colours follow from things, and of things every place of every picture teaches more."""
     classification: float = 1.0
     """Weight of the choice among colours: what teaches the network what things are."""
     encoder_rate: float = 0.05

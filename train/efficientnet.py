@@ -51,8 +51,6 @@ class EfficientNet(Eye):
                         setattr(module, norm, nn.Identity())
         self.taps = _stage_ends(self.network)
         self.channels = (*self.taps.values(), WHOLE)
-        network: Any = self.network
-        self.names: int = network._fc.out_features
 
     def forward(self, rgb: Tensor) -> Sight:
         network: Any = self.network

@@ -36,18 +36,12 @@ def perceptual_loss(made: list[Tensor], real: list[Tensor]) -> Tensor:
 def recognition_loss(made: Sight, real: Sight) -> Tensor:
     """How far what an eye recognises in the made picture is from what it recognises in the real one.
 
-    Divergence of its opinions, and the distance of what they rest on, about as large. Of the divergence the
-    logarithm, or the few pictures that it recognises nothing in would decide where all of them go.
+    Kullback-Leibler divergence of its opinions, and the distance of what they rest on, about as large.
     """
     assert made.opinion is not None and real.opinion is not None
     assert made.whole is not None and real.whole is not None
-    opinion = divergence(made.opinion, real.opinion).log1p().mean()
+    opinion = F.kl_div(made.opinion, real.opinion, reduction="batchmean", log_target=True)
     return opinion + WHOLE_DISTANCE * (made.whole - real.whole).square().sum(1).mean()
-
-
-def divergence(made: Tensor, real: Tensor) -> Tensor:
-    """Kullback-Leibler divergence [N] of log-likelihoods [N, K] from the real ones."""
-    return F.kl_div(made, real, reduction="none", log_target=True).sum(1).clamp_min(0)
 
 
 def colorfulness_loss(luma: Tensor, made: Tensor, real: Tensor) -> Tensor:

@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -20,24 +19,15 @@ from colorcli.core.errors import SetupError
 from colorcli.train import bins
 
 
-class Guess(NamedTuple):
-    chroma: Tensor
-    logits: Tensor | None = None
-    """Over `bins.colors` [N, h, w, COUNT], which chroma came from, if there are any."""
-    hidden: tuple[Tensor, ...] = ()
-    """The features that `Generator.hidden` tells of."""
-
-
 class Generator(nn.Module, ABC):
     multiple_of: int
-    hidden: tuple[int, ...] = ()
-    """Channels of the features at strides 16 and 32 that tell what is in the picture, if there are any."""
 
     @abstractmethod
-    def guess(self, condition: Tensor) -> Guess: ...
+    def guess(self, condition: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Chroma, and the logits over `bins.colors` [N, h, w, COUNT] that it came from, if there are any."""
 
     def forward(self, condition: Tensor) -> Tensor:
-        return self.guess(condition).chroma
+        return self.guess(condition)[0]
 
     @abstractmethod
     def scale_chroma(self, gain: float) -> None:
@@ -169,7 +159,6 @@ class MobileUNet(Generator):
     """
 
     multiple_of = 32
-    hidden = (160, 256)
     TEMPERATURE = 0.5
     """Below 1 the mean leans to the likeliest colours: 1 is pale, 0 is blotchy."""
 
@@ -194,19 +183,16 @@ class MobileUNet(Generator):
         for tensor in (self.get_buffer("colors"), *self.detail.parameters()):
             tensor.mul_(gain)
 
-    def guess(self, condition: Tensor) -> Guess:
+    def guess(self, condition: Tensor) -> tuple[Tensor, Tensor | None]:
         *skips, x = self.encoder(condition)
         x = self.bottleneck(x)
-        x = deepest = x + self.whole(x.mean(dim=(2, 3), keepdim=True))
-        features = []
+        x = x + self.whole(x.mean(dim=(2, 3), keepdim=True))
         for up in self.decoder:
             x = up(x, skips.pop())
-            features.append(x)
         annealed = self.likelihood(x.permute(0, 2, 3, 1))  # runtimes are fast at a softmax over the last axis
         coarse = torch.softmax(annealed, dim=-1) @ self.get_buffer("colors")
         chroma = doubled(coarse.permute(0, 3, 1, 2)) + self.detail(self.refine(x, skips.pop()))
-        chroma = doubled(chroma.clamp(-0.5, 0.5))
-        return Guess(chroma, self.TEMPERATURE * annealed, (features[0], deepest))
+        return doubled(chroma.clamp(-0.5, 0.5)), self.TEMPERATURE * annealed
 
 
 class Pix2PixUNet(Generator):
@@ -237,14 +223,14 @@ class Pix2PixUNet(Generator):
         for parameter in self.up[-1].parameters():  # while chroma is small, where tanh is a straight line
             parameter.mul_(gain)
 
-    def guess(self, condition: Tensor) -> Guess:
+    def guess(self, condition: Tensor) -> tuple[Tensor, Tensor | None]:
         skips = [condition]
         for index, layer in enumerate(self.down):
             skips.append(layer(F.leaky_relu(skips[-1], 0.2) if index else condition))
         x = self.up[0](F.relu(skips[-1]))
         for layer, skip in zip(self.up[1:], reversed(skips[1:-1]), strict=True):
             x = layer(F.relu(torch.cat([x, skip], dim=1)))
-        return Guess(0.5 * torch.tanh(x))
+        return 0.5 * torch.tanh(x), None
 
 
 GENERATORS: dict[str, Callable[[], Generator]] = {"mobile_unet": MobileUNet, "pix2pix_unet": Pix2PixUNet}

@@ -23,17 +23,9 @@ from colorcli.train.checkpoint import (
 from colorcli.train.config import Config, Phase
 from colorcli.train.eye import Eye, Sight
 from colorcli.train.muon import Muon
-from colorcli.train.networks import (
-    GENERATORS,
-    FeatureDiscriminator,
-    Generator,
-    Guess,
-    MobileUNet,
-    PatchDiscriminator,
-)
+from colorcli.train.networks import GENERATORS, FeatureDiscriminator, MobileUNet, PatchDiscriminator
 from colorcli.train.opinions import SecondOpinions
 from colorcli.train.ranks import Ranks
-from colorcli.train.readout import Readout
 from colorcli.train.squeezenet import SqueezeNet
 
 Batch = dict[str, Tensor]
@@ -44,34 +36,14 @@ def load_eye(config: Config) -> Eye | None:
 
     Raises:
         SetupError: its weights are missing, or are others.
-        UsageError: `recognition` or `knowledge` is asked of an eye that recognises nothing.
+        UsageError: `recognition` is asked of an eye that recognises nothing.
     """
     if config.perceptual_weights in efficientnet.WEIGHTS:
         return efficientnet.EfficientNet(config.perceptual_weights)
-    if config.recognition or config.knowledge:
+    if config.recognition:
         cause = f"{config.perceptual_weights or 'no eye'} recognises nothing"
-        raise UsageError(
-            "recognition" if config.recognition else "knowledge",
-            cause,
-            'set perceptual_weights = "efficientnet-lite0"',
-        )
+        raise UsageError("recognition", cause, 'set perceptual_weights = "efficientnet-lite0"')
     return SqueezeNet(Path(config.perceptual_weights)) if config.perceptual_weights else None
-
-
-def load_readout(config: Config, generator: Generator, eye: Eye | None) -> Readout | None:
-    """What `knowledge` asks for.
-
-    Raises:
-        UsageError: the generator has no features to read from.
-    """
-    if not config.knowledge:
-        return None
-    if not generator.hidden:
-        raise UsageError(
-            "knowledge", f"{config.generator} shows no features", 'set generator = "mobile_unet"'
-        )
-    assert isinstance(eye, efficientnet.EfficientNet)
-    return Readout(generator.hidden, tuple(eye.taps.values())[-len(generator.hidden) :], eye.names)
 
 
 def learning_rate(phase: Phase, done: int, warmup: int) -> float:
@@ -93,9 +65,8 @@ class Trainer:
         self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.eye = load_eye(config)
         self.second_opinions = SecondOpinions() if config.second_opinion else None
-        self.readout = load_readout(config, self.generator, self.eye)
         self.discriminator = FeatureDiscriminator(self.eye.channels) if self.eye else PatchDiscriminator()
-        for network in (self.eye, self.second_opinions, self.readout, self.discriminator):
+        for network in (self.eye, self.second_opinions, self.discriminator):
             if network is not None:
                 network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator_steps = self._optimizer()
@@ -112,9 +83,8 @@ class Trainer:
     def _parameter_groups(self) -> list[dict[str, object]]:
         encoder = getattr(self.generator, "encoder", None)
         known = set(encoder.parameters()) if encoder is not None and self.config.encoder_weights else set()
-        new = [weights for weights in self.generator.parameters() if weights not in known]
         return [
-            {"params": [*new, *(self.readout.parameters() if self.readout else ())], "share": 1.0},
+            {"params": [p for p in self.generator.parameters() if p not in known], "share": 1.0},
             {
                 "params": [p for p in self.generator.parameters() if p in known],
                 "share": self.config.encoder_rate,
@@ -125,16 +95,15 @@ class Trainer:
         """One batch; returns the losses."""
         for group in self.generator_steps.param_groups:
             group["lr"] = group["share"] * learning_rate(phase, done, self.config.warmup)
-        guess = self.generator.guess(batch["condition"])
-        seen = self._seen(batch, guess.chroma)
+        made, logits = self.generator.guess(batch["condition"])
+        seen = self._seen(batch, made)
         with torch.no_grad():
             truth = self._seen(batch, batch["chroma"])
-        parts = self._generator_losses(phase, batch, guess, seen, truth)
+        parts = self._generator_losses(phase, batch, (made, logits), seen, truth)
         self.generator_steps.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
-        learning = [weights for group in self.generator_steps.param_groups for weights in group["params"]]
-        self.ranks.average(learning)
-        nn.utils.clip_grad_norm_(learning, self.config.clip_norm)
+        self.ranks.average(self.generator.parameters())
+        nn.utils.clip_grad_norm_(self.generator.parameters(), self.config.clip_norm)
         self.generator_steps.step()
         self._average()
         if phase.adversarial:
@@ -154,23 +123,21 @@ class Trainer:
         self,
         phase: Phase,
         batch: Batch,
-        guess: Guess,
+        guess: tuple[Tensor, Tensor | None],
         seen: Sight,
         truth: Sight,
     ) -> dict[str, Tensor]:
         """The weighted parts of the generator's loss."""
-        config, real, made = self.config, batch["chroma"], guess.chroma
+        config, real, (made, logits) = self.config, batch["chroma"], guess
         parts = {"reconstruction": config.reconstruction * losses.reconstruction_loss(made, real)}
-        if guess.logits is not None:
-            parts["classification"] = config.classification * classification_loss(guess.logits, real)
+        if logits is not None:
+            parts["classification"] = config.classification * classification_loss(logits, real)
         if self.eye is not None:
             parts["perceptual"] = config.perceptual * losses.perceptual_loss(seen.taps, truth.taps)
         if config.recognition:
             parts["recognition"] = config.recognition * losses.recognition_loss(seen, truth)
         if self.second_opinions is not None:
             parts["second_opinion"] = config.second_opinion * self._second_opinion(phase, batch, made)
-        if self.readout is not None:
-            parts["knowledge"] = config.knowledge * self.readout(guess.hidden, truth)
         if phase.colorful:
             parts["colorful"] = phase.colorful * losses.colorfulness_loss(batch["luma"], made, real)
         if phase.adversarial:
@@ -222,28 +189,29 @@ class Trainer:
         for now, then in zip(self.averaged.parameters(), before.parameters(), strict=True):
             now.lerp_(then, 1 - self.config.blend)
 
-    def _parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        """All that a step changes."""
-        parts: dict[str, nn.Module | torch.optim.Optimizer] = {
-            "generator": self.generator,
-            "averaged": self.averaged,
-            "discriminator": self.discriminator,
-            "generator_steps": self.generator_steps,
-            "discriminator_steps": self.discriminator_steps,
-        }
-        return parts if self.readout is None else {**parts, "readout": self.readout}
-
     def save(self, run: Path) -> None:
-        states = {name: part.state_dict() for name, part in self._parts().items()}
-        facts = {"seen": self.seen, "seed": self.config.seed}
-        save_state(run / "state.safetensors", {**states, "random": random_state()}, facts)
+        save_state(
+            run / "state.safetensors",
+            {
+                "generator": self.generator.state_dict(),
+                "averaged": self.averaged.state_dict(),
+                "discriminator": self.discriminator.state_dict(),
+                "generator_steps": self.generator_steps.state_dict(),
+                "discriminator_steps": self.discriminator_steps.state_dict(),
+                "random": random_state(),
+            },
+            {"seen": self.seen, "seed": self.config.seed},
+        )
         save_generator(self.averaged, self.card(), run / "generator.safetensors")
 
     def restore(self, run: Path) -> None:
-        states, facts = load_state(run / "state.safetensors")
-        for name, part in self._parts().items():
-            part.load_state_dict(states[name])
-        restore_random_state(states["random"])
+        parts, facts = load_state(run / "state.safetensors")
+        self.generator.load_state_dict(parts["generator"])
+        self.averaged.load_state_dict(parts["averaged"])
+        self.discriminator.load_state_dict(parts["discriminator"])
+        self.generator_steps.load_state_dict(parts["generator_steps"])
+        self.discriminator_steps.load_state_dict(parts["discriminator_steps"])
+        restore_random_state(parts["random"])
         self.seen = facts["seen"]
 
     def card(self) -> ModelCard:

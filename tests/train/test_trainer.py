@@ -49,29 +49,10 @@ def test_an_eye_that_recognises_things_teaches_them() -> None:
     assert min(parts["recognition"], parts["second_opinion"]) > 0
 
 
-@pytest.mark.parametrize("lesson", ["recognition", "knowledge"])
-def test_recognition_is_not_asked_of_an_eye_that_has_none(squeezenet_weights: Path, lesson: str) -> None:
+def test_recognition_is_not_asked_of_an_eye_that_has_none(squeezenet_weights: Path) -> None:
     for weights in ("", str(squeezenet_weights)):
-        with pytest.raises(UsageError, match=f"{lesson}: .* recognises nothing"):
-            trainer(perceptual_weights=weights, **{lesson: 1.0})
-
-
-def test_what_the_features_must_tell_is_learned_and_kept(tmp_path: Path) -> None:
-    settings = {"perceptual_weights": "efficientnet-lite0", "knowledge": 1.0, "warmup": 0}
-    taught, shown = trainer(**settings), batch()
-    losses = [taught.step(AGAINST, 0, shown)["knowledge"] for _ in range(8)]
-    assert losses[-1] < 0.9 * losses[0]
-    taught.save(tmp_path)
-    resumed = trainer(**settings, seed=5)
-    resumed.restore(tmp_path)
-    assert resumed.readout is not None and taught.readout is not None
-    pairs = zip(resumed.readout.parameters(), taught.readout.parameters(), strict=True)
-    assert all(torch.equal(one, other) for one, other in pairs)
-
-
-def test_knowledge_is_not_asked_of_a_generator_that_shows_none() -> None:
-    with pytest.raises(UsageError, match="pix2pix_unet shows no features"):
-        trainer(generator="pix2pix_unet", perceptual_weights="efficientnet-lite0", knowledge=1.0)
+        with pytest.raises(UsageError, match="recognises nothing"):
+            trainer(perceptual_weights=weights, recognition=1.0)
 
 
 def test_a_settled_generator_does_what_it_did_in_training() -> None:
