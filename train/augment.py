@@ -36,7 +36,7 @@ def turned(rgb: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
 
 
 def random_part(rgb: NDArray[np.uint8], rng: Rng) -> NDArray[np.uint8]:
-    """A third of the area or more, at another aspect."""
+    """Three tenths of the area or more, at another aspect."""
     height, width = rgb.shape[:2]
     area = height * width * rng.uniform(0.3, 1)
     aspect = np.exp(rng.uniform(np.log(2 / 3), np.log(3 / 2)))

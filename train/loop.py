@@ -46,7 +46,7 @@ def train(
         InputError: nothing to resume from.
         KeyboardInterrupt: Ctrl-C was pressed; the state is saved.
     """
-    # Crops are small and the cores belong to the network; and a forked worker cannot end its parent's threads.
+    # The cores belong to the network; and a forked worker would wait for ever for its parent's threads.
     cv2.setNumThreads(1)
     trainer = Trainer(config, device, ranks or Ranks())
     if resume:
