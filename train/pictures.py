@@ -17,19 +17,15 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from colorcli.core.color import ycbcr_from_rgb
+from colorcli.core.color import Plane, ycbcr_from_rgb
 from colorcli.core.condition import condition
 from colorcli.core.errors import InputError
-from colorcli.train.augment import joined, random_view
 from colorcli.train.config import DataConfig
 from colorcli.train.degrade import degrade, grey_from_rgb
 from colorcli.train.hints import simulate_hints
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 COCO_SAMPLE, COCO_SEED, COCO_COUNT, COCO_TEST = "coco-sample", 123, 10_000, 2_000
-
-JOINED = 0.33
-"""Share of the crops that show two pictures, so that none is known by all that is in it."""
 
 
 @dataclass(frozen=True)
@@ -167,9 +163,7 @@ class Crops(Dataset[dict[str, NDArray[np.float32]]]):
         epoch, place = divmod(position, len(self.indices))
         order = np.random.default_rng((self.seed, epoch)).permutation(self.indices)
         rng = np.random.default_rng((self.seed, epoch, place))
-        rgb = random_view(self.pack[order[place]], self.size, rng)
-        if rng.random() < JOINED:
-            rgb = joined(rgb, random_view(self.pack[rng.choice(order)], self.size, rng), rng)
+        rgb = random_crop(self.pack[order[place]], self.size, rng)
         luma, chroma = ycbcr_from_rgb(rgb)
         seen = degrade(grey_from_rgb(rgb, rng), rng) if rng.random() < self.worn else luma
         return {
@@ -177,3 +171,19 @@ class Crops(Dataset[dict[str, NDArray[np.float32]]]):
             "luma": luma[None],
             "chroma": chroma,
         }
+
+
+def random_crop(rgb: NDArray[np.uint8], size: int, rng: np.random.Generator) -> Plane:
+    """R'G'B' [H, W, 3] -> [3, S, S] in [0, 1]: a third of the area or more, aspect varied, maybe mirrored."""
+    height, width = rgb.shape[:2]
+    area = height * width * rng.uniform(0.35, 1)
+    aspect = np.exp(rng.uniform(np.log(3 / 4), np.log(4 / 3)))
+    crop_height = min(height, round(np.sqrt(area / aspect)))
+    crop_width = min(width, round(np.sqrt(area * aspect)))
+    top = rng.integers(0, height - crop_height + 1)
+    left = rng.integers(0, width - crop_width + 1)
+    crop = rgb[top : top + crop_height, left : left + crop_width]
+    crop = cv2.resize(crop, (size, size), interpolation=cv2.INTER_AREA)
+    if rng.random() < 0.5:
+        crop = crop[:, ::-1]
+    return np.ascontiguousarray(crop.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
