@@ -29,8 +29,9 @@ from colorcli.train.networks import MobileUNet
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
+    torch.manual_seed(0)
     generator = MobileUNet().eval()
-    generator.detail.weight.data.normal_(0, 0.1, generator=torch.Generator().manual_seed(1))
+    generator.detail.weight.data.normal_(0, 0.1)
     path = tmp_path_factory.mktemp("run") / "generator.safetensors"
     save_generator(generator, ModelCard(name="test", version="1", architecture="mobile_unet"), path)
     return path

@@ -7,6 +7,11 @@ from safetensors.torch import save_file
 from colorcli.train.squeezenet import SqueezeNet
 
 
+@pytest.fixture(autouse=True)
+def same_weights_in_every_run() -> None:
+    torch.manual_seed(0)
+
+
 @pytest.fixture(scope="session")
 def squeezenet_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random ones, as a file."""
