@@ -25,8 +25,8 @@ def classification_loss(logits: Tensor, chroma: Tensor) -> Tensor:
 
     A true colour is shared among the four around it so that their mean is the colour itself.
     """
-    real = F.interpolate(chroma, logits.shape[1:3], mode="area").clamp(LEVELS[0], LEVELS[-1])
-    levels = LEVELS.to(real.device)
+    levels = LEVELS.to(chroma.device)
+    real = F.interpolate(chroma, logits.shape[1:3], mode="area").clamp(levels[0], levels[-1])
     below = (torch.bucketize(real.contiguous(), levels, right=True) - 1).clamp(0, len(levels) - 2)
     above = (real - levels[below]) / (levels[below + 1] - levels[below])
     (blue, red), (to_blue, to_red) = below.unbind(1), above.unbind(1)
@@ -36,4 +36,4 @@ def classification_loss(logits: Tensor, chroma: Tensor) -> Tensor:
         [(1 - to_blue) * (1 - to_red), (1 - to_blue) * to_red, to_blue * (1 - to_red), to_blue * to_red],
         dim=-1,
     )
-    return -(shares * F.log_softmax(logits, dim=-1).gather(-1, colors)).sum(-1).mean()
+    return -(shares * F.log_softmax(logits.float(), dim=-1).gather(-1, colors)).sum(-1).mean()

@@ -60,8 +60,8 @@ class EfficientNet(Eye):
             x = block(x)
             if index in self.taps:
                 taps.append(unit(x))
-        whole = network._swish(network._conv_head(x)).mean(dim=(2, 3))
-        return Sight(taps, whole, F.log_softmax(network._fc(whole), dim=1))
+        whole = network._swish(network._conv_head(x)).float().mean(dim=(2, 3))
+        return Sight(taps, whole, F.log_softmax(network._fc(whole).float(), dim=1))
 
 
 def _stage_ends(network: Any) -> dict[int, int]:

@@ -38,4 +38,4 @@ class Eye(nn.Module, ABC):
 
 def unit(features: Tensor) -> Tensor:
     """Each position of [N, C, h, w] at length one."""
-    return F.normalize(features, dim=1, eps=1e-6)
+    return F.normalize(features.float(), dim=1, eps=1e-6)

@@ -95,10 +95,12 @@ class Trainer:
         """One batch; returns the losses."""
         for group in self.generator_steps.param_groups:
             group["lr"] = group["share"] * learning_rate(phase, done, self.config.warmup)
-        made, logits = self.generator.guess(batch["condition"])
-        seen = self._seen(batch, made)
-        with torch.no_grad():
-            truth = self._seen(batch, batch["chroma"])
+        with self._in_half():
+            made, logits = self.generator.guess(batch["condition"])
+            made = made.float()
+            seen = self._seen(batch, made)
+            with torch.no_grad():
+                truth = self._seen(batch, batch["chroma"])
         parts = self._generator_losses(phase, batch, (made, logits), seen, truth)
         self.generator_steps.zero_grad(set_to_none=True)
         torch.stack(list(parts.values())).sum().backward()
@@ -112,6 +114,10 @@ class Trainer:
             )
         self.seen += phase.batch
         return {name: float(part.detach()) for name, part in parts.items()}
+
+    def _in_half(self) -> torch.autocast:
+        """bfloat16 for what the networks compute on a GPU; losses, weights and steps stay in float32."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
 
     def _seen(self, batch: Batch, chroma: Tensor) -> Sight:
         """What the eye sees of the whole picture, or without one chroma."""
@@ -150,7 +156,8 @@ class Trainer:
         assert self.second_opinions is not None
         config, step, rank = self.config, self.seen // phase.batch, self.ranks.rank
         pictures = [losses.rgb_from_ycbcr(batch["luma"], chroma) for chroma in (made, batch["chroma"])]
-        seen, truth = self.second_opinions(*pictures, turn=step + rank, seed=(config.seed, step, rank))
+        with self._in_half():
+            seen, truth = self.second_opinions(*pictures, turn=step + rank, seed=(config.seed, step, rank))
         perceptual = losses.perceptual_loss(seen.taps, truth.taps)
         return config.perceptual * perceptual + config.recognition * losses.recognition_loss(seen, truth)
 

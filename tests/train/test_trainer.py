@@ -9,16 +9,19 @@ from colorcli.train.config import Config, Phase
 from colorcli.train.ranks import Ranks
 from colorcli.train.trainer import Trainer, learning_rate
 
+NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+DEVICES = ["cpu", pytest.param("cuda", marks=NO_GPU)]
 AGAINST = Phase("against", pictures=1_000, size=64, batch=4, adversarial=1.0)
 
 
-def trainer(**settings: object) -> Trainer:
-    return Trainer(Config(**settings), torch.device("cpu"), Ranks())  # type: ignore[arg-type]
+def trainer(device: str = "cpu", **settings: object) -> Trainer:
+    return Trainer(Config(**settings), torch.device(device), Ranks())  # type: ignore[arg-type]
 
 
-def batch() -> dict[str, torch.Tensor]:
+def batch(device: str = "cpu") -> dict[str, torch.Tensor]:
     chroma = torch.rand(4, 2, 64, 64) / 2 - 0.25
-    return {"condition": torch.rand(4, 4, 64, 64), "luma": torch.rand(4, 1, 64, 64), "chroma": chroma}
+    planes = {"condition": torch.rand(4, 4, 64, 64), "luma": torch.rand(4, 1, 64, 64), "chroma": chroma}
+    return {name: plane.to(device) for name, plane in planes.items()}
 
 
 def test_the_rate_rises_then_falls() -> None:
@@ -41,12 +44,23 @@ def test_a_step_teaches_generator_and_discriminator(squeezenet_weights: Path, wi
         assert any(not torch.equal(new, old) for new, old in zip(network.parameters(), weights, strict=True))
 
 
-def test_an_eye_that_recognises_things_teaches_them() -> None:
-    taught = trainer(perceptual_weights="efficientnet-lite0", recognition=1.0, second_opinion=1.0)
-    parts = taught.step(replace(AGAINST, colorful=1.0), 0, batch())
+@pytest.mark.parametrize("device", DEVICES)
+def test_an_eye_that_recognises_things_teaches_them(device: str) -> None:
+    taught = trainer(device, perceptual_weights="efficientnet-lite0", recognition=1.0, second_opinion=1.0)
+    parts = taught.step(replace(AGAINST, colorful=1.0), 0, batch(device))
     asked = {"perceptual", "recognition", "second_opinion", "colorful", "adversarial", "discriminator"}
     assert asked <= parts.keys()
     assert min(parts["recognition"], parts["second_opinion"]) > 0
+
+
+def test_half_precision_asks_for_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    shown, settings = batch(), {"perceptual_weights": "efficientnet-lite0", "recognition": 1.0, "muon": True}
+    whole = trainer(**settings).step(AGAINST, 0, shown)
+    monkeypatch.setattr(Trainer, "_in_half", lambda _: torch.autocast("cpu", torch.bfloat16))
+    half = trainer(**settings).step(AGAINST, 0, shown)
+    assert half != whole
+    assert half == pytest.approx(whole, rel=0.25, abs=0.02)
 
 
 def test_recognition_is_not_asked_of_an_eye_that_has_none(squeezenet_weights: Path) -> None:
