@@ -48,6 +48,7 @@ def train(
     """
     # The cores belong to the network; and a forked worker would wait for ever for its parent's threads.
     cv2.setNumThreads(1)
+    torch.backends.cudnn.benchmark = True  # a phase's crops are all of one size
     trainer = Trainer(config, device, ranks or Ranks())
     if resume:
         trainer.restore(run)
