@@ -176,7 +176,7 @@ class Crops(Dataset[dict[str, NDArray[np.float32]]]):
 def random_crop(rgb: NDArray[np.uint8], size: int, rng: np.random.Generator) -> Plane:
     """R'G'B' [H, W, 3] -> [3, S, S] in [0, 1]: a third of the area or more, aspect varied, maybe mirrored.
 
-    Half of them are turned a little, half exposed otherwise: a picture comes back some forty times.
+    Half of them are turned a little, half exposed otherwise: in a long run a picture comes back fifty times.
     """
     height, width = rgb.shape[:2]
     if rng.random() < 0.5:

@@ -9,8 +9,6 @@ from colorcli.train.config import Config, Phase
 from colorcli.train.ranks import Ranks
 from colorcli.train.trainer import Trainer, learning_rate
 
-NO_GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-DEVICES = ["cpu", pytest.param("cuda", marks=NO_GPU)]
 AGAINST = Phase("against", pictures=1_000, size=64, batch=4, adversarial=1.0)
 
 
@@ -44,8 +42,10 @@ def test_a_step_teaches_generator_and_discriminator(squeezenet_weights: Path, wi
         assert any(not torch.equal(new, old) for new, old in zip(network.parameters(), weights, strict=True))
 
 
-@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_an_eye_that_recognises_things_teaches_them(device: str) -> None:
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("no GPU")
     taught = trainer(device, perceptual_weights="efficientnet-lite0", recognition=1.0, second_opinion=1.0)
     parts = taught.step(replace(AGAINST, colorful=1.0), 0, batch(device))
     asked = {"perceptual", "recognition", "second_opinion", "colorful", "adversarial", "discriminator"}
@@ -60,6 +60,7 @@ def test_half_precision_asks_for_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Trainer, "_in_half", lambda _: torch.autocast("cpu", torch.bfloat16))
     half = trainer(**settings).step(AGAINST, 0, shown)
     assert half != whole
+    # Noise is shown: what an eye recognises in it is the least certain of all parts, and differs by 15 %.
     assert half == pytest.approx(whole, rel=0.25, abs=0.02)
 
 
