@@ -100,7 +100,7 @@ class Config:
     validation: int = 96
     """Pictures held out, by seed."""
     workers: int = 1
-    """Processes that cut and degrade crops, some 350 a second each: a GPU wants several."""
+    """Processes that cut and degrade crops, some 250 a second each: a GPU wants several."""
     data: DataConfig = field(default_factory=DataConfig)
     phases: tuple[Phase, ...] = (
         Phase("reconstruct", pictures=400_000),

@@ -100,9 +100,23 @@ def test_an_epoch_shows_every_picture_once(folder: Path) -> None:
             return pack[index]
 
     crops = Crops(Spy(), range(6), 32, worn=0.5, seed=0)  # type: ignore[arg-type]
+    first = []
     for position in range(12):
+        shown.clear()
         crops[position]
-    assert sorted(shown[:6]) == sorted(shown[6:]) == list(range(6))
+        first.append(shown[0])  # what may be joined to it does not count
+    assert sorted(first[:6]) == sorted(first[6:]) == list(range(6))
+
+
+def test_some_crops_are_parts_of_two_pictures(tmp_path: Path) -> None:
+    for name, bgr in (("red", (30, 30, 220)), ("blue", (220, 30, 30))):
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((64, 80, 3), bgr, np.uint8))
+    pack = pack_pictures(find_pictures([str(tmp_path)]), tmp_path / "pack" / "p.rgb", DataConfig())
+    crops = Crops(pack, range(2), 32, worn=0, seed=1)
+    reddish = [crops[position]["chroma"][1] > 0 for position in range(60)]
+    assert 4 <= sum(bool(red.any() and not red.all()) for red in reddish) <= 20
+    for red in reddish:  # and then with one straight seam
+        assert (red == red[:1]).all() or (red == red[:, :1]).all()
 
 
 @pytest.mark.parametrize("data", [["missing"], ["."]])
