@@ -180,7 +180,7 @@ class Crops(Dataset[dict[str, NDArray[np.float32]]]):
 def random_crop(rgb: NDArray[np.uint8], size: int, rng: np.random.Generator) -> Plane:
     """R'G'B' [H, W, 3] -> [3, S, S] in [0, 1]: 30 % of the area or more, aspect varied, maybe mirrored.
 
-    Most are tilted and exposed otherwise: in a long run a picture comes back fifty times.
+    Most are tilted and exposed otherwise: in a long run a picture comes back many times.
     """
     if rng.random() < 0.6:
         rgb = _tilted(rgb, rng)
