@@ -271,7 +271,7 @@ def plot(figures: list[Figure], hardware: str, path: Path) -> None:
         names = [f"{one.network}, {one.engine} {one.precision}, {one.device}" for one in shown]
         colours = ["tab:blue" if one.network == "ours" else "tab:grey" for one in shown]
         axes.barh(names, [one.pictures_per_second for one in shown], color=colours)
-        axes.set(title=f"{case[0]}x{case[0]}, batch {case[1]}", xlabel="pictures per second", xscale="log")
+        axes.set(title=f"{case[0]}x{case[0]}, batch {case[1]}", xlabel="pictures per second")
     panels[0].invert_yaxis()
     panels[0].figure.suptitle(hardware)
     panels[0].figure.savefig(path, dpi=110, bbox_inches="tight")
