@@ -17,10 +17,8 @@ check: .venv/dev types ## lint, format and types
 	$(BIN)/ruff format --check .
 
 types: .venv/dev
-	@# mypy sees the packages as they are installed: all under one name.
-	@mkdir -p .types/colorcli && ln -sfn $(CURDIR)/colorcli/* $(CURDIR)/core $(CURDIR)/engines $(CURDIR)/train .types/colorcli/
-	cd .types && ../$(BIN)/mypy --config-file ../pyproject.toml -p colorcli
-	cd .types && ../$(BIN)/mypy --config-file ../pyproject.toml ../benchmarks/*.py
+	$(BIN)/mypy -p colorcli
+	$(BIN)/mypy benchmarks/*.py
 
 format: .venv/dev
 	$(BIN)/ruff check --fix .
@@ -39,4 +37,4 @@ format: .venv/dev
 	@touch $@ .venv/base
 
 clean:
-	rm -rf .venv .types demo build dist *.egg-info
+	rm -rf .venv demo build dist *.egg-info

@@ -2,7 +2,7 @@
 
     python benchmarks/archive.py [--count 12] [--model FILE] [--json FILE]
 
-Pictures of 12 megapixels are made from gradients, edges and grain: grey JPEGs, JPEGs with chroma planes that
+Pictures of 12 megapixels are made from gradients, edges and grain: gray JPEGs, JPEGs with chroma planes that
 are neutral or toned, and 16-bit TIFFs. For each kind the floor and `colorcli run` do the same files with as
 many processes; wall time, CPU time of all processes and the largest process's peak memory are measured in the
 same run. colorcli's start (interpreter, model) is measured with one tiny picture and shown apart.
@@ -28,9 +28,9 @@ import numpy as np
 cv2.setNumThreads(1)
 
 HEIGHT, WIDTH = 3000, 4000
-KINDS = ("grey.jpg", "neutral.jpg", "toned.jpg", "grey16.tif")
+KINDS = ("gray.jpg", "neutral.jpg", "toned.jpg", "gray16.tif")
 SEPIA = (0.82, 0.94, 1.06)
-"""Blue, green and red of a toned print, as shares of its grey."""
+"""Blue, green and red of a toned print, as shares of its gray."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Cost:
 
 
 def picture(number: int) -> np.ndarray:
-    """A grey scene [HEIGHT, WIDTH] in [0, 1] with smooth tones, edges and film grain."""
+    """A gray scene [HEIGHT, WIDTH] in [0, 1] with smooth tones, edges and film grain."""
     rng = np.random.default_rng(number)
     coarse = rng.random((HEIGHT // 250, WIDTH // 250)).astype(np.float32)
     scene = cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)
     for _ in range(60):
-        centre = tuple(int(value) for value in rng.integers((0, 0), (WIDTH, HEIGHT)))
-        cv2.circle(scene, centre, int(rng.integers(40, 400)), float(rng.random()), -1)
+        center = tuple(int(value) for value in rng.integers((0, 0), (WIDTH, HEIGHT)))
+        cv2.circle(scene, center, int(rng.integers(40, 400)), float(rng.random()), -1)
     grain = cv2.GaussianBlur(rng.normal(0, 0.05, scene.shape).astype(np.float32), (0, 0), 1.2)
     return np.clip(scene + grain, 0, 1)
 
@@ -59,13 +59,13 @@ def make(folder: Path, kind: str, count: int) -> list[Path]:
     paths = [folder / f"{number:03}-{kind}" for number in range(count)]
     for number, path in enumerate(paths):
         scene = picture(number)
-        if kind == "grey16.tif":
+        if kind == "gray16.tif":
             cv2.imwrite(str(path), np.rint(scene * 65535).astype(np.uint16))
             continue
-        grey = np.rint(scene * 255).astype(np.uint8)
-        if kind != "grey.jpg":
-            grey = cv2.merge([cv2.convertScaleAbs(grey, alpha=share) for share in _tone(kind)])
-        cv2.imwrite(str(path), grey, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        gray = np.rint(scene * 255).astype(np.uint8)
+        if kind != "gray.jpg":
+            gray = cv2.merge([cv2.convertScaleAbs(gray, alpha=share) for share in _tone(kind)])
+        cv2.imwrite(str(path), gray, [cv2.IMWRITE_JPEG_QUALITY, 92])
     return paths
 
 
@@ -74,7 +74,7 @@ def _tone(kind: str) -> tuple[float, float, float]:
 
 
 def floor_one(paths: tuple[str, str]) -> None:
-    """Decode as colour and encode again: what any colorizer has to do at least."""
+    """Decode as color and encode again: what any colorizer has to do at least."""
     source, output = paths
     flags = cv2.IMREAD_COLOR | cv2.IMREAD_ANYDEPTH
     cv2.imwrite(output, cv2.imread(source, flags))

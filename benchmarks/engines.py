@@ -28,22 +28,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from colorcli.core.card import ModelCard
-from colorcli.core.errors import ColorcliError
+from colorcli.engines.builders.export import ExportRequest, calibration_conditions, export_generator
+from colorcli.engines.builders.onnx import export_onnx
+from colorcli.engines.builders.parity import sample_condition
+from colorcli.engines.builders.quantize import FOR_CPU, quantize
 from colorcli.engines.device import cpu_threads
-from colorcli.engines.onnx_export import export_onnx
-from colorcli.engines.parity import sample_condition
-from colorcli.engines.plan_file import PlanOptions, Profile
-from colorcli.engines.quantize import FOR_CPU, quantize
+from colorcli.engines.engine_file import EngineOptions, Profile
 from colorcli.engines.registry import BACKENDS, Backend
-from colorcli.exporting import ExportRequest, calibration_conditions, export_generator
-from colorcli.train.checkpoint import load_generator, save_generator
-from colorcli.train.networks import Pix2PixUNet
+from colorcli.errors import ColorcliError
+from colorcli.models.card import ModelCard
+from colorcli.networks.checkpoint import load_generator, save_generator
+from colorcli.networks.generators import Pix2PixUNet
 from colorcli.train.pictures import find_pictures
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 SEED = 123
-PLAN = PlanOptions((Profile((1, 256, 256), (8, 512, 512), (8, 1024, 1024)),))
+PLAN = EngineOptions((Profile((1, 256, 256), (8, 512, 512), (8, 1024, 1024)),))
 REFERENCE = "torch eager"
 TOGETHER = 4 << 20
 """Pixels in a call up to which all engines of a network are open at the same time."""
@@ -269,8 +269,8 @@ def plot(figures: list[Figure], hardware: str, path: Path) -> None:
     for axes, case in zip(panels, cases, strict=True):
         shown = [one for one in figures if (one.size, one.batch) == case]
         names = [f"{one.network}, {one.engine} {one.precision}, {one.device}" for one in shown]
-        colours = ["tab:blue" if one.network == "ours" else "tab:grey" for one in shown]
-        axes.barh(names, [one.pictures_per_second for one in shown], color=colours)
+        colors = ["tab:blue" if one.network == "ours" else "tab:gray" for one in shown]
+        axes.barh(names, [one.pictures_per_second for one in shown], color=colors)
         axes.set(title=f"{case[0]}x{case[0]}, batch {case[1]}", xlabel="pictures per second")
     panels[0].invert_yaxis()
     panels[0].figure.suptitle(hardware)

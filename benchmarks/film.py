@@ -1,14 +1,14 @@
-"""How fast film is coloured, how steady the colours are, and how near to the truth.
+"""How fast film is colored, how steady the colors are, and how near to the truth.
 
-    python benchmarks/film.py speed GREY_CLIP...     wall and CPU time over the plain transcode's
-    python benchmarks/film.py steady COLOUR_CLIP...  flicker, colourfulness, CIEDE2000; needs scikit-image
+    python benchmarks/film.py speed GRAY_CLIP...     wall and CPU time over the plain transcode's
+    python benchmarks/film.py steady COLOR_CLIP...  flicker, colorfulness, CIEDE2000; needs scikit-image
 
 Speed: ffmpeg decodes and encodes the clip with the settings that `colorcli run` uses by default, and
 `colorcli run` does the same clip, one after the other, several times; the medians' ratio is told.
 
-Steadiness: clips in colour are made grey and coloured; flicker is the mean difference of chroma, in code
+Steadiness: clips in color are made gray and colored; flicker is the mean difference of chroma, in code
 values, between a frame and the one before it moved along the optical flow, where that explains the luma; cuts
-do not count. Grey has none, and the truth's own is told beside it, for noise and light change colours in
+do not count. Gray has none, and the truth's own is told beside it, for noise and light change colors in
 nature as well.
 """
 
@@ -28,16 +28,16 @@ import numpy as np
 import typer
 
 from colorcli import engines
-from colorcli.colorize import Colorizer
-from colorcli.core.color import Plane, fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
-from colorcli.film.ffmpeg import find_ffmpeg
-from colorcli.film.flow import Eye, FlowMeter, Trail, likeness
-from colorcli.film.steady import EachAlone, Steadier, Step, is_cut
+from colorcli.color.ycbcr import Plane, fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
+from colorcli.colorizer.predictor import Colorizer
 from colorcli.options import DEFAULT_MODEL
+from colorcli.video.ffmpeg import find_ffmpeg
+from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, likeness
+from colorcli.video.temporal_colorizer import PerFrameColorizer, Step, TemporalColorizer, is_cut
 
 SHORT_SIDE = 256
 JUDGED = 6
-"""Every so many frames CIEDE2000 and colourfulness are measured."""
+"""Every so many frames CIEDE2000 and colorfulness are measured."""
 
 app = typer.Typer(add_completion=False)
 Clips = Annotated[list[Path], typer.Argument(exists=True)]
@@ -62,13 +62,13 @@ def speed(clips: Clips, model: Model = DEFAULT_MODEL, rounds: int = 3) -> None:
 
 @app.command()
 def steady(clips: Clips, model: Model = DEFAULT_MODEL, frames: int = 100) -> None:
-    """Flicker, colourfulness and CIEDE2000, each frame alone and stabilised."""
+    """Flicker, colorfulness and CIEDE2000, each frame alone and stabilized."""
     with engines.open(model, "cpu", 1) as engine:
         for clip in clips:
             truth = _load(clip, frames)
             lumas = [luma for luma, _ in truth]
             _tell(f"{clip.name} truth", lumas, [chroma for _, chroma in truth], truth)
-            for name, way in (("alone", EachAlone), ("stabilised", Steadier)):
+            for name, way in (("alone", PerFrameColorizer), ("stabilized", TemporalColorizer)):
                 steps = way(Colorizer(engine), lambda number, small: None).run(
                     Step(number, luma) for number, luma in enumerate(lumas)
                 )
@@ -100,10 +100,10 @@ def _load(clip: Path, frames: int) -> list[tuple[Plane, Plane]]:
 def _tell(name: str, lumas: list[Plane], chromas: list[Plane], truth: list[tuple[Plane, Plane]]) -> None:
     pictures = [_rgb(*pair) for pair in zip(lumas, chromas, strict=True)][::JUDGED]
     wanted = [_rgb(*pair) for pair in truth][::JUDGED]
-    colours = statistics.mean(map(colourfulness, pictures))
+    colors = statistics.mean(map(colorfulness, pictures))
     error = statistics.mean(difference(*pair) for pair in zip(pictures, wanted, strict=True))
     flickers = flicker(lumas, chromas)
-    typer.echo(f"{name:28} flicker {flickers:.3f}  colourfulness {colours:.2f}  CIEDE2000 {error:.2f}")
+    typer.echo(f"{name:28} flicker {flickers:.3f}  colorfulness {colors:.2f}  CIEDE2000 {error:.2f}")
 
 
 def _rgb(luma: Plane, chroma: Plane) -> Plane:
@@ -113,19 +113,19 @@ def _rgb(luma: Plane, chroma: Plane) -> Plane:
 
 def flicker(lumas: list[Plane], chromas: list[Plane]) -> float:
     """Mean difference of chroma, in code values, from the frame before it moved along the flow."""
-    meter, eyes, missed = FlowMeter(), [Eye.of(luma) for luma in lumas], []
+    meter, eyes, missed = FlowMeter(), [FlowImage.of(luma) for luma in lumas], []
     for number in range(1, len(lumas)):
         places, _, trust, _ = meter.between(eyes[number - 1], eyes[number])
         if is_cut(eyes[number - 1], eyes[number], places, trust):
             continue
-        trail = Trail(places, trust * likeness(eyes[number - 1], eyes[number], places))
+        trail = AccumulatedFlow(places, trust * likeness(eyes[number - 1], eyes[number], places))
         weight = trail.trust_at(lumas[number].shape)
         change = np.abs(trail.bring(chromas[number - 1]) - chromas[number]).sum(axis=0)
         missed.append(float((weight * change).sum() / weight.sum()) * 255)
     return statistics.mean(missed)
 
 
-def colourfulness(rgb: Plane) -> float:
+def colorfulness(rgb: Plane) -> float:
     """Hasler and Suesstrunk (2003), of [h, w, 3] in [0, 1]."""
     red, green, blue = np.moveaxis(rgb * 255, -1, 0)
     across, along = red - green, (red + green) / 2 - blue

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor, nn
 
 from colorcli import engines
-from colorcli.engines.parity import sample_condition
+from colorcli.engines.builders.parity import sample_condition
 from colorcli.engines.pytorch import fold_batch_norm
-from colorcli.train.checkpoint import load_generator
+from colorcli.networks.checkpoint import load_generator
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d)
 """Everything between them can be fused into them, so it counts for nothing in a floor."""
@@ -166,7 +166,7 @@ def film(arguments: argparse.Namespace) -> dict[str, float]:
 
 
 def encode(source: Path, target: Path) -> None:
-    from colorcli.film.ffmpeg import find_ffmpeg
+    from colorcli.video.ffmpeg import find_ffmpeg
 
     command = [find_ffmpeg(), "-v", "error", "-nostdin", "-i", str(source), "-c:v", "libx264", str(target)]
     subprocess.run(command, check=True)

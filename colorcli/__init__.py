@@ -1,3 +1,3 @@
-"""Give black-and-white photographs and film their colour back."""
+"""Give black-and-white photographs and film their color back."""
 
 __version__ = "0.1.0"

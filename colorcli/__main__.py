@@ -1,3 +1,3 @@
-from colorcli.cli import main
+from colorcli.cli.app import main
 
 main()

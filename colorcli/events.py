@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from colorcli.core.errors import ColorcliError
+from colorcli.errors import ColorcliError
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Done:
     input: str
     output: str
     action: str = "colorized"
-    """`colorized`, `copied` (it already had colour) or `skipped` (the output was there)."""
+    """`colorized`, `copied` (it already had color) or `skipped` (the output was there)."""
     seconds: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
     event: str = "done"

@@ -18,8 +18,8 @@ class Existing(StrEnum):
 
 
 @dataclass(frozen=True)
-class Look:
-    """How pictures are coloured."""
+class ColorOptions:
+    """How pictures are colored."""
 
     model: Path = DEFAULT_MODEL
     device: str = "auto"
@@ -29,13 +29,13 @@ class Look:
     hints: Path | None = None
     reference: Path | None = None
     recolor: bool = False
-    """Do pictures and shots that already have colour, too."""
+    """Do pictures and shots that already have color, too."""
     provenance: bool = True
     """Mark outputs as algorithmically colorized."""
 
 
 @dataclass(frozen=True)
-class Film:
+class VideoOptions:
     """How film is read and encoded."""
 
     codec: str | None = None
@@ -58,8 +58,8 @@ class Film:
 
 @dataclass(frozen=True)
 class RunOptions:
-    look: Look = field(default_factory=Look)
-    film: Film = field(default_factory=Film)
+    color: ColorOptions = field(default_factory=ColorOptions)
+    video: VideoOptions = field(default_factory=VideoOptions)
     existing: Existing = Existing.REFUSE
     fail_fast: bool = False
     jobs: int | None = None
@@ -67,7 +67,7 @@ class RunOptions:
     max_pixels: int = MAX_PIXELS
     """Pictures with more pixels by their header are refused before decoding."""
     compare: bool = False
-    """Write grey and colour side by side."""
+    """Write gray and color side by side."""
     preserve_times: bool = False
     stream_format: str | None = None
     """Format written to standard output."""

@@ -58,8 +58,8 @@ def make(samples: list[Path]) -> list[Path]:
     with tempfile.TemporaryDirectory() as folder:
         colorize(samples, Path(folder))
         for sample in samples:
-            coloured = views(Path(folder) / sample.name)
-            for number, sides in enumerate(zip(views(sample), coloured, strict=True), 1):
+            colored = views(Path(folder) / sample.name)
+            for number, sides in enumerate(zip(views(sample), colored, strict=True), 1):
                 written.append(GALLERY / f"{sample.stem}_{number}.jpg")
                 cv2.imwrite(str(written[-1]), pair(*sides), [cv2.IMWRITE_JPEG_QUALITY, 90])
     return written
@@ -81,7 +81,7 @@ def page(pictures: list[Path]) -> str:
         "# Gallery",
         "",
         f"Before and after, by the generator in the package: {model}.",
-        "The colours are an algorithm's guess. All sources are in the public domain; `examples/README.md`",
+        "The colors are an algorithm's guess. All sources are in the public domain; `examples/README.md`",
         "says what they are. Made by `python docs/make_gallery.py`.",
     ]
     for picture in pictures:

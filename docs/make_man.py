@@ -7,7 +7,7 @@ from typing import Any
 from typer.main import get_command
 
 from colorcli import __version__
-from colorcli.cli import app
+from colorcli.cli.app import app
 
 EXIT_STATUS = (
     ("0", "All done."),

@@ -7,7 +7,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from colorcli.core.card import ModelCard
+from colorcli.models.card import ModelCard
 
 
 class Engine(ABC):

@@ -7,8 +7,8 @@ import numpy as np
 from cuda.bindings import runtime as cudart
 from numpy.typing import NDArray
 
-from colorcli.core.errors import SetupError
-from colorcli.engines.plan_file import Gpu
+from colorcli.engines.engine_file import Gpu
+from colorcli.errors import SetupError
 
 
 def select_gpu(index: int) -> Gpu:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, cast
 
-from colorcli.core.errors import UsageError
+from colorcli.errors import UsageError
 
 Kind = Literal["auto", "cpu", "openvino", "cuda", "tensorrt"]
 

@@ -7,10 +7,10 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from colorcli.core.card import CARD_KEY, ModelCard
-from colorcli.core.errors import SetupError
 from colorcli.engines.base import Engine
 from colorcli.engines.device import Device, cpu_threads
+from colorcli.errors import SetupError
+from colorcli.models.card import CARD_KEY, ModelCard
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
 

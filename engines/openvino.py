@@ -6,10 +6,10 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from colorcli.core.card import CARD_KEY, ModelCard
-from colorcli.core.errors import SetupError
 from colorcli.engines.base import Engine
 from colorcli.engines.device import Device, cpu_threads
+from colorcli.errors import SetupError
+from colorcli.models.card import CARD_KEY, ModelCard
 
 
 class OpenvinoEngine(Engine):

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from colorcli.core.errors import SetupError
 from colorcli.engines.base import Engine
 from colorcli.engines.device import Device, cpu_threads
-from colorcli.train.checkpoint import load_generator
+from colorcli.errors import SetupError
+from colorcli.networks.checkpoint import load_generator
 
 Runner = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 

@@ -5,9 +5,9 @@ from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 
-from colorcli.core.errors import SetupError
 from colorcli.engines.base import Engine
 from colorcli.engines.device import Device
+from colorcli.errors import SetupError
 
 
 def _extra(name: str) -> str:

@@ -7,12 +7,12 @@ import tensorrt as trt
 from cuda.bindings import runtime as cudart
 from numpy.typing import NDArray
 
-from colorcli.core.errors import SetupError
 from colorcli.engines.base import Engine
 from colorcli.engines.cuda import Buffer, call, select_gpu
 from colorcli.engines.device import Device
+from colorcli.engines.engine_file import EngineHeader, Profile, read_engine
 from colorcli.engines.lanes import Lane, run_in_lanes
-from colorcli.engines.plan_file import PlanHeader, Profile, read_plan
+from colorcli.errors import SetupError
 
 LANES = 2
 
@@ -27,12 +27,12 @@ class TensorrtEngine(Engine):
         asked = Device.parse(device)
         if asked.kind in ("cpu", "openvino"):
             raise SetupError(path, "plans run on GPUs only", "export an .onnx for the CPU")
-        self._header, plan = read_plan(path)
+        self._header, plan = read_engine(path)
         # First of all, for without a driver the Runtime below would crash the process.
         gpu = select_gpu(asked.index)
         self._header.check(path, trt.__version__, gpu)
         self._runtime, self._engine = _deserialize(path, self._header, plan)
-        self._lanes: dict[Profile, list[PlanLane]] = {}
+        self._lanes: dict[Profile, list[EngineLane]] = {}
         self._path = path
         self.card = self._header.card
         self.device = f"cuda:{asked.index}"
@@ -66,14 +66,14 @@ class TensorrtEngine(Engine):
             )
         return min(fitting, key=lambda profile: abs(profile.opt[1] * profile.opt[2] - height * width))
 
-    def _lanes_of(self, profile: Profile) -> list["PlanLane"]:
+    def _lanes_of(self, profile: Profile) -> list["EngineLane"]:
         if profile not in self._lanes:
             index = self._header.options.profiles.index(profile)
-            self._lanes[profile] = [PlanLane(self._engine, index, profile) for _ in range(LANES)]
+            self._lanes[profile] = [EngineLane(self._engine, index, profile) for _ in range(LANES)]
         return self._lanes[profile]
 
 
-def _deserialize(path: Path, header: PlanHeader, plan: bytes) -> tuple["trt.Runtime", "trt.ICudaEngine"]:
+def _deserialize(path: Path, header: EngineHeader, plan: bytes) -> tuple["trt.Runtime", "trt.ICudaEngine"]:
     """The runtime comes back too, since it must outlive its engine."""
     runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
     # A version-compatible plan brings its own runtime along, as code for the host.
@@ -84,7 +84,7 @@ def _deserialize(path: Path, header: PlanHeader, plan: bytes) -> tuple["trt.Runt
     return runtime, engine
 
 
-class PlanLane(Lane):
+class EngineLane(Lane):
     """An execution context with its stream and buffers, all made once for the profile's largest shape."""
 
     def __init__(self, engine: "trt.ICudaEngine", index: int, profile: Profile) -> None:

@@ -4,7 +4,7 @@ from statistics import median
 from time import perf_counter
 
 from colorcli.engines.base import Engine
-from colorcli.engines.parity import sample_condition
+from colorcli.engines.builders.parity import sample_condition
 
 
 def milliseconds(engine: Engine, *, batch: int = 1, size: int | None = None, calls: int = 15) -> float:

@@ -16,5 +16,5 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.fixture(scope="session")
 def toy_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A small deterministic generator; hints shift its colours."""
+    """A small deterministic generator; hints shift its colors."""
     return toy_generator(tmp_path_factory.mktemp("model") / "toy.onnx")

@@ -12,8 +12,8 @@ from rich.console import Console
 from support.broken import BROKEN, ODD, write_all
 from support.cli import events, run_cli
 
-from colorcli.console import ConsoleSink, json_sink
-from colorcli.core.errors import InputError
+from colorcli.cli.console import ConsoleSink, json_sink
+from colorcli.errors import InputError
 from colorcli.events import Done, Event, Failed, Note, Planned, Progress, Started, Summary, to_json
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "events.schema.json").read_text())

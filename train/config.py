@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from colorcli.core.errors import UsageError
+from colorcli.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Phase:
     """Length, in crops seen."""
     size: int = 128
     """Side of the crops: small is fast, large shows the network whole things."""
-    worn: float = 0.6
+    degrade_prob: float = 0.6
     """Share of pictures shown as old film and prints are; the others are good scans and modern pictures."""
     batch: int = 16
     """Small enough for many steps on a CPU, large enough for batch norm."""
@@ -34,7 +34,7 @@ class Phase:
     adversarial: float = 0.0
     """Weight of the discriminator's verdict; 0 is none, 3 pulls about as hard as the perceptual distance."""
     colorful: float = 0.0
-    """Weight of what the crops lack in colourfulness (DDColor, Kang et al. 2023, has such a loss)."""
+    """Weight of what the crops lack in colorfulness (DDColor, Kang et al. 2023, has such a loss)."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class Config:
     name: str = "colorcli"
     """Name in the model card."""
     version: str = "1"
-    licence: str = "MIT"
+    license: str = "MIT"
     training_data: str = ""
     """What the card says of the pictures."""
     seed: int = 123
@@ -57,16 +57,16 @@ class Config:
     reconstruction: float = 10.0
     """Weight of smooth L1 on chroma, whose size is about a tenth of the perceptual distance's."""
     perceptual: float = 5.0
-    """Weight of the perceptual distance: it, not L1, brings the colours (train/README.md)."""
+    """Weight of the perceptual distance: it, not L1, brings the colors (train/README.md)."""
     recognition: float = 0.0
-    """Weight of what is recognised in the picture; for an eye that recognises things."""
+    """Weight of what is recognized in the picture; for an feature_extractor that recognizes things."""
     second_opinion: float = 0.0
     """Weight of the same two losses through the eyes of two other EfficientNets, on parts of half the
-    pictures: of what one eye alone teaches, only half holds for another (train/README.md)."""
+    pictures: of what one feature_extractor alone teaches, only half holds for another (train/README.md)."""
     classification: float = 1.0
-    """Weight of the choice among colours: what teaches the network what things are."""
+    """Weight of the choice among colors: what teaches the network what things are."""
     encoder_rate: float = 0.05
-    """The encoder's share of the learning rate: it already knows what things are, and with no normalisation
+    """The encoder's share of the learning rate: it already knows what things are, and with no normalization
     of its own its deepest layers die at a few times this."""
     muon: bool = False
     """Muon's steps for the generator's convolutions instead of AdamW's: more learned from each picture, for a
@@ -83,13 +83,13 @@ class Config:
     blend: float = 1.0
     """Share of the way from the weights before the adversarial phases to those after them that is kept.
 
-    Between the two lies a better bargain of right and colourful than at either end, or than in a stronger
+    Between the two lies a better bargain of right and colorful than at either end, or than in a stronger
     last layer (network interpolation: ESRGAN, Wang et al. 2018, section 3.4).
     """
     colorfulness: float = 0.0
-    """Share of the originals' colourfulness that the finished generator reaches on the held-out pictures.
+    """Share of the originals' colorfulness that the finished generator reaches on the held-out pictures.
 
-    Whatever minimises an average is paler than the truth; its last layer is scaled to make up. 0 leaves it.
+    Whatever minimizes an average is paler than the truth; its last layer is scaled to make up. 0 leaves it.
     """
     working_size: int = 256
     """Short side at which the exported model works."""

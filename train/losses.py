@@ -4,8 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorcli.core.color import BT601
-from colorcli.train.eye import Sight
+from colorcli.color.ycbcr import BT601
+from colorcli.train.features import Features
 
 WHOLE_DISTANCE = 0.024
 """Brings the distance between two pictures' 1,280 features to the size of the divergence."""
@@ -20,12 +20,12 @@ def rgb_from_ycbcr(luma: Tensor, chroma: Tensor) -> Tensor:
 
 
 def reconstruction_loss(made: Tensor, real: Tensor) -> Tensor:
-    """Smooth L1 between chroma planes; quadratic below 0.02, so that tiny errors in grey do not dominate."""
+    """Smooth L1 between chroma planes; quadratic below 0.02, so that tiny errors in gray do not dominate."""
     return F.smooth_l1_loss(made, real, beta=0.02)
 
 
 def perceptual_loss(made: list[Tensor], real: list[Tensor]) -> Tensor:
-    """Distance between an eye's taps of two pictures, all depths with equal weight.
+    """Distance between an feature_extractor's taps of two pictures, all depths with equal weight.
 
     LPIPS (Zhang et al. 2018) without its learned weights.
     """
@@ -33,8 +33,8 @@ def perceptual_loss(made: list[Tensor], real: list[Tensor]) -> Tensor:
     return torch.stack(distances).mean()
 
 
-def recognition_loss(made: Sight, real: Sight) -> Tensor:
-    """How far what an eye recognises in the made picture is from what it recognises in the real one.
+def recognition_loss(made: Features, real: Features) -> Tensor:
+    """How far what an feature_extractor recognizes in the made picture is from what it recognizes in the real one.
 
     Kullback-Leibler divergence of its opinions, and the distance of what they rest on, about as large.
     """
@@ -45,9 +45,9 @@ def recognition_loss(made: Sight, real: Sight) -> Tensor:
 
 
 def colorfulness_loss(luma: Tensor, made: Tensor, real: Tensor) -> Tensor:
-    """How far the pictures' mean colourfulness (Hasler and Suesstrunk 2003) falls short of the originals'.
+    """How far the pictures' mean colorfulness (Hasler and Suesstrunk 2003) falls short of the originals'.
 
-    0 where it is reached, 1 for grey. Of a batch, not of each picture: one may well be paler than it was.
+    0 where it is reached, 1 for gray. Of a batch, not of each picture: one may well be paler than it was.
     """
     return F.relu(1 - _colorfulness(luma, made).mean() / _colorfulness(luma, real).mean())
 
@@ -55,7 +55,7 @@ def colorfulness_loss(luma: Tensor, made: Tensor, real: Tensor) -> Tensor:
 def _colorfulness(luma: Tensor, chroma: Tensor) -> Tensor:
     red, green, blue = (255 * rgb_from_ycbcr(luma, chroma).clamp(0, 1)).flatten(2).unbind(1)
     opponents = torch.stack([red - green, (red + green) / 2 - blue])
-    # One code value squared more: a root has no gradient at grey.
+    # One code value squared more: a root has no gradient at gray.
     spread = (opponents.var(dim=2).sum(0) + 1).sqrt()
     return spread + 0.3 * (opponents.mean(dim=2).square().sum(0) + 1).sqrt()
 

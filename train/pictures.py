@@ -17,12 +17,12 @@ import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from colorcli.core.color import Plane, ycbcr_from_rgb
-from colorcli.core.condition import condition
-from colorcli.core.errors import InputError
+from colorcli.color.condition import condition
+from colorcli.color.ycbcr import Plane, ycbcr_from_rgb
+from colorcli.errors import InputError
 from colorcli.train.config import DataConfig
-from colorcli.train.degrade import degrade, grey_from_rgb
-from colorcli.train.hints import simulate_hints
+from colorcli.train.degrade import degrade, gray_from_rgb
+from colorcli.train.simulated_hints import simulate_hints
 
 SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 COCO_SAMPLE, COCO_SEED, COCO_COUNT, COCO_TEST = "coco-sample", 123, 10_000, 2_000
@@ -41,7 +41,7 @@ class Pack:
     corrupt: list[str]
     """Files that no decoder could read."""
     dull: int
-    """Pictures left out for want of colour."""
+    """Pictures left out for want of color."""
 
     def __len__(self) -> int:
         return len(self.names)
@@ -124,7 +124,7 @@ def pack_pictures(
     index.write_text(json.dumps({"key": key, **content}))
     if not names:
         raise InputError(
-            path, "no picture could be used", f"{len(corrupt)} were unreadable, {dull} without colour"
+            path, "no picture could be used", f"{len(corrupt)} were unreadable, {dull} without color"
         )
     return Pack.load(path)
 
@@ -144,7 +144,7 @@ def read_picture(path: Path, short_side: int | None = None) -> NDArray[np.uint8]
 
 
 def colorfulness(rgb: NDArray[np.uint8]) -> float:
-    """Colourfulness (Hasler and Suesstrunk 2003) of R'G'B' [H, W, 3]: 0 is grey, about 40 usual."""
+    """Colorfulness (Hasler and Suesstrunk 2003) of R'G'B' [H, W, 3]: 0 is gray, about 40 usual."""
     red, green, blue = rgb.reshape(-1, 3).T.astype(np.float32)
     rg, yb = red - green, (red + green) / 2 - blue
     return float(np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean()))
@@ -153,13 +153,13 @@ def colorfulness(rgb: NDArray[np.uint8]) -> float:
 class Crops(Dataset[dict[str, NDArray[np.float32]]]):
     """Sample k of the endless, seeded order.
 
-    Each holds `condition` [4, S, S], its luma worn in a share `worn` of them, clean `luma` [1, S, S], and
+    Each holds `condition` [4, S, S], its luma degrade_prob in a share `degrade_prob` of them, clean `luma` [1, S, S], and
     true `chroma` [2, S, S].
     """
 
-    def __init__(self, pack: Pack, indices: Sequence[int], size: int, worn: float, seed: int) -> None:
+    def __init__(self, pack: Pack, indices: Sequence[int], size: int, degrade_prob: float, seed: int) -> None:
         self.pack, self.indices, self.size = pack, np.asarray(indices), size
-        self.worn, self.seed = worn, seed
+        self.degrade_prob, self.seed = degrade_prob, seed
 
     def __getitem__(self, position: int) -> dict[str, NDArray[np.float32]]:
         epoch, place = divmod(position, len(self.indices))
@@ -169,7 +169,7 @@ class Crops(Dataset[dict[str, NDArray[np.float32]]]):
         if rng.random() < JOINED:
             rgb = _joined(rgb, random_crop(self.pack[rng.choice(self.indices)], self.size, rng), rng)
         luma, chroma = ycbcr_from_rgb(rgb)
-        seen = degrade(grey_from_rgb(rgb, rng), rng) if rng.random() < self.worn else luma
+        seen = degrade(gray_from_rgb(rgb, rng), rng) if rng.random() < self.degrade_prob else luma
         return {
             "condition": condition(seen, simulate_hints(chroma, rng)),
             "luma": luma[None],

@@ -70,7 +70,7 @@ class RunReport:
             )
 
     def sheet(self, seen: int, rows: list[list[NDArray[np.uint8]]]) -> None:
-        """Save R'G'B' pictures [S, S, 3] as one PNG: a row each of grey, made, real."""
+        """Save R'G'B' pictures [S, S, 3] as one PNG: a row each of gray, made, real."""
         self._samples.mkdir(exist_ok=True)
         picture = np.concatenate([np.concatenate(row, axis=1) for row in rows])
         cv2.imwrite(str(self._samples / f"{seen:09d}.png"), picture[..., ::-1])

@@ -8,7 +8,7 @@ import torch
 from rich.console import Console
 from rich.progress import track
 
-from colorcli.core.errors import SetupError, UsageError
+from colorcli.errors import SetupError, UsageError
 from colorcli.train.config import Config, load_config
 from colorcli.train.loop import train
 from colorcli.train.pictures import Pack, find_pictures, pack_pictures

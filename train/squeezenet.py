@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1, frozen: an eye that knows what things look like, but not their names."""
+"""SqueezeNet 1.1, frozen: an feature_extractor that knows what things look like, but not their names."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from colorcli.core.errors import SetupError
-from colorcli.train.eye import Eye, Sight, unit
+from colorcli.errors import SetupError
+from colorcli.train.features import FeatureExtractor, Features, unit
 
 
 class Fire(nn.Module):
@@ -26,7 +26,7 @@ class Fire(nn.Module):
         return F.relu(torch.cat([self.expand1x1(x), self.expand3x3(x)], dim=1))
 
 
-class SqueezeNet(Eye):
+class SqueezeNet(FeatureExtractor):
     """Looks after five Fire modules: strides 4, 8, 16, 16 and 16. 0.35 GMACs at 224 x 224."""
 
     FIRES: ClassVar = {2: (64, 16, 64), 3: (128, 16, 64), 4: (128, 32, 128), 5: (256, 32, 128),
@@ -55,7 +55,7 @@ class SqueezeNet(Eye):
             "mean", torch.tensor([103.939, 116.779, 123.68]).view(1, 3, 1, 1), persistent=False
         )
 
-    def forward(self, rgb: Tensor) -> Sight:
+    def forward(self, rgb: Tensor) -> Features:
         x = F.relu(self.conv1(255 * rgb.flip(1) - self.get_buffer("mean")))
         x = F.max_pool2d(x, 3, 2)
         taps = []
@@ -65,4 +65,4 @@ class SqueezeNet(Eye):
                 taps.append(unit(x))
             if index in self.POOL_AFTER:
                 x = F.max_pool2d(x, 3, 2)
-        return Sight(taps)
+        return Features(taps)

@@ -9,39 +9,39 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
-from colorcli.core.card import ModelCard
-from colorcli.core.errors import UsageError
-from colorcli.train import efficientnet, losses
-from colorcli.train.bins import classification_loss
-from colorcli.train.checkpoint import (
+from colorcli.errors import UsageError
+from colorcli.models.card import ModelCard
+from colorcli.networks.checkpoint import (
     load_state,
     random_state,
     restore_random_state,
     save_generator,
     save_state,
 )
+from colorcli.networks.color_bins import classification_loss
+from colorcli.networks.generators import GENERATORS, FeatureDiscriminator, MobileUNet, PatchDiscriminator
+from colorcli.train import efficientnet, losses
+from colorcli.train.auxiliary_extractors import AuxiliaryExtractors
 from colorcli.train.config import Config, Phase
-from colorcli.train.eye import Eye, Sight
+from colorcli.train.features import FeatureExtractor, Features
 from colorcli.train.muon import Muon
-from colorcli.train.networks import GENERATORS, FeatureDiscriminator, MobileUNet, PatchDiscriminator
-from colorcli.train.opinions import SecondOpinions
 from colorcli.train.ranks import Ranks
 from colorcli.train.squeezenet import SqueezeNet
 
 Batch = dict[str, Tensor]
 
 
-def load_eye(config: Config) -> Eye | None:
+def load_feature_extractor(config: Config) -> FeatureExtractor | None:
     """What `perceptual_weights` asks for.
 
     Raises:
         SetupError: its weights are missing, or are others.
-        UsageError: `recognition` is asked of an eye that recognises nothing.
+        UsageError: `recognition` is asked of an feature_extractor that recognizes nothing.
     """
     if config.perceptual_weights in efficientnet.WEIGHTS:
         return efficientnet.EfficientNet(config.perceptual_weights)
     if config.recognition:
-        cause = f"{config.perceptual_weights or 'no eye'} recognises nothing"
+        cause = f"{config.perceptual_weights or 'no feature_extractor'} recognizes nothing"
         raise UsageError("recognition", cause, 'set perceptual_weights = "efficientnet-lite0"')
     return SqueezeNet(Path(config.perceptual_weights)) if config.perceptual_weights else None
 
@@ -63,10 +63,14 @@ class Trainer:
         if config.encoder_weights and isinstance(self.generator, MobileUNet):
             self.generator.encoder.load_imagenet(Path(config.encoder_weights))
         self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
-        self.eye = load_eye(config)
-        self.second_opinions = SecondOpinions() if config.second_opinion else None
-        self.discriminator = FeatureDiscriminator(self.eye.channels) if self.eye else PatchDiscriminator()
-        for network in (self.eye, self.second_opinions, self.discriminator):
+        self.feature_extractor = load_feature_extractor(config)
+        self.auxiliary_extractors = AuxiliaryExtractors() if config.second_opinion else None
+        self.discriminator = (
+            FeatureDiscriminator(self.feature_extractor.channels)
+            if self.feature_extractor
+            else PatchDiscriminator()
+        )
+        for network in (self.feature_extractor, self.auxiliary_extractors, self.discriminator):
             if network is not None:
                 network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.generator_steps = self._optimizer()
@@ -119,30 +123,30 @@ class Trainer:
         """bfloat16 for what the networks compute on a GPU; losses, weights and steps stay in float32."""
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
 
-    def _seen(self, batch: Batch, chroma: Tensor) -> Sight:
-        """What the eye sees of the whole picture, or without one chroma."""
-        if self.eye is None:
-            return Sight([chroma])
-        return self.eye(losses.rgb_from_ycbcr(batch["luma"], chroma))
+    def _seen(self, batch: Batch, chroma: Tensor) -> Features:
+        """What the feature_extractor sees of the whole picture, or without one chroma."""
+        if self.feature_extractor is None:
+            return Features([chroma])
+        return self.feature_extractor(losses.rgb_from_ycbcr(batch["luma"], chroma))
 
     def _generator_losses(
         self,
         phase: Phase,
         batch: Batch,
         guess: tuple[Tensor, Tensor | None],
-        seen: Sight,
-        truth: Sight,
+        seen: Features,
+        truth: Features,
     ) -> dict[str, Tensor]:
         """The weighted parts of the generator's loss."""
         config, real, (made, logits) = self.config, batch["chroma"], guess
         parts = {"reconstruction": config.reconstruction * losses.reconstruction_loss(made, real)}
         if logits is not None:
             parts["classification"] = config.classification * classification_loss(logits, real)
-        if self.eye is not None:
+        if self.feature_extractor is not None:
             parts["perceptual"] = config.perceptual * losses.perceptual_loss(seen.taps, truth.taps)
         if config.recognition:
             parts["recognition"] = config.recognition * losses.recognition_loss(seen, truth)
-        if self.second_opinions is not None:
+        if self.auxiliary_extractors is not None:
             parts["second_opinion"] = config.second_opinion * self._second_opinion(phase, batch, made)
         if phase.colorful:
             parts["colorful"] = phase.colorful * losses.colorfulness_loss(batch["luma"], made, real)
@@ -153,11 +157,13 @@ class Trainer:
         return parts
 
     def _second_opinion(self, phase: Phase, batch: Batch, made: Tensor) -> Tensor:
-        assert self.second_opinions is not None
+        assert self.auxiliary_extractors is not None
         config, step, rank = self.config, self.seen // phase.batch, self.ranks.rank
         pictures = [losses.rgb_from_ycbcr(batch["luma"], chroma) for chroma in (made, batch["chroma"])]
         with self._in_half():
-            seen, truth = self.second_opinions(*pictures, turn=step + rank, seed=(config.seed, step, rank))
+            seen, truth = self.auxiliary_extractors(
+                *pictures, turn=step + rank, seed=(config.seed, step, rank)
+            )
         perceptual = losses.perceptual_loss(seen.taps, truth.taps)
         return config.perceptual * perceptual + config.recognition * losses.recognition_loss(seen, truth)
 
@@ -180,7 +186,7 @@ class Trainer:
         for slow, fast in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
             slow.lerp_(fast, 1 - decay)
 
-    def settle(self, conditions: Iterable[Tensor]) -> None:
+    def recompute_batchnorm(self, conditions: Iterable[Tensor]) -> None:
         """Take batch norm's statistics anew for the averaged weights, over batches of conditions.
 
         Statistics belong to the weights they were taken with: neither the latest nor their average will do
@@ -230,5 +236,5 @@ class Trainer:
             working_size=config.working_size,
             multiple_of=self.generator.multiple_of,
             training_data=config.training_data,
-            licence=config.licence,
+            license=config.license,
         )

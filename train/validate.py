@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from colorcli.core.color import Plane, fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
-from colorcli.core.condition import condition
-from colorcli.train.metrics import Picture, mean_scores, score
-from colorcli.train.networks import Generator
+from colorcli.color.condition import condition
+from colorcli.color.ycbcr import Plane, fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
+from colorcli.evaluation.metrics import Picture, mean_scores, score
+from colorcli.networks.generators import Generator
 from colorcli.train.pictures import Pack, colorfulness
 
 SHEET_ROWS = 8
@@ -22,14 +22,14 @@ STRONGEST_GAIN = 2.0
 def validate(
     generator: Generator, pack: Pack, held_out: list[int], size: int, device: torch.device
 ) -> tuple[dict[str, float], list[list[Picture]]]:
-    """Scores over the held-out pictures (their grey baseline as `grey_...`), and rows of grey, made, real."""
+    """Scores over the held-out pictures (their gray baseline as `gray_...`), and rows of gray, made, real."""
     rows = []
     for real in (central_square(pack[index], size) for index in held_out):
         luma, _ = ycbcr_from_rgb(real.transpose(2, 0, 1) / np.float32(255))
         rows.append([to_picture(np.stack([luma] * 3)), repaint(generator, luma, device), real])
     values = asdict(mean_scores(score(real, made) for _, made, real in rows))
-    baseline = asdict(mean_scores(score(real, grey) for grey, _, real in rows))
-    return values | {f"grey_{name}": value for name, value in baseline.items()}, rows[:SHEET_ROWS]
+    baseline = asdict(mean_scores(score(real, gray) for gray, _, real in rows))
+    return values | {f"gray_{name}": value for name, value in baseline.items()}, rows[:SHEET_ROWS]
 
 
 @torch.no_grad()
@@ -42,7 +42,7 @@ def repaint(generator: Generator, luma: Plane, device: torch.device) -> Picture:
 def calibrated(
     generator: Generator, pack: Pack, held_out: list[int], size: int, device: torch.device, share: float
 ) -> Generator:
-    """A copy whose mean colourfulness on the held-out pictures is `share` of the originals'."""
+    """A copy whose mean colorfulness on the held-out pictures is `share` of the originals'."""
     pictures = [central_square(pack[index], size) for index in held_out]
     lumas = [ycbcr_from_rgb(real.transpose(2, 0, 1) / np.float32(255))[0] for real in pictures]
     wanted = share * np.mean([colorfulness(real) for real in pictures])

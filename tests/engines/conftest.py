@@ -9,9 +9,9 @@ import pytest
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained generator whose every weight and batch norm statistic has an effect."""
     torch = pytest.importorskip("torch", reason="pip install 'colorcli[train]'")
-    from colorcli.core.card import ModelCard
-    from colorcli.train.checkpoint import save_generator
-    from colorcli.train.networks import MobileUNet
+    from colorcli.models.card import ModelCard
+    from colorcli.networks.checkpoint import save_generator
+    from colorcli.networks.generators import MobileUNet
 
     torch.manual_seed(0)
     generator = MobileUNet().eval()
@@ -29,7 +29,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkpoint as ONNX in float32."""
-    from colorcli.engines.onnx_export import export_onnx
+    from colorcli.engines.builders.onnx import export_onnx
 
     path = tmp_path_factory.mktemp("exported") / "generator.onnx"
     export_onnx(checkpoint, path)

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from colorcli.core.card import ModelCard
-from colorcli.core.errors import SetupError, UsageError
 from colorcli.engines import Engine
-from colorcli.engines.parity import compare, sample_condition
+from colorcli.engines.builders.parity import compare, sample_condition
 from colorcli.engines.registry import BACKENDS, Backend
+from colorcli.errors import SetupError, UsageError
+from colorcli.models.card import ModelCard
 
 SHAPES = [(1, 4, 32, 32), (1, 4, 96, 64), (3, 4, 64, 128), (9, 4, 32, 64)]
 
@@ -32,16 +32,16 @@ def model(backend: Backend, request: pytest.FixtureRequest, tmp_path_factory: py
         return checkpoint
     if backend.suffix == ".onnx":
         return request.getfixturevalue("exported")  # type: ignore[no-any-return]
+    from colorcli.engines.builders.export import ExportRequest, export_generator
     from colorcli.engines.cuda import select_gpu
-    from colorcli.engines.plan_file import PlanOptions, Profile
-    from colorcli.exporting import ExportRequest, export_generator
+    from colorcli.engines.engine_file import EngineOptions, Profile
 
     try:
         select_gpu(0)
     except SetupError as error:
         pytest.skip(f"{backend.name} needs an NVIDIA GPU: {error}")
     plan = tmp_path_factory.mktemp("plan") / "generator.engine"
-    options = PlanOptions((Profile((1, 32, 32), (4, 64, 64), (8, 256, 256)),))
+    options = EngineOptions((Profile((1, 32, 32), (4, 64, 64), (8, 256, 256)),))
     export_generator(ExportRequest(checkpoint, plan, plan=options), lambda phase, done, steps: True)
     return plan
 
@@ -94,7 +94,7 @@ def test_conditions_are_left_as_they_are_and_may_lie_anyhow_in_memory(engine: En
     np.testing.assert_allclose(engine.colorize(np.ascontiguousarray(flipped)), flipped_chroma, atol=2e-5)
 
 
-def test_hints_move_colours(engine: Engine) -> None:
+def test_hints_move_colors(engine: Engine) -> None:
     plain = sample_condition((1, 4, 64, 64))
     hinted = plain.copy()
     hinted[:, 1], hinted[:, 3] = 0.3, 1

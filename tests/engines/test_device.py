@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from colorcli.core.errors import UsageError
 from colorcli.engines.device import Device, cpu_threads
+from colorcli.errors import UsageError
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from colorcli.engines.builders.parity import sample_condition
 from colorcli.engines.lanes import Lane, run_in_lanes
-from colorcli.engines.parity import sample_condition
 
 
 class RecordingLane(Lane):

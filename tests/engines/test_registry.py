@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from colorcli import engines
-from colorcli.core.errors import SetupError
 from colorcli.engines import registry
 from colorcli.engines.onnxruntime import OnnxEngine
 from colorcli.engines.registry import BACKENDS, Backend
+from colorcli.errors import SetupError
 
 
 def pretend_installed(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:

@@ -87,7 +87,7 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "truncated.avif": lambda: half(encoded("avif")),
     "film.jpg": lambda: b"\0\0\0\x20ftypisom" + bytes(300),
 }
-"""File name -> content that cannot be coloured."""
+"""File name -> content that cannot be colored."""
 
 ODD: dict[str, Callable[[], bytes]] = {
     "bad-profile.jpg": lambda: encoded("jpeg", icc_profile=b"nonsense" * 40),
@@ -101,7 +101,7 @@ ODD: dict[str, Callable[[], bytes]] = {
     "name with spaces, ümläuts and #%.png": lambda: encoded("png"),
     "-dash.png": lambda: encoded("png"),
 }
-"""File name -> content that looks odd and can be coloured."""
+"""File name -> content that looks odd and can be colored."""
 
 
 def write_all(folder: Path, files: dict[str, Callable[[], bytes]]) -> list[Path]:

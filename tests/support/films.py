@@ -9,7 +9,7 @@ from typing import Any
 import av
 import numpy as np
 
-from colorcli.film.ffmpeg import find_ffmpeg
+from colorcli.video.ffmpeg import find_ffmpeg
 
 COVER = av.stream.Disposition.attached_pic
 
@@ -20,8 +20,8 @@ def make(path: Path, *arguments: str | Path) -> Path:
     return path
 
 
-def grey(seconds: float = 1, size: str = "160x120", rate: str = "25", source: str = "testsrc2") -> list[str]:
-    """Arguments for a moving grey picture."""
+def gray(seconds: float = 1, size: str = "160x120", rate: str = "25", source: str = "testsrc2") -> list[str]:
+    """Arguments for a moving gray picture."""
     return ["-f", "lavfi", "-i", f"{source}=s={size}:r={rate},trim=duration={seconds},hue=s=0"]
 
 

@@ -12,7 +12,7 @@ Colorize = Callable[..., Outcome]
 
 
 def scene(height: int = 90, width: int = 131, peak: int = 255) -> NDArray[np.generic]:
-    """A grey picture [H, W] of ramps, edges, noise, pure black and pure white."""
+    """A gray picture [H, W] of ramps, edges, noise, pure black and pure white."""
     rng = np.random.default_rng(height * width)
     down, across = np.mgrid[0:height, 0:width]
     picture = (across / width + 0.2 * np.sin(down / 5.0)) * 0.9 + rng.normal(0, 0.05, (height, width))

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from colorcli.core.errors import UsageError
+from colorcli.errors import UsageError
 from colorcli.train.config import Config, DataConfig, Phase, load_config, to_toml
 
 

@@ -1,51 +1,53 @@
 import pytest
 import torch
 
+from colorcli.networks.generators import FeatureDiscriminator
 from colorcli.train.efficientnet import WEIGHTS, EfficientNet
 from colorcli.train.losses import recognition_loss
-from colorcli.train.networks import FeatureDiscriminator
 
 
 @pytest.fixture(scope="module", params=sorted(WEIGHTS))
-def eye(request: pytest.FixtureRequest) -> EfficientNet:
+def feature_extractor(request: pytest.FixtureRequest) -> EfficientNet:
     return EfficientNet(request.param)
 
 
-def test_features_have_the_channels_and_strides_it_names(eye: EfficientNet) -> None:
-    sight = eye(torch.rand(2, 3, 128, 128))
-    assert [tap.shape[1] for tap in sight.taps] == list(eye.taps.values())
+def test_features_have_the_channels_and_strides_it_names(feature_extractor: EfficientNet) -> None:
+    sight = feature_extractor(torch.rand(2, 3, 128, 128))
+    assert [tap.shape[1] for tap in sight.taps] == list(feature_extractor.taps.values())
     assert [128 // tap.shape[2] for tap in sight.taps] == [4, 8, 16, 16, 32]
-    assert [features.shape[1] for features in sight.features] == list(eye.channels)
+    assert [features.shape[1] for features in sight.features] == list(feature_extractor.channels)
 
 
-def test_features_have_unit_length(eye: EfficientNet) -> None:
-    for features in eye(torch.rand(1, 3, 64, 64)).features:
+def test_features_have_unit_length(feature_extractor: EfficientNet) -> None:
+    for features in feature_extractor(torch.rand(1, 3, 64, 64)).features:
         assert torch.allclose(features.norm(dim=1), torch.ones(1), atol=1e-3)
 
 
-def test_it_recognises_a_ball(eye: EfficientNet) -> None:
+def test_it_recognizes_a_ball(feature_extractor: EfficientNet) -> None:
     rows, columns = torch.meshgrid(torch.linspace(-1, 1, 224), torch.linspace(-1, 1, 224), indexing="ij")
     height = (0.5 - rows.square() - columns.square()).clamp(min=0).sqrt()
     shade = torch.where(height > 0, 0.55 + 0.6 * height, torch.ones(()))
     orange = torch.where(height > 0, torch.tensor([1.0, 0.55, 0.05]).view(3, 1, 1), torch.ones(3, 1, 1))
-    opinion = eye((shade * orange)[None]).opinion
+    opinion = feature_extractor((shade * orange)[None]).opinion
     assert opinion is not None
     assert opinion[0].argmax() == 722  # ImageNet's ping-pong ball
 
 
-def test_all_heads_judge(eye: EfficientNet) -> None:
-    verdicts = FeatureDiscriminator(eye.channels)(
-        torch.rand(2, 4, 64, 64), eye(torch.rand(2, 3, 64, 64)).features
+def test_all_heads_judge(feature_extractor: EfficientNet) -> None:
+    verdicts = FeatureDiscriminator(feature_extractor.channels)(
+        torch.rand(2, 4, 64, 64), feature_extractor(torch.rand(2, 3, 64, 64)).features
     )
     assert [verdict.shape[2] for verdict in verdicts] == [16, 8, 4, 4, 2, 1]
 
 
-def test_what_is_recognised_depends_on_colour_and_teaches(eye: EfficientNet) -> None:
+def test_what_is_recognized_depends_on_color_and_teaches(feature_extractor: EfficientNet) -> None:
     real = torch.rand(2, 3, 64, 64)
-    grey = real.mean(1, keepdim=True).expand(-1, 3, -1, -1).clone().requires_grad_(True)
-    assert float(recognition_loss(eye(real), eye(real))) == pytest.approx(0, abs=1e-5)
-    loss = recognition_loss(eye(grey), eye(real))
+    gray = real.mean(1, keepdim=True).expand(-1, 3, -1, -1).clone().requires_grad_(True)
+    assert float(recognition_loss(feature_extractor(real), feature_extractor(real))) == pytest.approx(
+        0, abs=1e-5
+    )
+    loss = recognition_loss(feature_extractor(gray), feature_extractor(real))
     loss.backward()
     assert loss > 0
-    assert grey.grad is not None
-    assert grey.grad.abs().sum() > 0
+    assert gray.grad is not None
+    assert gray.grad.abs().sum() > 0

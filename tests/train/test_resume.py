@@ -73,7 +73,7 @@ def uninterrupted(data: Path) -> Path:
 def test_run_leaves_weights_metrics_and_a_sample_sheet(uninterrupted: Path) -> None:
     rows = [json.loads(line) for line in (uninterrupted / "metrics.jsonl").read_text().splitlines()]
     assert [row["pictures"] for row in rows] == [24, 32, 48]
-    assert {"reconstruction", "ciede2000", "grey_ciede2000"} <= rows[-1].keys()
+    assert {"reconstruction", "ciede2000", "gray_ciede2000"} <= rows[-1].keys()
     assert "discriminator" in rows[-1]
     assert cv2.imread(str(uninterrupted / "samples" / "000000048.png")).shape == (64, 96, 3)
     assert list((uninterrupted / "tensorboard").iterdir())

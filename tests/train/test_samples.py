@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from colorcli.core.errors import InputError
+from colorcli.errors import InputError
 from colorcli.train.config import DataConfig
 from colorcli.train.degrade import FAULTS, degrade
-from colorcli.train.hints import simulate_hints
 from colorcli.train.pictures import Crops, colorfulness, find_pictures, pack_pictures
+from colorcli.train.simulated_hints import simulate_hints
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -20,22 +20,22 @@ def rng(seed: int = 0) -> np.random.Generator:
 @pytest.mark.parametrize("fault", [fault for _, fault in FAULTS])
 def test_every_fault_does_something_and_keeps_the_size(fault) -> None:
     luma = rng().random((48, 64), dtype=np.float32)
-    worn = fault(luma.copy(), rng(1))
-    assert worn.shape == luma.shape
-    assert not np.array_equal(worn, luma)
+    degrade_prob = fault(luma.copy(), rng(1))
+    assert degrade_prob.shape == luma.shape
+    assert not np.array_equal(degrade_prob, luma)
 
 
 def test_degrading_stays_in_range_and_follows_the_seed() -> None:
     luma = rng().random((48, 64), dtype=np.float32)
     for seed in range(30):
-        worn = degrade(luma, rng(seed))
-        assert worn.dtype == np.float32
-        assert worn.min() >= 0
-        assert worn.max() <= 1
-        assert np.array_equal(worn, degrade(luma, rng(seed)))
+        degrade_prob = degrade(luma, rng(seed))
+        assert degrade_prob.dtype == np.float32
+        assert degrade_prob.min() >= 0
+        assert degrade_prob.max() <= 1
+        assert np.array_equal(degrade_prob, degrade(luma, rng(seed)))
 
 
-def test_hints_show_true_colours_and_are_often_missing() -> None:
+def test_hints_show_true_colors_and_are_often_missing() -> None:
     chroma = np.broadcast_to(np.float32([[[0.2]], [[-0.1]]]), (2, 64, 64)).copy()
     drawn = [simulate_hints(chroma, rng(seed)) for seed in range(200)]
     assert 0.5 < sum(hints is None for hints in drawn) / 200 < 0.8
@@ -47,10 +47,10 @@ def test_hints_show_true_colours_and_are_often_missing() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Six colourful pictures, a grey one, a text file with a picture's name, and a truncated picture."""
+    """Six colorful pictures, a gray one, a text file with a picture's name, and a truncated picture."""
     for index in range(6):
         cv2.imwrite(str(tmp_path / f"{index}.png"), rng(index).integers(0, 256, (80, 100, 3), np.uint8))
-    cv2.imwrite(str(tmp_path / "grey.png"), np.full((80, 100, 3), 128, np.uint8))
+    cv2.imwrite(str(tmp_path / "gray.png"), np.full((80, 100, 3), 128, np.uint8))
     (tmp_path / "text.jpg").write_text("no picture")
     whole = cv2.imencode(".png", rng(9).integers(0, 256, (80, 100, 3), np.uint8))[1].tobytes()
     (tmp_path / "cut.png").write_bytes(whole[:40])
@@ -77,8 +77,8 @@ def test_a_pack_is_reused_until_the_pictures_change(folder: Path) -> None:
 
 def test_a_sample_depends_on_its_position_and_the_seed(folder: Path) -> None:
     pack = pack_pictures(find_pictures([str(folder)]), folder / "pack" / "p.rgb", DataConfig())
-    crops, again = (Crops(pack, range(6), 32, worn=0.5, seed=5) for _ in range(2))
-    other = Crops(pack, range(6), 32, worn=0.5, seed=6)
+    crops, again = (Crops(pack, range(6), 32, degrade_prob=0.5, seed=5) for _ in range(2))
+    other = Crops(pack, range(6), 32, degrade_prob=0.5, seed=6)
     for position in (0, 7, 100):
         sample = crops[position]
         assert sample["condition"].shape == (4, 32, 32)
@@ -99,7 +99,7 @@ def test_an_epoch_shows_every_picture_once(folder: Path) -> None:
             shown.append(index)
             return pack[index]
 
-    crops = Crops(Spy(), range(6), 32, worn=0.5, seed=0)  # type: ignore[arg-type]
+    crops = Crops(Spy(), range(6), 32, degrade_prob=0.5, seed=0)  # type: ignore[arg-type]
     first = []
     for position in range(12):
         shown.clear()
@@ -112,7 +112,7 @@ def test_some_crops_are_parts_of_two_pictures(tmp_path: Path) -> None:
     for name, bgr in (("red", (30, 30, 220)), ("blue", (220, 30, 30))):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((64, 80, 3), bgr, np.uint8))
     pack = pack_pictures(find_pictures([str(tmp_path)]), tmp_path / "pack" / "p.rgb", DataConfig())
-    crops = Crops(pack, range(2), 32, worn=0, seed=1)
+    crops = Crops(pack, range(2), 32, degrade_prob=0, seed=1)
     reddish = [crops[position]["chroma"][1] > 0 for position in range(60)]
     assert 4 <= sum(bool(red.any() and not red.all()) for red in reddish) <= 20
     for red in reddish:  # and then with one straight seam
@@ -128,7 +128,7 @@ def test_a_folder_without_pictures_is_named(
         find_pictures(data)
 
 
-def test_colourfulness_of_known_pictures() -> None:
+def test_colorfulness_of_known_pictures() -> None:
     assert colorfulness(np.full((4, 4, 3), 77, np.uint8)) == 0
     red = np.zeros((4, 4, 3), np.uint8)
     red[..., 0] = 255

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from colorcli.core.errors import UsageError
+from colorcli.errors import UsageError
 from colorcli.train.config import Config, Phase
 from colorcli.train.ranks import Ranks
 from colorcli.train.trainer import Trainer, learning_rate
@@ -43,7 +43,7 @@ def test_a_step_teaches_generator_and_discriminator(squeezenet_weights: Path, wi
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_an_eye_that_recognises_things_teaches_them(device: str) -> None:
+def test_an_eye_that_recognizes_things_teaches_them(device: str) -> None:
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no GPU")
     taught = trainer(device, perceptual_weights="efficientnet-lite0", recognition=1.0, second_opinion=1.0)
@@ -60,13 +60,13 @@ def test_half_precision_asks_for_the_same(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(Trainer, "_in_half", lambda _: torch.autocast("cpu", torch.bfloat16))
     half = trainer(**settings).step(AGAINST, 0, shown)
     assert half != whole
-    # Noise is shown: what an eye recognises in it is the least certain of all parts, and differs by 15 %.
+    # Noise is shown: what an feature_extractor recognizes in it is the least certain of all parts, and differs by 15 %.
     assert half == pytest.approx(whole, rel=0.25, abs=0.02)
 
 
 def test_recognition_is_not_asked_of_an_eye_that_has_none(squeezenet_weights: Path) -> None:
     for weights in ("", str(squeezenet_weights)):
-        with pytest.raises(UsageError, match="recognises nothing"):
+        with pytest.raises(UsageError, match="recognizes nothing"):
             trainer(perceptual_weights=weights, recognition=1.0)
 
 
@@ -75,7 +75,7 @@ def test_a_settled_generator_does_what_it_did_in_training() -> None:
     with torch.no_grad():
         strange = settled.averaged.eval()(condition)
         trained = settled.generator.train()(condition)
-        settled.settle([condition])
+        settled.recompute_batchnorm([condition])
         assert not settled.averaged.training
         assert (settled.averaged(condition) - trained).abs().mean() < 0.1 * (strange - trained).abs().mean()
 
@@ -83,5 +83,5 @@ def test_a_settled_generator_does_what_it_did_in_training() -> None:
 def test_settling_draws_no_lots() -> None:
     classic = trainer(generator="pix2pix_unet")  # has dropout
     before = torch.get_rng_state()
-    classic.settle([torch.rand(2, 4, 256, 256, generator=torch.Generator().manual_seed(0))])
+    classic.recompute_batchnorm([torch.rand(2, 4, 256, 256, generator=torch.Generator().manual_seed(0))])
     assert torch.equal(torch.get_rng_state(), before)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from colorcli.train.networks import GENERATORS, MobileUNet
+from colorcli.networks.generators import GENERATORS, MobileUNet
 from colorcli.train.pictures import Pack, colorfulness
 from colorcli.train.validate import calibrated, central_square, validate
 
@@ -12,7 +12,7 @@ SIZE = 32
 
 @pytest.fixture
 def pack() -> Pack:
-    """Four pictures of random soft colours."""
+    """Four pictures of random soft colors."""
     pixels = np.random.default_rng(0).integers(60, 200, (4, SIZE, SIZE, 3), np.uint8)
     offsets = [index * SIZE * SIZE * 3 for index in range(4)]
     return Pack(pixels.reshape(-1), list("abcd"), [(SIZE, SIZE)] * 4, offsets, corrupt=[], dull=0)
@@ -27,9 +27,7 @@ def generator() -> MobileUNet:
 
 
 @pytest.mark.parametrize("gain", [0.7, 1.5])
-def test_calibrated_generator_is_as_colourful_as_asked(
-    pack: Pack, generator: MobileUNet, gain: float
-) -> None:
+def test_calibrated_generator_is_as_colorful_as_asked(pack: Pack, generator: MobileUNet, gain: float) -> None:
     everything = [0, 1, 2, 3]
     original = np.mean([colorfulness(pack[index]) for index in everything])
     wanted = gain * validate(generator, pack, everything, SIZE, CPU)[0]["colorfulness"]
@@ -52,11 +50,11 @@ def test_scaling_chroma_scales_chroma(name: str) -> None:
     assert before.abs().max() > 0
 
 
-def test_grey_baseline_stands_beside_every_score(pack: Pack, generator: MobileUNet) -> None:
+def test_gray_baseline_stands_beside_every_score(pack: Pack, generator: MobileUNet) -> None:
     values, rows = validate(generator, pack, [0, 1], SIZE, CPU)
-    names = [name for name in values if not name.startswith("grey_")]
+    names = [name for name in values if not name.startswith("gray_")]
     assert names
-    assert all(f"grey_{name}" in values for name in names)
+    assert all(f"gray_{name}" in values for name in names)
     assert [picture.shape for picture in rows[0]] == [(SIZE, SIZE, 3)] * 3
 
 

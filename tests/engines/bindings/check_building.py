@@ -14,9 +14,10 @@ import tensorrt as trt
 from cuda.bindings import runtime as cudart
 from support.plans import GPU, LARGER, ONE_PROFILE, PLAN, PROFILE, header
 
-from colorcli.core.errors import InputError, SetupError, UsageError
-from colorcli.engines import tensorrt, tensorrt_export
-from colorcli.engines.plan_file import PlanOptions, write_plan
+from colorcli.engines import tensorrt
+from colorcli.engines.builders import tensorrt as tensorrt_export
+from colorcli.engines.engine_file import EngineOptions, write_engine
+from colorcli.errors import InputError, SetupError, UsageError
 
 
 def test_these_are_the_bindings_asked_for() -> None:
@@ -50,9 +51,9 @@ def parser(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
     return made
 
 
-def build(options: PlanOptions = ONE_PROFILE, **more: Any) -> bytes:
+def build(options: EngineOptions = ONE_PROFILE, **more: Any) -> bytes:
     more.setdefault("report", lambda phase, done, steps: True)
-    return tensorrt_export.build_plan(Path("model.onnx"), options, **more)
+    return tensorrt_export.build_engine(Path("model.onnx"), options, **more)
 
 
 def test_the_network_is_strongly_typed(builder: MagicMock, parser: MagicMock) -> None:
@@ -63,7 +64,7 @@ def test_the_network_is_strongly_typed(builder: MagicMock, parser: MagicMock) ->
 
 
 def test_every_profile_is_added_with_its_shapes(builder: MagicMock, parser: MagicMock) -> None:
-    build(PlanOptions((PROFILE, LARGER)))
+    build(EngineOptions((PROFILE, LARGER)))
     config = builder.create_builder_config()
     added = [call.args[0] for call in config.add_optimization_profile.call_args_list]
     assert [profile.set_shape.call_args.args for profile in added] == [
@@ -78,7 +79,7 @@ def test_float32_is_not_rounded_on_the_way(builder: MagicMock, parser: MagicMock
 
 
 def test_a_plan_is_compared_at_shapes_it_was_built_for() -> None:
-    from colorcli.exporting import _shapes
+    from colorcli.engines.builders.export import _shapes
 
     assert _shapes(ONE_PROFILE) == [PROFILE.min, PROFILE.opt, (1, 128, 128)]
 
@@ -87,7 +88,7 @@ def test_compatibility_is_asked_for_only_when_wanted(builder: MagicMock, parser:
     config = builder.create_builder_config()
     build()
     config.set_flag.assert_not_called()
-    build(PlanOptions((PROFILE,), version_compatible=True, hardware_compatible=True))
+    build(EngineOptions((PROFILE,), version_compatible=True, hardware_compatible=True))
     config.set_flag.assert_called_once_with(trt.BuilderFlag.VERSION_COMPATIBLE)
     assert config.hardware_compatibility_level == trt.HardwareCompatibilityLevel.AMPERE_PLUS
 
@@ -166,7 +167,7 @@ def test_progress_is_reported_and_can_stop_the_build(builder: MagicMock, parser:
 
 
 def test_without_a_gpu_tensorrt_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from colorcli.exporting import ExportRequest, export_generator
+    from colorcli.engines.builders.export import ExportRequest, export_generator
 
     monkeypatch.setattr(trt, "Builder", MagicMock(side_effect=AssertionError))
     monkeypatch.setattr(trt, "Runtime", MagicMock(side_effect=AssertionError))
@@ -176,7 +177,7 @@ def test_without_a_gpu_tensorrt_is_left_alone(monkeypatch: pytest.MonkeyPatch, t
     request = ExportRequest(tmp_path / "generator.safetensors", output, plan=ONE_PROFILE)
     with pytest.raises(SetupError, match="no usable GPU"):
         export_generator(request, lambda phase, done, steps: True)
-    write_plan(output, header(trt.__version__), PLAN)
+    write_engine(output, header(trt.__version__), PLAN)
     with pytest.raises(SetupError, match="no usable GPU"):
         tensorrt.TensorrtEngine(output)
     assert list(tmp_path.iterdir()) == [output]
@@ -186,11 +187,11 @@ def test_without_a_gpu_tensorrt_is_left_alone(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_torch2trt_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from colorcli.exporting import ExportRequest, export_generator
+    from colorcli.engines.builders.export import ExportRequest, export_generator
 
     monkeypatch.setattr("colorcli.engines.cuda.select_gpu", lambda index: GPU)
     monkeypatch.setattr(
-        "colorcli.exporting._write_onnx", lambda request, output: header(trt.__version__).card
+        "colorcli.engines.builders.export._write_onnx", lambda request, output: header(trt.__version__).card
     )
     output = tmp_path / "model.engine"
     request = ExportRequest(tmp_path / "g.safetensors", output, plan=ONE_PROFILE, via="torch2trt")
@@ -200,12 +201,12 @@ def test_torch2trt_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp
 
 def test_torch2trt_builds_one_plain_profile_in_fp32_or_fp16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "torch2trt", SimpleNamespace(torch2trt=MagicMock()))
-    from colorcli.engines.torch2trt_export import build_plan_via_torch2trt
+    from colorcli.engines.builders.torch2trt import build_engine_via_torch2trt
 
     for options, precision in (
-        (PlanOptions((PROFILE, LARGER)), "fp32"),
-        (PlanOptions((PROFILE,), version_compatible=True), "fp32"),
+        (EngineOptions((PROFILE, LARGER)), "fp32"),
+        (EngineOptions((PROFILE,), version_compatible=True), "fp32"),
         (ONE_PROFILE, "int8"),
     ):
         with pytest.raises(UsageError, match="torch2trt builds"):
-            build_plan_via_torch2trt(Path("g.safetensors"), options, precision)
+            build_engine_via_torch2trt(Path("g.safetensors"), options, precision)

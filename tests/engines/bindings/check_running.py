@@ -16,9 +16,9 @@ import tensorrt as trt
 from cuda.bindings import runtime as cudart
 from support.plans import GPU, LARGER, PLAN, PROFILE, REBUILD, header
 
-from colorcli.core.errors import SetupError
 from colorcli.engines import cuda, tensorrt
-from colorcli.engines.plan_file import Profile, write_plan
+from colorcli.engines.engine_file import Profile, write_engine
+from colorcli.errors import SetupError
 
 
 class FakeGpu:
@@ -135,7 +135,7 @@ def contexts(monkeypatch: pytest.MonkeyPatch) -> list[FakeContext]:
 
 def opened(tmp_path: Path, *profiles: Profile) -> tensorrt.TensorrtEngine:
     path = tmp_path / "model.engine"
-    write_plan(path, header(trt.__version__, *profiles), PLAN)
+    write_engine(path, header(trt.__version__, *profiles), PLAN)
     return tensorrt.TensorrtEngine(path, "cuda:1")
 
 
@@ -200,7 +200,7 @@ def test_pictures_larger_than_every_profile_are_refused_with_the_way_out(
 
 def test_a_gpu_beyond_the_last_is_refused(gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path) -> None:
     path = tmp_path / "model.engine"
-    write_plan(path, header(trt.__version__), PLAN)
+    write_engine(path, header(trt.__version__), PLAN)
     with pytest.raises(SetupError, match="cuda:2"):
         tensorrt.TensorrtEngine(path, "cuda:2")
     with pytest.raises(SetupError, match="GPUs only"):
@@ -212,7 +212,7 @@ def test_another_version_is_refused_before_a_runtime_is_made(
 ) -> None:
     monkeypatch.setattr(trt, "Runtime", MagicMock(side_effect=AssertionError))
     path = tmp_path / "model.engine"
-    write_plan(path, header("9.3.0.1"), PLAN)
+    write_engine(path, header("9.3.0.1"), PLAN)
     with pytest.raises(SetupError, match=REBUILD):
         tensorrt.TensorrtEngine(path)
 
@@ -221,7 +221,7 @@ def test_a_plan_that_tensorrt_cannot_read_is_refused(
     gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path
 ) -> None:
     path = tmp_path / "model.engine"
-    write_plan(path, header(trt.__version__), PLAN[::-1])
+    write_engine(path, header(trt.__version__), PLAN[::-1])
     with pytest.raises(SetupError, match=REBUILD):
         tensorrt.TensorrtEngine(path)
 

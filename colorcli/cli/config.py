@@ -1,0 +1,57 @@
+"""The user's configuration file: defaults for flags, a table for each command.
+
+    # ~/.config/colorcli/config.toml, or the file that COLORCLI_CONFIG names
+    [run]
+    saturation = 1.1
+    codec = "ffv1"
+
+A flag wins over its COLORCLI_* variable, the variable over the file, the file over the built-in default.
+"""
+
+import os
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from colorcli.errors import UsageError
+
+
+def config_path() -> Path:
+    if named := os.environ.get("COLORCLI_CONFIG"):
+        return Path(named)
+    home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
+    return Path(home).expanduser() / "colorcli" / "config.toml"
+
+
+def load_defaults(settings: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
+    """Command name -> parameter name -> default.
+
+    `settings`: for each command, the names its flags go by in the file -> its parameters.
+
+    Raises:
+        UsageError: the file is there but cannot be read or sets what there is not, or COLORCLI_CONFIG names
+            none.
+    """
+    path = config_path()
+    if not path.exists() and "COLORCLI_CONFIG" not in os.environ:
+        return {}
+    try:
+        tables = tomllib.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UsageError(path, f"cannot be read as configuration ({error})", "mend or remove it") from error
+    defaults: dict[str, dict[str, Any]] = {}
+    for command, table in tables.items():
+        if command not in settings or not isinstance(table, dict):
+            raise UsageError(path, f"has no use for {command!r}", f"put settings under {_tables(settings)}")
+        known = settings[command]
+        for name, value in table.items():
+            if name.replace("-", "_") not in known:
+                remedy = f"name it as `colorcli {command} --help` does, without the dashes"
+                raise UsageError(path, f"[{command}] has no setting {name!r}", remedy)
+            defaults.setdefault(command, {})[known[name.replace("-", "_")]] = value
+    return defaults
+
+
+def _tables(settings: Mapping[str, Mapping[str, str]]) -> str:
+    return ", ".join(f"[{command}]" for command in settings)

@@ -1,0 +1,130 @@
+"""Events for people: a bar while it runs, one line for each failure, a table at the end; all on stderr."""
+
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+from rich.progress import (
+    Progress as Bar,
+)
+from rich.table import Table
+
+from colorcli.events import Done, Event, Failed, Note, Planned, Progress, Sink, Started, Summary, to_json
+
+
+@contextmanager
+def open_sink(*, json: bool, quiet: bool, stdout_is_data: bool, page: Path | None = None) -> Iterator[Sink]:
+    """Where a run's events go.
+
+    `json` puts them on stdout, one object a line (on stderr while stdout carries the picture); `page` is
+    where they are made into an HTML page besides, when the run is over.
+    """
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        if json:
+            sinks.append(json_sink(sys.stderr if stdout_is_data else sys.stdout))
+        else:
+            sinks.append(stack.enter_context(ConsoleSink(quiet=quiet)))
+        if page is not None:
+            from colorcli.cli.report import HtmlReport
+
+            sinks.append(stack.enter_context(HtmlReport(page)))
+
+        def everywhere(event: Event) -> None:
+            for sink in sinks:
+                sink(event)
+
+        yield everywhere
+
+
+def json_sink(stream: TextIO) -> Sink:
+    """Each event as one line, at once."""
+
+    def write(event: Event) -> None:
+        stream.write(to_json(event) + "\n")
+        stream.flush()
+
+    return write
+
+
+class ConsoleSink:
+    """A context manager and sink; `quiet` leaves the failures only."""
+
+    def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
+        self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self._quiet = quiet
+        self._causes: Counter[str] = Counter()
+        self._tasks: dict[str, TaskID] = {}
+        self._all = TaskID(0)
+        self._bar = Bar(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=self._console,
+            transient=True,
+            disable=quiet or not self._console.is_terminal,
+        )
+
+    def __enter__(self) -> "ConsoleSink":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        match event:
+            case Planned():
+                self._all = self._bar.add_task("all", total=event.inputs)
+            case Started():
+                self._tasks[event.input] = self._bar.add_task(event.input, total=event.total)
+            case Progress() if event.input in self._tasks:
+                self._bar.update(self._tasks[event.input], completed=event.done, total=event.total)
+            case Note() if not self._quiet:
+                self._line(f"{event.input}: {event.message}")
+            case Done():
+                self._drop(event.input)
+            case Failed():
+                self._drop(event.input)
+                self._causes[event.cause] += 1
+                self._line(f"colorcli: {event.input}: {event.cause}; {event.remedy}")
+            case Summary() if not self._quiet:
+                self._console.print(self._table(event))
+
+    def _line(self, text: str) -> None:
+        self._console.print(text, markup=False, highlight=False)
+
+    def _drop(self, name: str) -> None:
+        self._bar.advance(self._all)
+        if name in self._tasks:
+            self._bar.remove_task(self._tasks.pop(name))
+
+    def _table(self, summary: Summary) -> Table:
+        table = Table(show_header=False, box=None, pad_edge=False)
+        done = summary.colorized + summary.copied
+        rows = [
+            ("colorized", summary.colorized),
+            ("copied, had color", summary.copied),
+            ("skipped, were there", summary.skipped),
+            ("failed", summary.failed),
+        ]
+        for name, count in rows:
+            if count or name == "colorized":
+                table.add_row(name, str(count))
+        for cause, count in self._causes.most_common():
+            table.add_row("", f"{count} x {cause}")
+        rate = f", {done / summary.seconds:.2f} files a second" if done and summary.seconds else ""
+        table.add_row("time", f"{summary.seconds:.1f} s{rate}")
+        return table

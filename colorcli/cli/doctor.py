@@ -1,0 +1,192 @@
+"""`colorcli doctor`: what is installed, what is missing, how fast this machine is."""
+
+import json as json_format
+import os
+import platform
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import packages_distributions, version
+from math import inf
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer import Option
+
+from colorcli.errors import ColorcliError, ExitCode
+
+
+@dataclass(frozen=True)
+class Finding:
+    what: str
+    state: str
+    """`ok`, `missing` (it would be of use) or `broken` (nothing works without it)."""
+    detail: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True)
+class Speed:
+    backend: str
+    device: str
+    milliseconds: float
+    """For one picture of the model's working size, alone."""
+    batch_milliseconds: float
+    """For one such picture among eight."""
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    findings: list[Finding]
+    speeds: list[Speed]
+    advice: list[str]
+
+
+def doctor(
+    model: Annotated[
+        Path | None, Option(envvar="COLORCLI_MODEL", help="Generator file; the built-in one if left out.")
+    ] = None,
+    json: Annotated[bool, Option("--json", help="The findings as one JSON object.")] = False,
+) -> None:
+    """Say what is installed and what is missing, measure this machine, and say what would be faster."""
+    from colorcli.options import DEFAULT_MODEL
+
+    diagnosis = examine(model or DEFAULT_MODEL)
+    if json:
+        typer.echo(json_format.dumps(asdict(diagnosis), ensure_ascii=False))
+    else:
+        _print(diagnosis)
+    broken = any(finding.state == "broken" for finding in diagnosis.findings)
+    sys.exit(ExitCode.SETUP if broken else ExitCode.OK)
+
+
+def examine(model: Path) -> Diagnosis:
+    from colorcli.engines.registry import open_engine
+
+    gpu = _nvidia_gpu()
+    findings = [_machine(), _ffmpeg(), *_backends()]
+    if gpu:
+        findings.append(Finding("NVIDIA GPU", "ok", gpu))
+    try:
+        with open_engine(model) as engine:
+            card = engine.card
+    except ColorcliError as error:
+        findings.append(Finding("model", "broken", f"{error.subject}: {error.cause}", error.remedy))
+        return Diagnosis(findings, [], [])
+    detail = f"{card.name} {card.version}, {card.precision}, works at {card.working_size} pixels, {model}"
+    findings.append(Finding("model", "ok", detail))
+    speeds = list(_speeds(model))
+    return Diagnosis(findings, speeds, list(_advice(model, card.precision, speeds, gpu)))
+
+
+def _machine() -> Finding:
+    from colorcli.engines.device import cpu_threads
+
+    cores = f"{cpu_threads()} of {os.cpu_count()} cores to use"
+    detail = f"{platform.system()} {platform.machine()}, {cores}, Python {platform.python_version()}"
+    return Finding("machine", "ok", detail)
+
+
+def _ffmpeg() -> Finding:
+    from colorcli.video.ffmpeg import find_ffmpeg, version_line
+
+    try:
+        return Finding("ffmpeg", "ok", f"{' '.join(version_line().split()[:3])}, {find_ffmpeg()}")
+    except ColorcliError as error:
+        return Finding("ffmpeg", "broken", error.cause, error.remedy)
+
+
+def _backends() -> Iterator[Finding]:
+    """Only ONNX Runtime is a must: it runs the built-in generator."""
+    from colorcli.engines.registry import BACKENDS
+
+    for backend in BACKENDS.values():
+        kind = f"runs {backend.suffix} files"
+        if backend.missing:
+            state = "broken" if backend.name == "onnxruntime" else "missing"
+            detail = f"{' and '.join(backend.missing)} not installed; {kind}"
+            yield Finding(backend.name, state, detail, backend.install)
+        else:
+            yield Finding(backend.name, "ok", f"{_version(backend.needs[0])}, {kind}")
+
+
+def _version(module: str) -> str:
+    """Of the distribution that brought a module; `onnxruntime` may come from `onnxruntime-gpu`."""
+    distributions = packages_distributions().get(module, [])
+    return ", ".join(f"{name} {version(name)}" for name in dict.fromkeys(distributions))
+
+
+def _nvidia_gpu() -> str:
+    """Name, memory and driver of the GPUs as the driver's own tool gives them; empty without one."""
+    if shutil.which("nvidia-smi") is None:
+        return ""
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return "; ".join(done.stdout.splitlines()) if done.returncode == 0 else ""
+
+
+def _speeds(model: Path) -> Iterator[Speed]:
+    """Of every installed backend that opens this file, on every device it has."""
+    from colorcli.engines.registry import BACKENDS
+    from colorcli.engines.timing import milliseconds
+
+    for backend in BACKENDS.values():
+        if backend.suffix != model.suffix or backend.missing:
+            continue
+        for device in ("cpu", "cuda"):
+            try:
+                with backend.open(model, device) as engine:
+                    alone, among = milliseconds(engine), milliseconds(engine, batch=8, calls=5) / 8
+            except ColorcliError:  # it has no such device
+                continue
+            yield Speed(backend.name, engine.device, alone, among)
+
+
+def _advice(model: Path, precision: str, speeds: list[Speed], gpu: str) -> Iterator[str]:
+    from colorcli.engines.registry import BACKENDS
+
+    on_gpu = any(speed.device != "cpu" for speed in speeds)
+    if gpu and not on_gpu:
+        yield (
+            "This machine has an NVIDIA GPU that colorcli does not use: put onnxruntime-gpu in place of "
+            "onnxruntime, or build a plan: colorcli export CHECKPOINT -o model.engine --precision fp16"
+        )
+    if model.suffix == ".onnx" and BACKENDS["openvino"].missing and not on_gpu:
+        install = BACKENDS["openvino"].install
+        yield f"OpenVINO runs the same file faster on some CPUs; to have it measured here: {install}"
+    times = {speed.backend: speed.milliseconds for speed in speeds if speed.device == "cpu"}
+    if times.get("openvino", inf) < times.get("onnxruntime", inf) and not on_gpu:
+        yield "OpenVINO is the faster one here: use --device openvino"
+    if precision == "fp32" and not on_gpu:
+        yield (
+            "An int8 model is about twice as fast on CPUs, for a little color: "
+            "colorcli export CHECKPOINT -o int8.onnx --precision int8 --calibrate PICTURES"
+        )
+
+
+def _print(diagnosis: Diagnosis) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(markup=False, highlight=False)  # `colorcli[train]` is no markup
+    found = Table("", "", "", title="Found", title_justify="left", show_header=False)
+    for finding in diagnosis.findings:
+        remedy = f"\n{finding.remedy}" if finding.remedy else ""
+        found.add_row(finding.what, finding.state, finding.detail + remedy)
+    console.print(found)
+    if diagnosis.speeds:
+        table = Table("backend", "device", title="Speed of the network alone", title_justify="left")
+        table.add_column("one picture, ms", justify="right")
+        table.add_column("in a batch of 8, ms each", justify="right")
+        for speed in diagnosis.speeds:
+            times = f"{speed.milliseconds:.1f}", f"{speed.batch_milliseconds:.1f}"
+            table.add_row(speed.backend, speed.device, *times)
+        console.print(table)
+    for line in diagnosis.advice:
+        console.print(f"- {line}")

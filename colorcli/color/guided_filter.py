@@ -1,0 +1,47 @@
+"""Luma-guided upsampling: chroma made at the network's size, brought to the picture's, edges kept.
+
+The fast guided filter of He and Sun (2015, arXiv:1505.00996): within a small window chroma is taken to be
+`a * luma + b`; a and b are fitted where the network worked and applied to the picture's own luma.
+"""
+
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorcli.color.ycbcr import Plane
+
+RADIUS = 2
+"""Window radius in pixels of the network's size: wide enough to span an edge, no wider, or colors mix."""
+EPSILON = 4e-4
+"""Luma variance (about 5 code values squared) below which a window counts as flat: grain stays gray there."""
+
+
+def guided_upsample(chroma: Plane, small_luma: Plane, luma: Plane) -> Plane:
+    """Chroma [2, h, w] made from luma [h, w] -> chroma [2, H, W] that follows luma [H, W]."""
+    size = (luma.shape[1], luma.shape[0])
+    result = np.empty((2, *luma.shape), np.float32)
+    for slope, offset, target in zip(*guide(chroma, small_luma), result, strict=True):
+        cv2.resize(slope, size, dst=target, interpolation=cv2.INTER_LINEAR)
+        target *= luma
+        target += cv2.resize(offset, size, interpolation=cv2.INTER_LINEAR)
+    return result
+
+
+def guide(chroma: Plane, luma: Plane) -> tuple[Plane, Plane]:
+    """Chroma [2, h, w] as a local function of luma [h, w]: slopes and offsets, [2, h, w] each."""
+    mean_luma = _window_mean(luma)
+    variance = _window_mean(luma * luma) - mean_luma * mean_luma
+    slopes, offsets = np.empty_like(chroma), np.empty_like(chroma)
+    for plane, slope, offset in zip(chroma, slopes, offsets, strict=True):
+        mean = _window_mean(plane)
+        fit = (_window_mean(luma * plane) - mean_luma * mean) / (variance + EPSILON)
+        slope[:] = _window_mean(fit)
+        offset[:] = _window_mean(mean - fit * mean_luma)
+    return slopes, offsets
+
+
+def _window_mean(plane: NDArray[Any]) -> Plane:
+    side = 2 * RADIUS + 1
+    return cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT)

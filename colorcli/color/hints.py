@@ -1,0 +1,175 @@
+"""Colors that a person supplies: points in a JSON or CSV file, or strokes painted on a transparent PNG.
+
+    [{"x": 120, "y": 80, "color": "#8c1f2f"}, {"x": 300, "y": 15, "color": "skyblue"}]
+
+    x,y,color
+    120,80,#8c1f2f
+    300,15,135,206,235
+
+x and y count pixels of the picture as it is displayed, from its top left corner. A color is #rrggbb, a CSS
+name or r,g,b; what counts of it is the chroma, for the luma is the picture's own.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageColor
+
+from colorcli.color.condition import Hints
+from colorcli.color.ycbcr import Plane, ycbcr_from_rgb
+from colorcli.errors import InputError, UsageError
+
+RADIUS = 2
+"""A point becomes a patch of 5x5 pixels at the working size: the network was shown patches of 1 to 9."""
+COVERED = 0.002
+"""Share of a working-size pixel from which paint counts: a single dot on a large picture must survive."""
+ASPECT_TOLERANCE = 0.02
+"""Relative difference in aspect up to which a painted PNG belongs to the picture: rounding, no more."""
+
+Shape = tuple[int, int]
+"""Height, width."""
+Row = tuple[Any, Any, str]
+"""x, y and color as they stand in the file."""
+
+
+@dataclass(frozen=True)
+class Point:
+    x: float
+    y: float
+    rgb: tuple[int, int, int]
+
+
+@dataclass(frozen=True)
+class Points:
+    path: Path
+    points: list[Point]
+
+    def on(self, shape: Shape, working_shape: Shape) -> Hints:
+        """Each point as a small patch; where patches overlap, the later point's color stands.
+
+        Raises:
+            InputError: a point lies outside a picture of `shape`.
+        """
+        hints = Hints(np.zeros((2, *working_shape), np.float32), np.zeros(working_shape, np.float32))
+        places = [self._place(point, shape, working_shape) for point in self.points]
+        for radius in (RADIUS, 0):  # the points themselves come last: no neighbor's patch may cover them
+            for (row, column), point in zip(places, self.points, strict=True):
+                patch = tuple(slice(max(0, at - radius), at + radius + 1) for at in (row, column))
+                hints.chroma[:, *patch] = _chroma(np.array(point.rgb).reshape(3, 1, 1) / 255)
+                hints.mask[patch] = 1
+        return hints
+
+    def _place(self, point: Point, shape: Shape, working_shape: Shape) -> tuple[int, int]:
+        (height, width), (rows, columns) = shape, working_shape
+        if not (0 <= point.x < width and 0 <= point.y < height):
+            cause = f"point {point.x:g}, {point.y:g} of {self.path} lies outside its {width}x{height} pixels"
+            raise InputError("picture", cause, "count from the top left corner of the picture as displayed")
+        return int(point.y * rows / height), int(point.x * columns / width)
+
+
+@dataclass(frozen=True)
+class Strokes:
+    path: Path
+    pixels: NDArray[Any]
+    """BGRA [H, W, 4] in [0, 1], colors multiplied by alpha."""
+
+    def on(self, shape: Shape, working_shape: Shape) -> Hints:
+        """The painted pixels, at the working size.
+
+        Raises:
+            InputError: they were painted for a picture of another aspect than `shape`.
+        """
+        (height, width), (rows, columns) = self.pixels.shape[:2], shape
+        if abs(width * rows / (height * columns) - 1) > ASPECT_TOLERANCE:
+            cause = f"{self.path} has {width}x{height} pixels, another shape than its {columns}x{rows}"
+            raise InputError("picture", cause, "paint on a copy of the picture as it is displayed")
+        small = cv2.resize(self.pixels, working_shape[::-1], interpolation=cv2.INTER_AREA)
+        bgr, cover = small[..., :3], small[..., 3]
+        rgb = (bgr / np.maximum(cover, COVERED)[..., None])[..., ::-1].transpose(2, 0, 1)
+        return Hints(_chroma(rgb), (cover > COVERED).astype(np.float32))
+
+
+def read_hints(path: Path) -> Points | Strokes:
+    """Read a hint file.
+
+    Raises:
+        UsageError: it is missing, or holds no hints.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(path, f"cannot be read ({error.strerror})", "check --hints") from error
+    match path.suffix.lower():
+        case ".json":
+            return Points(path, _points(path, _json_rows(content)))
+        case ".csv":
+            return Points(path, _points(path, _csv_rows(content)))
+        case ".png":
+            return Strokes(path, _layer(path, content))
+    raise UsageError(path, "not a hint file", "give a .json, .csv or .png file")
+
+
+def parse_color(text: str) -> tuple[int, int, int]:
+    """`#rrggbb`, a CSS name or `r,g,b` -> R'G'B' of 0 to 255.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if "," not in text:
+        return ImageColor.getrgb(text.strip())[:3]
+    red, green, blue = (int(part) for part in text.split(","))
+    if not all(0 <= value <= 255 for value in (red, green, blue)):
+        raise ValueError(f"{text!r} is not within 0 to 255")
+    return red, green, blue
+
+
+def _json_rows(content: bytes) -> Iterator[Row]:
+    for entry in json.loads(content):
+        color = entry["colour"] if "colour" in entry else entry["color"]
+        yield entry["x"], entry["y"], color if isinstance(color, str) else ",".join(map(str, color))
+
+
+def _csv_rows(content: bytes) -> Iterator[Row]:
+    for line, row in enumerate(csv.reader(io.StringIO(content.decode("utf-8-sig")))):
+        titles = line == 0 and row[:1] == ["x"]
+        if row and not titles:
+            x, y, *color = row
+            yield x, y, ",".join(color)  # an unquoted r,g,b spreads over three cells
+
+
+def _points(path: Path, rows: Iterator[Row]) -> list[Point]:
+    points: list[Point] = []
+    try:
+        points.extend(Point(float(x), float(y), parse_color(color)) for x, y, color in rows)
+    except (ValueError, KeyError, TypeError, csv.Error) as error:
+        cause = f"hint {len(points) + 1} cannot be understood ({error})"
+        raise UsageError(path, cause, "each needs x, y and a color: #rrggbb, a name or r,g,b") from error
+    if not points:
+        raise UsageError(path, "holds no hints", "give x, y and color of at least one point")
+    return points
+
+
+def _layer(path: Path, content: bytes) -> NDArray[Any]:
+    """A PNG's painted pixels, as `Strokes` holds them."""
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
+    if pixels is None:
+        raise UsageError(path, "not a readable PNG", "save it again")
+    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels[..., 3].all():
+        raise UsageError(path, "has no transparent background", "paint the hints on a transparent layer")
+    if not pixels[..., 3].any():
+        raise UsageError(path, "nothing is painted on it", "paint the hints on a transparent layer")
+    painted: NDArray[Any] = pixels.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 65535)
+    painted[..., :3] *= painted[..., 3:]  # or the color of what is transparent would bleed in
+    return painted
+
+
+def _chroma(rgb: NDArray[Any]) -> Plane:
+    return ycbcr_from_rgb(rgb)[1]

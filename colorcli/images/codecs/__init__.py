@@ -1,0 +1,1 @@
+"""Image formats: one file or folder per format, one interface for all."""

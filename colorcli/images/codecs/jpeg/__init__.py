@@ -1,0 +1,1 @@
+"""JPEG: the luma scan of the source is kept byte for byte."""

@@ -1,0 +1,262 @@
+"""A JPEG's two chroma planes, made so that no decoder has to clip a color and move its gray.
+
+A decoder adds chroma to luma and clips what leaves [0, 255]; what it clips, it takes from the gray. So chroma
+is fitted to the darkest and brightest of all pixels that share it. Quantization moves it a little again: the
+blocks in which that could matter are encoded and decoded by themselves, and softened where it does. In a JPEG
+of one plane a block decodes to the same samples wherever it stands.
+"""
+
+import io
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
+from itertools import product
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from colorcli.color.ycbcr import BT601, color_difference, gamut_scale, reach
+from colorcli.images.chroma import ChromaFit
+from colorcli.images.raster import bands_of
+
+Bytes = NDArray[np.uint8]
+Places = tuple[NDArray[np.intp], NDArray[np.intp]]
+"""Rows and columns of 8x8 blocks."""
+
+PEAK = 255
+GRAY = 128
+CLIPPED = 0.9
+"""Code values of gray that clipping may take: with the half that rounding takes it stays below 1.5, so that
+gray is off by one at most."""
+SLACK = 1
+"""Code values by which decoded chroma may leave the fitted one: clipping then takes less than one."""
+SEEN = 0.8
+"""Code values of gray by which a toned source may clip before its toning is kept there."""
+BLOCK = 8
+EXACT = [1] * 64
+COARSEST = 2
+"""Steps of chroma's table are no coarser than this: ringing where color has to end would be clipped, and
+each block in which that moves gray has to be softened. It makes large scans a sixth larger than their gray
+source, and small ones, whose chroma is stored at full size, up to twice."""
+SWING = 7 * COARSEST / 2 + 1
+"""Code values by which coding can move a sample at most: what half a step in each of 64 coefficients adds up
+to in one sample, and one more for what is rounded on the way."""
+RINGING = (SWING * (1.402 * BT601.kr + 1.772 * BT601.kb) - CLIPPED) / (BT601.kr + BT601.kb)
+"""A color that is farther inside the gamut cannot be moved out of it so that gray is seen to change: gray
+changes most where red and blue are clipped together. Where nothing may be clipped, steps are 1 and all moves
+are smaller than this."""
+SOFTENINGS = (0.5, 0.0)
+"""What is left of a block's chroma at each attempt; a block of none is coded exactly."""
+SHEET = 1024
+"""Blocks side by side in a picture that is made of some."""
+
+
+class Sampling(NamedTuple):
+    """Luma samples that share a chroma sample: 1 or 2 each."""
+
+    across: int
+    down: int
+
+
+Toning = tuple[Bytes, Bytes]
+"""Cb and Cr [h, w] of a toned source, at the size at which they will be stored."""
+
+
+@dataclass(frozen=True)
+class Planes:
+    """Chroma in code values, and the luma it has to suit, all at the chroma's size; or 8x8 blocks of them.
+
+    Planes are filled up to whole blocks with their last row and column, as an encoder does.
+    """
+
+    cb: Bytes
+    cr: Bytes
+    darkest: Bytes
+    brightest: Bytes
+    kept: NDArray[np.bool_]
+    """Samples that keep the source's toning, so that gray is seen there as it was."""
+    at_risk: NDArray[np.bool_]
+    """Samples that quantization could push out of the gamut."""
+
+    def at(self, places: NDArray[np.intp]) -> "Planes":
+        return self.each(lambda plane: plane[places])
+
+    def each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "Planes":
+        return Planes(*(change(getattr(self, field.name)) for field in fields(self)))
+
+
+def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Toning | None = None) -> Planes:
+    """Luma [H, W] -> chroma as a JPEG stores it, fitted into the gamut."""
+    luma = _filled_up(luma, sampling.down, sampling.across)
+    height, width = luma.shape[0] // sampling.down, luma.shape[1] // sampling.across
+    field = fit.at(height, width, PEAK)
+    planes = np.zeros((6, height + -height % BLOCK, width + -width % BLOCK), np.uint8)
+    cb, cr, darkest, brightest, kept, at_risk = planes[:, :height, :width]
+    for band in bands_of(height, width):
+        small, darkest[band], brightest[band] = _shared(luma, sampling, band)
+        low, high, middle = (plane.astype(np.float32) for plane in (darkest[band], brightest[band], small))
+        chroma = field.rows(middle, band.start)
+        above, below = reach(chroma)
+        excess = np.maximum(above + high - PEAK, below - low)
+        at_risk[band] = excess > -RINGING
+        # Few samples leave the gamut: only for these the division is worth its time.
+        out = np.flatnonzero(excess > 0)
+        scale = gamut_scale(low.take(out), high.take(out), above.take(out), below.take(out), PEAK)
+        for plane, target in zip(chroma, (cb, cr), strict=True):
+            plane.ravel()[out] *= scale
+            cv2.convertScaleAbs(plane, dst=target[band], alpha=1, beta=GRAY)
+        if toning:
+            kept[band] = _clips(darkest[band], brightest[band], [plane[band] for plane in toning])
+    if toning:
+        # A pixel's chroma is mixed from its sample and that one's neighbors: all of them have to stay.
+        mixed = np.ones([1 if step == 1 else 3 for step in (sampling.down, sampling.across)], np.uint8)
+        kept[:] = cv2.dilate(kept, mixed)
+        for plane, target in zip(toning, (cb, cr), strict=True):
+            np.copyto(target, plane, where=kept.view(bool))
+    planes[:, height:] = planes[:, height - 1 : height]
+    planes[:, :, width:] = planes[:, :, width - 1 : width]
+    return Planes(*planes[:4], *planes[4:].view(bool))
+
+
+def _clips(darkest: Bytes, brightest: Bytes, chroma: Sequence[Bytes]) -> NDArray[np.bool_]:
+    """Samples [n, w] of a toned source's chroma by which decoders clip so much that it is seen."""
+    corners = np.array(list(product(*((plane.min(), plane.max()) for plane in chroma))), np.float32).T - GRAY
+    above, below = (math.ceil(difference.max()) for difference in reach(corners))
+    # Few samples are so bright or dark that their chroma could clip: only these are looked at closely.
+    places = np.flatnonzero((brightest > PEAK - above) | (darkest < below))
+    low, high, cb, cr = (plane.take(places).astype(np.float32) for plane in (darkest, brightest, *chroma))
+    clips = np.zeros(darkest.shape, bool)
+    clips.ravel()[places] = _clipping(low, high, np.stack([cb, cr]) - GRAY) > SEEN
+    return clips
+
+
+def _clipping(darkest: NDArray[np.float32], brightest: NDArray[np.float32], chroma: NDArray[np.float32]) -> (
+    NDArray[np.float32]
+):  # fmt: skip
+    """Code values of gray that clipping takes from pixels [n] of chroma [2, n]."""
+    difference = color_difference(chroma)
+    weights = np.array([BT601.kr, BT601.kg, BT601.kb], np.float32)
+    return np.maximum(
+        weights @ np.maximum(brightest + difference - PEAK, 0), weights @ np.maximum(-darkest - difference, 0)
+    )
+
+
+def _shared(luma: Bytes, sampling: Sampling, band: slice) -> tuple[Bytes, Bytes, Bytes]:
+    """Mean, darkest and brightest luma of the pixels to which a decoder gives each chroma sample of a band.
+
+    Upsampling with a triangle filter, as libjpeg does, a sample reaches one pixel beyond its own two.
+    """
+    across, down = sampling.across, sampling.down
+    own = luma[band.start * down : band.stop * down]
+    if sampling == Sampling(1, 1):
+        return own, own, own
+    size = (own.shape[1] // across, len(own) // down)
+    reaching = np.ones([1 if step == 1 else 4 for step in (down, across)], np.uint8)
+    above = min(1, band.start)
+    reached = luma[band.start * down - above : band.stop * down + 1]
+    step = (slice(above, above + len(own), down), slice(None, None, across))
+    darkest, brightest = (
+        change(reached, reaching, anchor=(across - 1, down - 1))[step] for change in (cv2.erode, cv2.dilate)
+    )
+    return cv2.resize(own, size, interpolation=cv2.INTER_AREA), darkest, brightest
+
+
+def encode(
+    planes: Planes, table: list[int], progressive: bool, spare: float = CLIPPED
+) -> tuple[bytes, bytes]:
+    """Cb and Cr as gray JPEGs with the quantization `table` (64 steps, row by row), none above `COARSEST`.
+
+    `spare`: code values of gray that clipping may take. Where that is less than usual, the steps are 1.
+    """
+    if planes.kept.any():
+        # Toning that is kept has to be kept to the code value, or what it clips is not what it clipped; and
+        # what is seen of its source is rounded and clipped already, so that less is left for us.
+        spare = min(spare, 1 - SEEN)
+    steps = EXACT if spare < CLIPPED else table
+    places = np.nonzero(
+        _blocks_with(planes.at_risk) & _blocks_with((planes.cb != GRAY) | (planes.cr != GRAY))
+    )
+    blocks = planes.each(
+        lambda plane: _in_blocks(plane)[places[0], :, places[1]].view(plane.dtype).reshape(-1, BLOCK, BLOCK)
+    )
+    _soften(blocks, steps, spare)
+    coded = []
+    for plane, softened in ((planes.cb, blocks.cb), (planes.cr, blocks.cr)):
+        _in_blocks(plane)[places[0], :, places[1]] = softened.reshape(-1, BLOCK * BLOCK).view(np.uint64)
+        coded.append(_encode_plane(plane, steps, progressive))
+    return coded[0], coded[1]
+
+
+def _soften(blocks: Planes, steps: list[int], spare: float) -> None:
+    """Take chroma out of blocks [n, 8, 8], in place, until decoding them moves no gray."""
+    places = np.arange(len(blocks.cb))
+    for share in SOFTENINGS:
+        places = places[_spoilt(blocks.at(places), steps, spare)]
+        if not len(places):
+            return
+        for plane in (blocks.cb, blocks.cr):
+            less = np.rint((plane[places] - np.float32(GRAY)) * share + GRAY).astype(np.uint8)
+            plane[places] = np.where(blocks.kept[places], plane[places], less)
+
+
+def _spoilt(blocks: Planes, steps: list[int], spare: float) -> NDArray[np.bool_]:
+    """Which blocks [n] hold a sample whose gray clipping would move once they have been coded."""
+    spoilt = np.zeros(len(blocks.cb), bool)
+    if not len(spoilt):
+        return spoilt
+    slack = SLACK if spare == CLIPPED else 0
+    decoded = [_coded_and_decoded(plane, steps) for plane in (blocks.cb, blocks.cr)]
+    moved = np.maximum(cv2.absdiff(decoded[0], blocks.cb), cv2.absdiff(decoded[1], blocks.cr))
+    where = np.flatnonzero((moved > slack) & ~blocks.kept)
+    low, high, cb, cr = (
+        plane.take(where).astype(np.float32) for plane in (blocks.darkest, blocks.brightest, *decoded)
+    )
+    spoilt[where[_clipping(low, high, np.stack([cb, cr]) - GRAY) > spare] // BLOCK**2] = True
+    return spoilt
+
+
+def _coded_and_decoded(blocks: Bytes, steps: list[int]) -> Bytes:
+    """Blocks [n, 8, 8] as a JPEG with these steps gives them back."""
+    count = len(blocks)
+    columns = min(count, SHEET)
+    blocks = np.concatenate([blocks, np.zeros((-count % columns, BLOCK, BLOCK), np.uint8)])
+    sheet = blocks.reshape(-1, columns, BLOCK, BLOCK).swapaxes(1, 2).reshape(-1, columns * BLOCK)
+    decoded = decoded_gray(_encode_plane(sheet, steps, progressive=False))
+    return decoded.reshape(-1, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)[:count]
+
+
+def _filled_up(plane: Bytes, rows: int, columns: int) -> Bytes:
+    """Up to multiples of `rows` and `columns` by its last row and column, as encoders do."""
+    below, right = -plane.shape[0] % rows, -plane.shape[1] % columns
+    if not (below or right):
+        return plane
+    return cv2.copyMakeBorder(plane, 0, below, 0, right, cv2.BORDER_REPLICATE)
+
+
+def _in_blocks(plane: NDArray[Any]) -> NDArray[np.uint64]:
+    """A view [rows of blocks, 8, columns of blocks] of samples: the eight in a row are one number."""
+    height, width = plane.shape
+    return plane.view(np.uint64).reshape(height // BLOCK, BLOCK, width // BLOCK)
+
+
+def _blocks_with(samples: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which blocks [rows, columns] hold any of the samples."""
+    return np.asarray(_in_blocks(samples).any(axis=1))
+
+
+def _encode_plane(plane: Bytes, table: list[int], progressive: bool) -> bytes:
+    target = io.BytesIO()
+    Image.fromarray(plane).save(target, "JPEG", qtables=[table], progressive=progressive)
+    return target.getvalue()
+
+
+def decoded_gray(data: bytes) -> Bytes:
+    """A JPEG's luma, as stored; raises ValueError where it cannot be decoded."""
+    flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if pixels is None:
+        raise ValueError("it cannot be decoded")
+    return pixels

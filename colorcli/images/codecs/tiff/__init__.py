@@ -1,0 +1,1 @@
+"""TIFF and BigTIFF: all pages, all tags that still hold."""

@@ -1,0 +1,133 @@
+"""A TIFF page's samples, whatever their coding, as rows of 8 or 16 bit gray or RGB."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from colorcli.errors import InputError
+from colorcli.images.metadata import icc
+from colorcli.images.raster import BAND_PIXELS, Pixels, Raster, recut
+
+WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, INKS, YCBCR = 0, 1, 2, 3, 5, 6
+COLORS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, INKS: 4, YCBCR: 3}
+"""Samples of a pixel that are color, by photometric interpretation."""
+JPEG_CODINGS = (6, 7)
+"""Coded as JPEG, Y'CbCr comes out of the decoder as RGB."""
+
+Normalize = Callable[[NDArray[Any]], Pixels]
+
+
+def raster_of(source: Path, page: tifffile.TiffPage, profile: bytes | None) -> Raster:
+    """The page's pixels, read when asked for.
+
+    Raises:
+        InputError: floating point, more than 16 bits, or colors that are not gray, RGB, palette or CMYK.
+    """
+    _check(source, page)
+    photometric = int(page.photometric)
+    extra = page.samplesperpixel - COLORS[photometric]
+    bits = page.bitspersample
+    depth = 8 if bits <= 8 or photometric == PALETTE else 16
+    channels = (1 if photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO) else 3) + min(extra, 1)
+    normalize = _normalizer(page, photometric, depth, profile)
+
+    def bands() -> Iterator[Pixels]:
+        # Some programs write strips of a single row.
+        for band in recut(_stored_bands(source, page), max(1, BAND_PIXELS // page.imagewidth)):
+            yield normalize(band)
+
+    return Raster(page.imagelength, page.imagewidth, channels, depth, bands)
+
+
+def _check(source: Path, page: tifffile.TiffPage) -> None:
+    remedy = "save it as 8 or 16 bit gray or RGB"
+    if int(page.photometric) not in COLORS:
+        raise InputError(source, f"a TIFF page of kind {page.photometric!s}, which is not supported", remedy)
+    if page.dtype is None or page.dtype.kind not in "bu" or page.bitspersample > 16 or page.imagedepth > 1:
+        raise InputError(source, f"a TIFF page with samples of type {page.dtype}", remedy)
+    if page.photometric == YCBCR and page.compression not in JPEG_CODINGS:
+        raise InputError(source, "a TIFF page of Y'CbCr samples not coded as JPEG", remedy)
+    if not 0 <= page.samplesperpixel - COLORS[int(page.photometric)] <= 1:
+        raise InputError(source, f"a TIFF page with {page.samplesperpixel} samples a pixel", remedy)
+
+
+def _stored_bands(source: Path, page: tifffile.TiffPage) -> Iterator[NDArray[Any]]:
+    """Rows [n, W, C] as stored, decoded as few at a time as the file's strips or tiles allow."""
+    height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
+    together = page.planarconfig == 1 or samples == 1
+    if together and page.is_memmappable:
+        assert page.dtype is not None  # `_check` has seen to it
+        order = page.dtype.newbyteorder(page.parent.byteorder)
+        mapped = np.memmap(source, order, "r", page.dataoffsets[0], (height, width, samples))
+        rows = max(1, BAND_PIXELS // width)
+        for top in range(0, height, rows):
+            yield np.array(mapped[top : top + rows])
+    elif together and len(page.dataoffsets) > 1:
+        yield from _segment_rows(page, height, width, samples)
+    else:
+        pixels: NDArray[Any] = page.asarray()
+        if not together:
+            pixels = pixels.reshape(samples, height, width).transpose(1, 2, 0)
+        yield from Raster.of(np.ascontiguousarray(pixels.reshape(height, width, samples))).bands()
+
+
+def _segment_rows(page: tifffile.TiffPage, height: int, width: int, samples: int) -> Iterator[NDArray[Any]]:
+    """Strips as they are, tiles put together into rows of tiles."""
+    rows = page.tilelength if page.is_tiled else page.rowsperstrip
+    for top in range(0, height, rows):
+        band = np.zeros((min(rows, height - top), width, samples), page.dtype)
+        per_row = -(-width // page.tilewidth) if page.is_tiled else 1
+        first = top // rows * per_row
+        for index in range(first, first + per_row):
+            coded = _segment_bytes(page, index)
+            segment, place, shape = page.decode(coded, index, jpegtables=page.jpegtables)
+            if segment is None:
+                continue  # a hole in a sparse file
+            left, high, wide = place[-2], shape[-3], shape[-2]
+            piece = segment.reshape(segment.shape[-3:])[:high, :wide]
+            band[: len(piece), left : left + piece.shape[1]] = piece[: len(band), : width - left]
+        yield band
+
+
+def _segment_bytes(page: tifffile.TiffPage, index: int) -> bytes | None:
+    size = page.databytecounts[index]
+    if size == 0:
+        return None
+    handle = page.parent.filehandle
+    handle.seek(page.dataoffsets[index])
+    content = handle.read(size)
+    if len(content) < size:
+        raise ValueError("truncated")
+    return bytes(content)
+
+
+def _normalizer(page: tifffile.TiffPage, photometric: int, depth: int, profile: bytes | None) -> Normalize:
+    """What turns stored samples into gray or RGB of `depth` bits, with whatever alpha there is."""
+    top = (1 << page.bitspersample) - 1
+    peak = (1 << depth) - 1
+    if photometric == PALETTE:
+        colors = np.asarray(page.colormap).T
+        table = (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8)
+        return lambda band: _with_alpha(table[band[:, :, 0]], band[:, :, 1:])
+    if photometric == INKS:
+        return lambda band: _with_alpha(icc.rgb_from_cmyk(_native(band[:, :, :4]), profile), band[:, :, 4:])
+
+    def widen(band: NDArray[Any]) -> Pixels:
+        if band.dtype == bool or top != peak:
+            band = (band.astype(np.uint32) * peak // top).astype(np.uint8 if depth == 8 else np.uint16)
+        band = _native(band)
+        return peak - band if photometric == WHITE_IS_ZERO else band
+
+    return widen
+
+
+def _native(band: NDArray[Any]) -> NDArray[Any]:
+    return band.astype(band.dtype.newbyteorder("="), copy=False)
+
+
+def _with_alpha(color: Pixels, alpha: NDArray[Any]) -> Pixels:
+    return np.concatenate([color, alpha.astype(color.dtype)], axis=2) if alpha.shape[2] else color

@@ -1,0 +1,1 @@
+"""Exif, XMP and ICC blocks, as every image format embeds them."""

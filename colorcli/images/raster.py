@@ -1,0 +1,131 @@
+"""Pixels in bands from top to bottom, so that a picture need never be in memory whole."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorcli.color.ycbcr import BT601, Plane, luma_of
+
+Pixels = NDArray[Any]
+"""[rows, width, channels] uint8 or uint16; 1 gray, 2 gray and alpha, 3 RGB, 4 RGB and alpha."""
+
+BAND_PIXELS = 1 << 16
+"""Pixels in a band of a picture in memory: its float planes then stay in a processor's cache."""
+
+
+def bands_of(height: int, width: int) -> Iterator[slice]:
+    """The rows of a picture in memory, from top to bottom, in bands of `BAND_PIXELS`."""
+    rows = max(1, BAND_PIXELS // width)
+    return (slice(top, top + rows) for top in range(0, height, rows))
+
+
+@dataclass(frozen=True)
+class Raster:
+    height: int
+    width: int
+    channels: int
+    depth: int
+    """Bits in a sample, 8 or 16."""
+    bands: Callable[[], Iterator[Pixels]]
+    """Gives all rows anew, from the top, at each call."""
+
+    @classmethod
+    def of(cls, pixels: Pixels) -> "Raster":
+        """A raster over an array [H, W, C] that is in memory, or mapped into it."""
+        height, width, channels = pixels.shape
+
+        def bands() -> Iterator[Pixels]:
+            for band in bands_of(height, width):
+                yield pixels[band]
+
+        return cls(height, width, channels, 8 * pixels.dtype.itemsize, bands)
+
+    @property
+    def peak(self) -> int:
+        return (1 << self.depth) - 1
+
+    @property
+    def has_alpha(self) -> bool:
+        return self.channels in (2, 4)
+
+    def whole(self) -> Pixels:
+        return np.concatenate(list(self.bands()))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all its pixels."""
+        return self.height * self.width * self.channels * self.depth // 8
+
+    def held(self) -> "Raster":
+        """The same, decoded once and for all."""
+        return Raster.of(self.whole())
+
+    def narrowed(self) -> "Raster":
+        """The same at 8 bits."""
+        if self.depth == 8:
+            return self
+
+        def bands() -> Iterator[Pixels]:
+            for band in self.bands():
+                yield ((band.astype(np.uint32) * 255 + 32767) // 65535).astype(np.uint8)
+
+        return replace(self, depth=8, bands=bands)
+
+    def shrunk(self, height: int, width: int) -> Plane:
+        """Area-averaged picture without alpha: [1 or 3, height, width] in [0, 1].
+
+        Averaging is separable: each band is narrowed at once, and only then is the whole made lower.
+        """
+        colors = self.channels - self.has_alpha
+        narrow = [
+            cv2.resize(
+                np.ascontiguousarray(band[:, :, :colors], np.float32),
+                (width, len(band)),
+                interpolation=cv2.INTER_AREA,
+            ).reshape(len(band), width, colors)
+            for band in self.bands()
+        ]
+        small = cv2.resize(np.concatenate(narrow), (width, height), interpolation=cv2.INTER_AREA)
+        planes = small.reshape(height, width, colors).transpose(2, 0, 1) / np.float32(self.peak)
+        return np.ascontiguousarray(planes)
+
+
+def recut(bands: Iterable[Pixels], rows: int) -> Iterator[Pixels]:
+    """Bands of any height cut anew, `rows` at a time."""
+    waiting: list[Pixels] = []
+    held = 0
+    for band in bands:
+        waiting.append(band)
+        held += len(band)
+        if held >= rows:
+            joined = np.concatenate(waiting)
+            whole = held - held % rows
+            for top in range(0, whole, rows):
+                yield joined[top : top + rows]
+            waiting, held = [joined[whole:]], held - whole
+    if held:
+        yield np.concatenate(waiting)
+
+
+def band_luma(band: Pixels) -> Plane:
+    """Rows of a raster -> luma [rows, width] in code values, gray samples as they are."""
+    if band.shape[2] < 3:
+        return band[:, :, 0].astype(np.float32)
+    return luma_of(band.astype(np.float32).transpose(2, 0, 1), BT601)
+
+
+def planes_luma(planes: Plane) -> Plane:
+    """[1 or 3, h, w] -> luma [h, w]."""
+    return planes[0] if len(planes) == 1 else luma_of(planes)
+
+
+def shrunk_plane(plane: NDArray[np.uint8], height: int, width: int) -> Plane:
+    """Samples [H, W] in code values -> [height, width] in [0, 1], by area."""
+    while min(plane.shape) >= 4 * min(height, width):  # halved first, for which OpenCV is made
+        plane = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    small = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+    return small.astype(np.float32) / np.float32(255)

@@ -1,0 +1,1 @@
+"""Jobs: planned from the inputs, executed in this process or in a pool of worker processes."""

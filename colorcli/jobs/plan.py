@@ -1,0 +1,240 @@
+"""Inputs to outputs, before any work starts: what is done, where it goes, and what cannot be done."""
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+
+from colorcli.errors import ColorcliError, InputError, RefusedError, UsageError
+from colorcli.events import Note, Sink
+from colorcli.images.codecs.registry import (
+    FILM_SUFFIXES,
+    HEAD,
+    MPEG_PROGRAM_STREAM,
+    SUFFIXES,
+    known_suffixes,
+    sniff,
+    suffix_of,
+)
+from colorcli.options import Existing, RunOptions, comparison_path
+
+STREAM = Path("-")
+"""Standard input or output."""
+PATTERN = re.compile(r"%0?\d*d")
+"""A printf pattern for a frame's number in a file name."""
+STREAMED_FILM = ".mkv"
+"""What a film from standard input becomes in a folder."""
+
+
+class Kind(StrEnum):
+    STILL = "still"
+    FILM = "film"
+    SEQUENCE = "sequence"
+
+
+@dataclass(frozen=True)
+class Job:
+    source: Path
+    output: Path
+    kind: Kind
+    problem: ColorcliError | None = None
+    """Why it cannot be done, known beforehand."""
+    skip: bool = False
+    """Its output is there and is to stay."""
+
+
+def make_plan(
+    inputs: list[Path], output: Path, options: RunOptions, report: Sink, *, into_folder: bool = False
+) -> list[Job]:
+    """One job for every picture and film that the inputs name or hold, in a stable order.
+
+    A folder is mirrored into `output`; links inside it are not followed, and files that are neither picture
+    nor film are left out with a note. What is wrong with one input becomes that job's `problem`.
+    `into_folder`: `output` is a folder, even if it is not there yet and looks like a file's name.
+
+    Raises:
+        UsageError: the inputs and the output do not go together: collisions, output inside an input, ...
+    """
+    if output == STREAM:
+        _check_stream(inputs)
+    into_folder = output != STREAM and (_is_folder(inputs, output) or into_folder)
+    jobs: list[Job] = []
+    for source in inputs:
+        if source == STREAM:
+            jobs.append(_stream_job(output, into_folder, options))
+        elif source.is_dir():
+            _check_outside(source, output)
+            jobs += _folder_jobs(source, output, report)
+        else:
+            jobs.append(_job(source, output / source.name if into_folder else output))
+    jobs = list(dict.fromkeys(jobs))  # named twice is done once
+    _check_collisions(jobs)
+    return [_settled(job, options) for job in jobs]
+
+
+def stream_kind(head: bytes) -> Kind:
+    """Whether a stream that begins with `head` is a still or a film."""
+    return Kind.STILL if sniff(head) else Kind.FILM
+
+
+def _check_stream(inputs: list[Path]) -> None:
+    if len(inputs) != 1 or inputs[0].is_dir():
+        raise UsageError(
+            "-o -", "standard output takes one picture or film", "name one input, or a folder for OUT"
+        )
+
+
+def _is_folder(inputs: list[Path], output: Path) -> bool:
+    """Whether OUT is a folder: it is one, or several inputs or a folder go there, or it has no suffix."""
+    several = len(inputs) > 1 or any(source != STREAM and source.is_dir() for source in inputs)
+    if several and output.exists() and not output.is_dir():
+        raise UsageError(output, "is a file, but several inputs go there", "name a folder for OUT")
+    return several or output.is_dir() or not output.suffix
+
+
+def _check_outside(folder: Path, output: Path) -> None:
+    if output.resolve().is_relative_to(folder.resolve()):
+        raise UsageError(output, f"lies inside the input {folder}", "choose an output folder elsewhere")
+
+
+def _folder_jobs(folder: Path, output: Path, report: Sink) -> Iterator[Job]:
+    """Everything below a folder, sorted by name, folder by folder."""
+    denied: list[OSError] = []
+    for where, folders, names in os.walk(folder, onerror=denied.append):
+        here = Path(where)
+        for name in [name for name in folders if (here / name).is_symlink()]:
+            report(Note(str(here / name), "a symbolic link, not followed"))
+        folders[:] = sorted(name for name in folders if not (here / name).is_symlink())
+        for name in sorted(names):
+            source = here / name
+            kind = _kind_by_suffix(source)
+            if source.is_symlink():
+                report(Note(str(source), "a symbolic link, not followed"))
+            elif kind is None:
+                report(Note(str(source), "neither picture nor film, left out"))
+            elif not source.is_file():
+                report(Note(str(source), "a pipe, socket or device, left out"))
+            else:
+                yield Job(source, output / source.relative_to(folder), kind)
+    for error in denied:
+        place = Path(error.filename or folder)
+        problem = InputError(place, f"the folder cannot be read ({error.strerror})", "check its rights")
+        yield Job(place, output / place.relative_to(folder), Kind.STILL, problem)
+
+
+def _stream_job(output: Path, into_folder: bool, options: RunOptions) -> Job:
+    """The job for standard input; in a folder it is named by what comes in."""
+    from colorcli.jobs.stdin import peek
+
+    try:
+        head = peek()
+        problem = None if head else InputError("-", "nothing came in on standard input", "check the pipe")
+    except OSError as error:
+        head = b""
+        problem = InputError(
+            "-", f"standard input cannot be read ({error.strerror})", "open it, or name a file"
+        )
+    kind = stream_kind(head)
+    if into_folder:
+        asked = f".{options.stream_format}" if options.stream_format else None
+        output /= "stdin" + (asked or (suffix_of(head) if kind is Kind.STILL else STREAMED_FILM))
+    return Job(STREAM, output, kind, problem)
+
+
+def _job(source: Path, output: Path) -> Job:
+    """The job for a file that was named itself."""
+
+    def hopeless(cause: str, remedy: str) -> Job:
+        return Job(source, output, Kind.STILL, InputError(source, cause, remedy))
+
+    if PATTERN.search(source.name) and not source.exists():  # "100%done.png" may be a file
+        return Job(source, output, Kind.SEQUENCE)
+    try:
+        if not source.exists():
+            return hopeless("no such file", "check the name")
+        if not source.is_file():  # opening one could wait for ever
+            return hopeless(
+                "a pipe, socket or device", f"pass it as standard input: colorcli run - < {source}"
+            )
+        kind = _kind_by_suffix(source) or _kind_by_content(source)
+    except OSError as error:
+        return hopeless(f"cannot be read ({error.strerror})", "check the name and its rights")
+    return Job(source, output, kind) if kind else hopeless("neither picture nor film", "check what it is")
+
+
+def _kind_by_suffix(source: Path) -> Kind | None:
+    suffix = source.suffix.lower()
+    return Kind.STILL if suffix in SUFFIXES else Kind.FILM if suffix in FILM_SUFFIXES else None
+
+
+def _kind_by_content(source: Path) -> Kind | None:
+    """For a name that says nothing: by its first bytes."""
+    with source.open("rb") as file:
+        head = file.read(HEAD)
+    return Kind.STILL if sniff(head) else Kind.FILM if head.startswith(MPEG_PROGRAM_STREAM) else None
+
+
+def _check_collisions(jobs: list[Job]) -> None:
+    taken: dict[Path, Path] = {}
+    for job in jobs:
+        if job.output != STREAM and job.problem is None:
+            other = taken.setdefault(job.output, job.source)
+            if other != job.source:
+                cause = f"both {other} and {job.source} would be written there"
+                raise UsageError(job.output, cause, "do them apart, or rename one")
+
+
+def _settled(job: Job, options: RunOptions) -> Job:
+    """The job with what stands in its way, if anything does."""
+    if job.problem is None and job.kind is Kind.STILL:
+        job = replace(job, problem=_unknown_format(job.output, options))
+    if job.problem or job.output == STREAM:
+        return job
+    if _same_file(job.source, job.output):
+        return replace(
+            job, problem=UsageError(job.source, "the output is the input itself", "choose another output")
+        )
+    if job.output.is_dir():
+        return replace(
+            job, problem=UsageError(job.output, "is a folder", "name a file, or remove the folder")
+        )
+    if job.output.exists():
+        match options.existing:
+            case Existing.REFUSE:
+                remedy = "choose --overwrite, --skip-existing or --resume"
+                return replace(job, problem=RefusedError(job.output, "the output exists already", remedy))
+            case Existing.SKIP | Existing.RESUME:
+                return replace(job, skip=not _lacks_comparison(job, options))
+    return _checked_film(job, options) if job.kind is not Kind.STILL else job
+
+
+def _unknown_format(output: Path, options: RunOptions) -> UsageError | None:
+    """What is wrong with a picture's output format, going by its suffix or by `--format`."""
+    remedy = f"use one of {known_suffixes()}"
+    if output != STREAM and output.suffix.lower() not in SUFFIXES:
+        return UsageError(output, "no picture format is known by this suffix", remedy)
+    asked = options.stream_format
+    if output == STREAM and asked and f".{asked.lower().lstrip('.')}" not in SUFFIXES:
+        return UsageError(f"--format {asked}", "no picture format is known by this name", remedy)
+    return None
+
+
+def _lacks_comparison(job: Job, options: RunOptions) -> bool:
+    """Whether a finished picture still wants its `--compare`."""
+    return options.compare and job.kind is Kind.STILL and not comparison_path(job.output).exists()
+
+
+def _same_file(source: Path, output: Path) -> bool:
+    return source != STREAM and source.exists() and output.exists() and output.samefile(source)
+
+
+def _checked_film(job: Job, options: RunOptions) -> Job:
+    from colorcli.video import check_video
+
+    try:
+        check_video(job, options)
+    except ColorcliError as error:
+        return replace(job, problem=error)
+    return job

@@ -1,0 +1,1 @@
+"""Model files: the card that describes one, and the adapter that turns luma into chroma with it."""

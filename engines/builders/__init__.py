@@ -1,0 +1,1 @@
+"""Builders of engine files: ONNX, int8, TensorRT."""

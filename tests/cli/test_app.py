@@ -1,0 +1,140 @@
+"""The front door: version, help, one-line errors with their exit codes, configuration, the man page."""
+
+import json
+import os
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def colorcli(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "colorcli", *arguments],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "200", **variables},
+        stdin=subprocess.DEVNULL,
+        timeout=60,
+    )
+
+
+def test_version() -> None:
+    done = colorcli("--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("colorcli ")
+
+
+@pytest.mark.parametrize("command", ["run", "train", "export", "eval", "doctor"])
+def test_every_command_explains_itself(command: str) -> None:
+    done = colorcli(command, "--help")
+    assert done.returncode == 0
+    assert f"colorcli {command}" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["run"], 2, "no output given"),
+        (["run", "-o", "out"], 2, "no input given"),
+        (["run", "a.jpg", "-o", "out", "--resume", "--overwrite"], 2, "exclude each other"),
+        (["run", "a.jpg", "-o", "out", "--model", "missing.onnx"], 3, "missing.onnx"),
+        (["run", "a.jpg", "-o", "out", "--from-file", "missing.txt"], 2, "missing.txt"),
+        (["train", "missing", "-o", "out"], 1, "missing"),
+    ],
+)
+def test_a_mistake_is_one_line(tmp_path: Path, arguments: list[str], code: int, says: str) -> None:
+    (tmp_path / "a.jpg").write_bytes((ROOT / "examples" / "within_our_gates_1920.jpg").read_bytes())
+    done = subprocess.run(
+        [sys.executable, "-m", "colorcli", *arguments],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert done.returncode == code
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_flag_over_variable_over_file(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text('[run]\nmodel = "of-file.onnx"\n')
+    output, picture = str(tmp_path / "out"), str(ROOT / "examples" / "within_our_gates_1920.jpg")
+    run = ["run", picture, "-o", output]
+    config = {"COLORCLI_CONFIG": str(file)}
+    assert "of-file.onnx" in colorcli(*run, **config).stderr
+    assert "of-variable.onnx" in colorcli(*run, **config, COLORCLI_MODEL="of-variable.onnx").stderr
+    flag = colorcli(*run, "--model", "of-flag.onnx", **config, COLORCLI_MODEL="of-variable.onnx")
+    assert "of-flag.onnx" in flag.stderr
+
+
+def test_a_broken_configuration_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text("not toml")
+    done = colorcli("doctor", COLORCLI_CONFIG=str(tmp_path / "config.toml"))
+    assert done.returncode == 2
+    assert "config.toml" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "says"), [("[run]\nsaturatoin = 2\n", "saturatoin"), ("[rum]\nquiet = true\n", "rum")]
+)
+def test_settings_that_do_not_exist_are_named(text: str, says: str, tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    done = colorcli("doctor", COLORCLI_CONFIG=str(tmp_path / "config.toml"))
+    assert done.returncode == 2
+    assert says in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_settings_are_named_as_the_flags_are(tmp_path: Path) -> None:
+    (tmp_path / "config.toml").write_text('[run]\nformat = "xyz"\nmax-pixels = 5\n')
+    picture = str(ROOT / "examples" / "within_our_gates_1920.jpg")
+    done = colorcli("run", picture, "-o", "-", COLORCLI_CONFIG=str(tmp_path / "config.toml"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--format xyz" in done.stderr
+
+
+def test_the_man_page_is_that_of_the_commands() -> None:
+    page = runpy.run_path(str(ROOT / "docs" / "make_man.py"))["man_page"]()
+    assert (ROOT / "docs" / "colorcli.1").read_text() == page, "run docs/make_man.py"
+
+
+def test_dry_run_says_what_would_become_of_each_input(tmp_path: Path) -> None:
+    picture = ROOT / "examples" / "within_our_gates_1920.jpg"
+    missing, output = tmp_path / "missing.jpg", tmp_path / "out"
+    done = colorcli("run", str(picture), str(missing), "-o", str(output), "--dry-run")
+    rows = [line.split("\t") for line in done.stdout.splitlines()]
+    assert [row[:2] for row in rows] == [["still", str(picture)], ["fail", str(missing)]]
+    assert not output.exists()
+
+
+def test_dry_run_tells_scripts_as_well(tmp_path: Path) -> None:
+    picture = ROOT / "examples" / "within_our_gates_1920.jpg"
+    done = colorcli("run", str(picture), "missing.jpg", "-o", str(tmp_path / "out"), "--dry-run", "--json")
+    assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == [
+        "planned",
+        "started",
+        "failed",
+    ]
+    assert not (tmp_path / "out").exists()
+
+
+def test_lists_may_come_from_windows(tmp_path: Path) -> None:
+    picture = ROOT / "examples" / "within_our_gates_1920.jpg"
+    (tmp_path / "list.txt").write_bytes(f"{picture}\r\n\r\n".encode())
+    flags = ["--from-file", str(tmp_path / "list.txt"), "-o", str(tmp_path / "out"), "--dry-run"]
+    assert colorcli("run", *flags).stdout.split("\t")[:2] == ["still", str(picture)]
+
+
+def test_a_page_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+    picture = ROOT / "examples" / "within_our_gates_1920.jpg"
+    for flag in ("--report", "--contact-sheet"):
+        done = colorcli("run", str(picture), "-o", str(tmp_path / "out"), flag, str(picture / "page"))
+        assert done.returncode == 2
+        assert flag in done.stderr
+    assert not (tmp_path / "out").exists()

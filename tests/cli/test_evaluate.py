@@ -1,0 +1,128 @@
+"""`colorcli eval`, driven as a person does."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="eval needs the extra `train`")
+
+
+def colorcli_eval(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "colorcli", "eval", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "120", **variables}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+
+
+def figures(*arguments: str | Path) -> dict[str, Any]:
+    done = colorcli_eval(*arguments, "--json")
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def toy_colors(luma: np.ndarray) -> np.ndarray:
+    """The toy generator's colors for evenly lit pictures: R'G'B' [H, W, 3] in [0, 1]."""
+    blue, red = 1.772 * (0.1 - 0.2 * luma), 1.402 * (0.2 * luma - 0.05)
+    green = -(0.299 * red + 0.114 * blue) / 0.587
+    return luma[..., None] + np.stack([red, green, blue], axis=-1)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three smooth pictures with the very colors that the toy generator gives."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for index in range(3):
+        luma = np.linspace(0.2 + 0.1 * index, 0.7, 96)[None].repeat(64 + 8 * index, axis=0)
+        rgb = np.rint(255 * np.clip(toy_colors(luma), 0, 1)).astype(np.uint8)
+        cv2.imwrite(str(folder / f"{index}.png"), rgb[..., ::-1])
+    return folder
+
+
+def test_the_right_colors_score_as_the_original(pictures: Path, toy_model: Path) -> None:
+    found = figures(pictures, "--model", toy_model)
+    made, gray = found["colorized"], found["grey"]
+    assert found["pictures"] == 3
+    assert made["ciede2000"] < 0.5 < 3 < gray["ciede2000"]
+    assert made["colorfulness_share"] == pytest.approx(1, abs=0.05)
+    assert made["psnr"] > gray["psnr"] + 15
+    assert found["psnr_over_grey"] == pytest.approx(made["psnr"] - gray["psnr"])
+    assert found["ciede2000_under_grey"] > 0.8
+    assert made["accuracy_recovered"] is made["frechet_share"] is None
+
+
+def test_without_saturation_it_is_the_gray_baseline(pictures: Path, toy_model: Path) -> None:
+    found = figures(pictures, "--model", toy_model, "--saturation", "0")
+    assert found["colorized"] == found["grey"]
+    assert found["grey"]["colorfulness"] == 0
+
+
+def test_wrong_colors_score_below_gray(pictures: Path, toy_model: Path, tmp_path: Path) -> None:
+    for file in pictures.iterdir():
+        bgr = cv2.imread(str(file)).astype(np.float32)
+        gray = cv2.cvtColor(bgr, cv2.COLOR_BGR2GRAY)[..., None]
+        cv2.imwrite(str(tmp_path / file.name), 2 * gray - bgr)  # the complementary colors
+    found = figures(tmp_path, "--model", toy_model)
+    assert found["ciede2000_under_grey"] < 0
+    assert found["psnr_over_grey"] < 0
+
+
+def test_the_table_names_both_ways_of_averaging(pictures: Path, toy_model: Path) -> None:
+    done = colorcli_eval(pictures, "--model", toy_model)
+    assert done.returncode == 0
+    for row in (
+        "mean of the pictures'",
+        "of the mean squared error",
+        "SSIM",
+        "CIEDE2000",
+        "share of originals'",
+    ):
+        assert row in done.stdout
+    assert done.stderr == ""
+
+
+def test_unreadable_pictures_are_named_and_left_out(pictures: Path, toy_model: Path, tmp_path: Path) -> None:
+    good = next(pictures.iterdir())
+    (tmp_path / "good.png").write_bytes(good.read_bytes())
+    (tmp_path / "cut.png").write_bytes(good.read_bytes()[:40])
+    cv2.imwrite(str(tmp_path / "tiny.png"), np.zeros((3, 3, 3), np.uint8))
+    done = colorcli_eval(tmp_path, "--model", toy_model, "--json")
+    assert done.returncode == 1
+    found = json.loads(done.stdout)
+    assert found["pictures"] == 1
+    assert {Path(name).name for name in found["skipped"]} == {"cut.png", "tiny.png"}
+    assert len(done.stderr.splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["missing"], 1, "no such folder"),
+        (["."], 1, "no pictures in it"),
+        ([".", "--model", "missing.onnx"], 3, "no such model file"),
+        ([".", "--recognition-model", "missing.safetensors"], 3, "no MobileNetV2 weights"),
+    ],
+)
+def test_errors_are_one_line(
+    arguments: list[str], code: int, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    if len(arguments) > 1:
+        cv2.imwrite("picture.png", np.zeros((32, 32, 3), np.uint8))
+    done = colorcli_eval(*arguments)
+    assert done.returncode == code
+    assert says in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_without_torch_the_extra_is_named(pictures: Path, tmp_path: Path) -> None:
+    (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
+    done = colorcli_eval(pictures, PYTHONPATH=str(tmp_path))
+    assert done.returncode == 3
+    assert "colorcli[train]" in done.stderr
+    assert len(done.stderr.splitlines()) == 1

@@ -1,0 +1,203 @@
+"""`colorcli export` as a command: what it writes, prints and refuses."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import pytest
+
+from colorcli import engines
+from colorcli.engines.engine_file import EngineOptions, Profile
+from colorcli.engines.registry import BACKENDS
+from colorcli.errors import SetupError
+from colorcli.models.card import CARD_KEY, ModelCard
+
+pytest.importorskip("torch", reason="pip install 'colorcli[train]'")
+
+from colorcli.engines.builders import export as exporting
+from colorcli.engines.builders.export import ExportRequest, calibration_conditions, export_generator
+from colorcli.networks.checkpoint import save_generator
+from colorcli.networks.generators import MobileUNet
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import torch
+
+    torch.manual_seed(0)
+    generator = MobileUNet().eval()
+    generator.detail.weight.data.normal_(0, 0.1)
+    path = tmp_path_factory.mktemp("run") / "generator.safetensors"
+    save_generator(generator, ModelCard(name="test", version="1", architecture="mobile_unet"), path)
+    return path
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Color pictures with something in them, and a file that is none."""
+    folder = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    for index in range(6):
+        small = rng.integers(0, 256, (6, 8, 3), np.uint8)
+        cv2.imwrite(
+            str(folder / f"{index}.png"), cv2.resize(small, (160, 120), interpolation=cv2.INTER_CUBIC)
+        )
+    (folder / "broken.jpg").write_text("not a picture")
+    return folder
+
+
+def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "colorcli", "export", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "120"})
+
+
+def test_it_writes_a_small_plain_file_and_prints_how_exact_it_is(checkpoint: Path, tmp_path: Path) -> None:
+    output = tmp_path / "made" / "generator.onnx"
+    done = export(checkpoint, "-o", output)
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    rows = re.findall(r"│ (\d+)\s+│ (\d+x\d+)\s+│ (\S+)\s+│ (\S+)\s+│", done.stdout)
+    assert len(rows) == 4
+    assert all(float(largest) < 0.25 for *_, largest, _ in rows)
+    assert [path.name for path in output.parent.iterdir()] == ["generator.onnx"]
+    assert output.stat().st_size < 16e6
+    model = onnx.load(output)
+    assert "BatchNormalization" not in {node.op_type for node in model.graph.node}
+    assert {entry.key for entry in model.metadata_props} == {CARD_KEY}
+    assert not any(node.doc_string or node.metadata_props for node in model.graph.node)
+    shape = model.graph.input[0].type.tensor_type.shape.dim
+    assert [bool(dimension.dim_param) for dimension in shape] == [True, False, True, True]
+
+
+def test_an_existing_output_stays_unless_asked(checkpoint: Path, tmp_path: Path) -> None:
+    output = tmp_path / "generator.onnx"
+    output.write_text("mine")
+    done = export(checkpoint, "-o", output)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "--overwrite" in done.stderr
+    assert output.read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["-o", "model.pt"], 2, ".onnx or .engine"),
+        (["-o", "model.onnx", "--precision", "bf16"], 2, "bf16 is for TensorRT"),
+        (["-o", "model.onnx", "--precision", "int8"], 2, "--calibrate"),
+        (["-o", "model.onnx", "--precision", "int8", "--calibrate", "nowhere"], 1, "nowhere"),
+        (["-o", "model.engine", "--min", "1x100x100", "--max", "1x64x64"], 2, "min to opt to max"),
+        (["-o", "model.engine", "--max", "8x512x512", "--max", "1x1024x1024"], 2, "as many"),
+        (["-o", "model.engine", "--via", "magic"], 2, "onnx or torch2trt"),
+    ],
+)
+def test_requests_that_make_no_sense_are_one_line(
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    code: int,
+    words: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = export(checkpoint, *arguments)
+    assert done.returncode == code
+    assert done.stderr.count("\n") == 1
+    assert words in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
+    broken = tmp_path / "generator.safetensors"
+    broken.write_text("no tensors")
+    done = export(broken, "-o", tmp_path / "generator.onnx")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"colorcli: {broken}: ")
+    assert list(tmp_path.iterdir()) == [broken]
+
+
+def test_a_plan_without_tensorrt_says_what_is_missing(checkpoint: Path, tmp_path: Path) -> None:
+    if not BACKENDS["tensorrt"].missing:
+        pytest.skip("TensorRT is installed here")
+    done = export(checkpoint, "-o", tmp_path / "model.engine")
+    assert done.returncode == 3
+    assert "tensorrt" in done.stderr
+    assert "colorcli[tensorrt]" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_export_that_gives_other_colors_is_withdrawn(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = exporting.export_onnx
+
+    def write_with_a_fault(source: Path, output: Path, precision: str = "fp32") -> ModelCard:
+        card = write(source, output, precision)
+        model = onnx.load(output)
+        for node in model.graph.node:
+            if node.op_type == "Softmax":
+                node.op_type = "LogSoftmax"
+        onnx.save(model, output)
+        return card
+
+    monkeypatch.setattr(exporting, "export_onnx", write_with_a_fault)
+    with pytest.raises(SetupError, match="off by"):
+        export_generator(ExportRequest(checkpoint, tmp_path / "generator.onnx"), lambda *_: True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_half_the_bits_make_half_the_file(checkpoint: Path, tmp_path: Path) -> None:
+    output = tmp_path / "generator.onnx"
+    rows = export_generator(ExportRequest(checkpoint, output, "fp16"), lambda *_: True)
+    assert all(row.within("fp16") for row in rows)
+    assert output.stat().st_size < 0.55 * checkpoint.stat().st_size
+    with engines.open(output, "cpu") as engine:
+        assert engine.card.precision == "fp16"
+
+
+def test_int8_is_measured_on_pictures_and_says_what_it_costs(
+    checkpoint: Path, pictures: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "generator.onnx"
+    done = export(
+        checkpoint, "-o", output, "--precision", "int8", "--calibrate", pictures, "--evaluate", pictures
+    )
+    assert done.returncode == 0, done.stderr
+    assert output.stat().st_size < 0.8 * checkpoint.stat().st_size
+    with engines.open(output, "cpu") as engine, engines.open(checkpoint, "cpu") as reference:
+        assert engine.card.precision == "int8"
+        assert engine.card.digest == reference.card.digest
+    assert "CIEDE2000" in done.stdout
+    assert len(re.findall(r"\(([+-]\d+\.\d+%)\)", done.stdout)) == 4
+
+
+def test_ranges_are_measured_on_pictures_with_and_without_hints(pictures: Path) -> None:
+    card = ModelCard(name="test", version="1", architecture="mobile_unet", working_size=96)
+    conditions = list(calibration_conditions(sorted(pictures.iterdir()), card))
+    assert [condition.shape for condition in conditions] == [(1, 4, 96, 96)] * 6
+    hinted = [bool(condition[:, 3].any()) for condition in conditions]
+    assert any(hinted)
+    assert not all(hinted)
+
+
+def test_the_request_as_a_command_asks_for_the_same() -> None:
+    profiles = (
+        Profile((1, 64, 64), (4, 128, 128), (8, 256, 256)),
+        Profile((1, 64, 64), (1, 512, 512), (1, 512, 512)),
+    )
+    request = ExportRequest(
+        Path("my run/generator.safetensors"),
+        Path("model.engine"),
+        precision="fp16",
+        plan=EngineOptions(profiles, version_compatible=True),
+    )
+    assert request.command == (
+        "colorcli export 'my run/generator.safetensors' -o model.engine --overwrite --precision fp16 "
+        "--min 1x64x64 --opt 4x128x128 --max 8x256x256 --min 1x64x64 --opt 1x512x512 --max 1x512x512 "
+        "--version-compatible"
+    )

@@ -1,0 +1,95 @@
+"""What only a whole set of pictures can tell, with a recognition_model simple enough to foresee."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+pytest.importorskip("torch", reason="eval needs the extra `train`")
+
+from colorcli import engines
+from colorcli.colorizer.predictor import Colorizer
+from colorcli.evaluation import evaluate as evaluation
+from colorcli.evaluation.evaluate import evaluate_colorizer, evaluation_files
+from colorcli.evaluation.metrics import Picture
+from colorcli.evaluation.recognition import Predictions
+
+
+class ColorJudge:
+    """Calls a picture by whether it is warm or cold; its features are a thumbnail."""
+
+    def look(self, pictures: list[Picture]) -> Predictions:
+        small = np.stack([cv2.resize(p, (4, 4), interpolation=cv2.INTER_AREA) for p in pictures]).astype(
+            np.float32
+        )
+        warmth = small[..., 0].mean(axis=(1, 2)) - small[..., 2].mean(axis=(1, 2))
+        return Predictions(
+            small.reshape(len(pictures), -1), np.where(warmth > 2, 1, np.where(warmth < -2, 2, 0))
+        )
+
+
+@pytest.fixture
+def colorizer(toy_model: Path) -> Iterator[Colorizer]:
+    with engines.open(toy_model, "cpu") as engine:
+        yield Colorizer(engine)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[Path]:
+    """Ten flat pictures of warm and cold grounds, none of the toy generator's own colors."""
+    rng = np.random.default_rng(1)
+    for index in range(10):
+        tint = 25 if index % 2 else -25
+        rgb = np.clip(
+            rng.integers(60, 180) + np.array([tint, 0, -tint]) + rng.normal(0, 8, (64, 80, 3)), 0, 255
+        )
+        cv2.imwrite(str(tmp_path / f"{index}.png"), rgb[..., ::-1])
+    return sorted(tmp_path.iterdir())
+
+
+def judged(colorizer: Any, files: list[Path]) -> evaluation.Evaluation:
+    return evaluate_colorizer(colorizer, files, ColorJudge())  # type: ignore[arg-type]
+
+
+def test_gray_wins_nothing_back_and_is_as_far_as_gray(colorizer: Colorizer, files: list[Path]) -> None:
+    result = judged(colorizer, files)
+    assert result.gray.accuracy_recovered == 0
+    assert result.gray.frechet_share == pytest.approx(1)
+    assert result.gray.colorfulness_share == 0
+
+
+def test_the_original_colors_win_all_back(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    class Truth:
+        size = 64
+
+    monkeypatch.setattr(evaluation, "_trio", lambda _, real: evaluation.Trio(real, _gray(real), real.copy()))
+    result = judged(Truth(), files)
+    assert result.colorized.accuracy_recovered == 1
+    assert result.colorized.frechet_share == pytest.approx(0, abs=1e-6)
+    assert result.colorized.colorfulness_share == pytest.approx(1)
+    assert result.colorized.scores.ciede2000 == 0
+
+
+def _gray(rgb: Picture) -> Picture:
+    return np.repeat(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
+
+
+def test_one_picture_has_no_frechet_distance(colorizer: Colorizer, files: list[Path]) -> None:
+    result = judged(colorizer, files[:1])
+    assert result.colorized.frechet_share is None
+    assert result.colorized.accuracy_recovered is not None
+
+
+def test_progress_counts_every_file(colorizer: Colorizer, files: list[Path]) -> None:
+    done: list[int] = []
+    evaluate_colorizer(colorizer, files * 4, progress=done.append)
+    assert done == [16, 32, 40]
+
+
+def test_coco_sample_means_its_test_part(monkeypatch: pytest.MonkeyPatch, files: list[Path]) -> None:
+    sample = [Path(f"{index}.jpg") for index in range(10_000)]
+    monkeypatch.setattr(evaluation, "coco_sample", lambda: sample)
+    assert evaluation_files(["coco-sample", str(files[0].parent)]) == [*sample[8_000:], *files]

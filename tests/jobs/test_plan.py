@@ -1,0 +1,171 @@
+"""What goes where, and what is found wrong, before any work starts."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from colorcli.errors import RefusedError, UsageError
+from colorcli.events import Event, Note
+from colorcli.jobs.plan import STREAM, Job, Kind, make_plan, stream_kind
+from colorcli.options import Existing, RunOptions
+
+
+def plan(
+    inputs: list[Path], output: Path, existing: Existing = Existing.REFUSE, **options: bool
+) -> tuple[list[Job], list[str]]:
+    told: list[Event] = []
+    jobs = make_plan(inputs, output, RunOptions(existing=existing), told.append, **options)
+    return jobs, [event.input for event in told if isinstance(event, Note)]
+
+
+def touch(*paths: Path) -> None:
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"\x89PNG\r\n\x1a\n")
+
+
+def test_folders_are_mirrored(tmp_path: Path) -> None:
+    inside = tmp_path / "in"
+    touch(inside / "b.png", inside / "a/c.TIF", inside / "a/deep/er/d.jpeg", inside / "notes.txt")
+    jobs, notes = plan([inside], tmp_path / "out")
+    assert [(str(job.source.relative_to(inside)), str(job.output.relative_to(tmp_path))) for job in jobs] == [
+        ("b.png", "out/b.png"),
+        ("a/c.TIF", "out/a/c.TIF"),
+        ("a/deep/er/d.jpeg", "out/a/deep/er/d.jpeg"),
+    ]
+    assert all(job.kind is Kind.STILL and job.problem is None for job in jobs)
+    assert notes == [str(inside / "notes.txt")]
+
+
+def test_one_file_goes_to_a_file_or_into_a_folder(tmp_path: Path) -> None:
+    source = tmp_path / "a.png"
+    touch(source)
+    (tmp_path / "there").mkdir()
+    for output, expected in {"b.jpg": "b.jpg", "there": "there/a.png", "new": "new/a.png"}.items():
+        (job,), _ = plan([source], tmp_path / output)
+        assert job.output == tmp_path / expected
+
+
+def test_several_inputs_need_a_folder(tmp_path: Path) -> None:
+    touch(tmp_path / "a.png", tmp_path / "b.png", tmp_path / "c.png")
+    with pytest.raises(UsageError, match="is a file"):
+        plan([tmp_path / "a.png", tmp_path / "b.png"], tmp_path / "c.png")
+
+
+def test_collisions_are_found(tmp_path: Path) -> None:
+    touch(tmp_path / "one/x.png", tmp_path / "two/x.png")
+    with pytest.raises(UsageError, match=r"both .*one/x.png and .*two/x.png"):
+        plan([tmp_path / "one/x.png", tmp_path / "two/x.png"], tmp_path / "out")
+    with pytest.raises(UsageError, match="both"):
+        plan([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
+
+
+@pytest.mark.parametrize("output", ["in", "in/out", "in/../in/x"])
+def test_output_inside_the_input_is_refused(output: str, tmp_path: Path) -> None:
+    touch(tmp_path / "in/a.png")
+    with pytest.raises(UsageError, match="lies inside"):
+        plan([tmp_path / "in"], tmp_path / output)
+
+
+def test_links_in_folders_are_not_followed_but_named_ones_are(tmp_path: Path) -> None:
+    touch(tmp_path / "real/a.png", tmp_path / "in/b.png")
+    (tmp_path / "in/file.png").symlink_to(tmp_path / "real/a.png")
+    (tmp_path / "in/folder").symlink_to(tmp_path / "real")
+    (tmp_path / "in/round").symlink_to(tmp_path / "in")
+    jobs, notes = plan([tmp_path / "in"], tmp_path / "out")
+    assert [job.source.name for job in jobs] == ["b.png"]
+    assert {Path(note).name for note in notes} == {"file.png", "folder", "round"}
+    (job,), _ = plan([tmp_path / "in/file.png"], tmp_path / "out")
+    assert job.problem is None
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_unreadable_folders_are_told(tmp_path: Path) -> None:
+    touch(tmp_path / "in/closed/a.png", tmp_path / "in/b.png")
+    (tmp_path / "in/closed").chmod(0)
+    try:
+        jobs, _ = plan([tmp_path / "in"], tmp_path / "out")
+    finally:
+        (tmp_path / "in/closed").chmod(0o700)
+    assert [job.source.name for job in jobs if job.problem] == ["closed"]
+
+
+def test_the_input_itself_is_no_output(tmp_path: Path) -> None:
+    touch(tmp_path / "a.png", tmp_path / "b.png")
+    (tmp_path / "hard.png").hardlink_to(tmp_path / "a.png")
+    for output in ("a.png", "hard.png"):
+        (job,), _ = plan([tmp_path / "a.png"], tmp_path / output, Existing.OVERWRITE)
+        assert isinstance(job.problem, UsageError)
+    first, second = plan([tmp_path / "a.png", tmp_path / "sub/../b.png"], tmp_path, Existing.OVERWRITE)[0]
+    assert first.problem and second.problem
+
+
+def test_what_is_done_with_outputs_that_are_there(tmp_path: Path) -> None:
+    touch(tmp_path / "a.png", tmp_path / "out.png")
+    for existing in Existing:
+        (job,), _ = plan([tmp_path / "a.png"], tmp_path / "out.png", existing)
+        assert isinstance(job.problem, RefusedError) is (existing is Existing.REFUSE)
+        assert job.skip is (existing in (Existing.SKIP, Existing.RESUME))
+
+
+def test_a_missing_file_fails_by_itself(tmp_path: Path) -> None:
+    touch(tmp_path / "a.png")
+    (tmp_path / "words.txt").write_text("words")
+    jobs, _ = plan([tmp_path / "a.png", tmp_path / "none.png", tmp_path / "words.txt"], tmp_path / "out")
+    assert [job.problem is None for job in jobs] == [True, False, False]
+
+
+def test_kinds(tmp_path: Path) -> None:
+    touch(tmp_path / "unnamed", tmp_path / "100%done.png")
+    inputs = [tmp_path / name for name in ("unnamed", "f_%06d.png", "100%done.png")]
+    jobs, _ = plan(inputs, tmp_path / "out")
+    assert [job.kind for job in jobs] == [Kind.STILL, Kind.SEQUENCE, Kind.STILL]
+    assert stream_kind(b"\xff\xd8\xff\xe0") is Kind.STILL
+    assert stream_kind(b"\x1a\x45\xdf\xa3") is Kind.FILM
+
+
+def test_program_streams_are_told_from_postscript(tmp_path: Path) -> None:
+    reel, letter = tmp_path / "reel.ps", tmp_path / "letter.ps"
+    reel.write_bytes(b"\0\0\1\xba" + bytes(60))
+    letter.write_bytes(b"%!PS-Adobe-3.0\n")
+    jobs, _ = plan([reel, letter], tmp_path / "out")
+    assert jobs[0].kind is Kind.FILM
+    assert jobs[1].problem is not None
+    assert "neither picture nor film" in jobs[1].problem.cause
+
+
+def test_standard_output_takes_one_input(tmp_path: Path) -> None:
+    touch(tmp_path / "a.png", tmp_path / "b.png")
+    assert plan([tmp_path / "a.png"], STREAM)[0][0].output == STREAM
+    for inputs in ([tmp_path / "a.png", tmp_path / "b.png"], [tmp_path]):
+        with pytest.raises(UsageError, match="standard output"):
+            plan(inputs, STREAM)
+
+
+def test_a_folder_may_look_like_a_file(tmp_path: Path) -> None:
+    touch(tmp_path / "a.png")
+    (job,), _ = plan([tmp_path / "a.png"], tmp_path / "out.v2", into_folder=True)
+    assert (job.output, job.problem) == (tmp_path / "out.v2" / "a.png", None)
+
+
+def test_unknown_formats_are_found_before_the_work(tmp_path: Path) -> None:
+    touch(tmp_path / "a.png")
+    (job,), _ = plan([tmp_path / "a.png"], tmp_path / "a.xyz")
+    assert isinstance(job.problem, UsageError)
+    options = RunOptions(stream_format="xyz")
+    (job,) = make_plan([tmp_path / "a.png"], STREAM, options, lambda event: None)
+    assert isinstance(job.problem, UsageError)
+    (job,) = make_plan([tmp_path / "a.png"], STREAM, RunOptions(stream_format="JPG"), lambda event: None)
+    assert job.problem is None
+
+
+def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+    touch(tmp_path / "in/a.png")
+    os.mkfifo(tmp_path / "in/pipe.png")
+    jobs, notes = plan([tmp_path / "in"], tmp_path / "out")
+    assert [job.source.name for job in jobs] == ["a.png"]
+    assert notes == [str(tmp_path / "in/pipe.png")]
+    (job,), _ = plan([tmp_path / "in/pipe.png"], tmp_path / "out")
+    assert job.problem is not None
+    assert "standard input" in job.problem.remedy

@@ -1,0 +1,287 @@
+"""Many files at once, some of them bad: every good one done, every bad one named, nothing half done."""
+
+import os
+import random
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import support.workers
+from PIL import Image
+from support.broken import BROKEN, ODD, write_all
+from support.cli import COMMAND, events, leftovers, run_cli, started
+from support.scenes import scene
+
+import colorcli.jobs.run
+from colorcli.errors import ExitCode, SetupError
+from colorcli.events import Done, Event, Failed, Started, Summary
+from colorcli.jobs.plan import Job, Kind
+from colorcli.jobs.resources import worker_count
+from colorcli.jobs.run import run_jobs
+from colorcli.options import ColorOptions, RunOptions
+
+
+def pictures(folder: Path, count: int) -> list[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = [folder / f"{number:03}.{'jpg' if number % 2 else 'png'}" for number in range(count)]
+    for number, path in enumerate(paths):
+        Image.fromarray(scene(60 + number, 80)).save(path)
+    return paths
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_bad_files_are_named_and_good_ones_done(tmp_path: Path, toy_model: Path) -> None:
+    good = pictures(tmp_path / "in" / "good", 6) + write_all(tmp_path / "in" / "odd", ODD)
+    bad = write_all(tmp_path / "in" / "bad", BROKEN)
+    run = run_cli("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--json")
+    told = events(run.stdout)
+    failed = {event["input"]: event for event in told if event["event"] == "failed"}
+    done = {event["input"]: event for event in told if event["event"] == "done"}
+    assert run.returncode == 1
+    assert b"Traceback" not in run.stderr
+    assert sorted(failed) == sorted(map(str, bad))
+    assert sorted(done) == sorted(map(str, good))
+    assert all(len(event["cause"]) > 5 and event["remedy"] for event in failed.values())
+    assert "3,600,000,000 pixels" in failed[str(tmp_path / "in/bad/bomb.png")]["cause"]
+    for event in done.values():
+        assert Path(event["output"]).stat().st_size > 0
+    assert not (tmp_path / "out" / "bad").exists() or not any((tmp_path / "out" / "bad").iterdir())
+    assert not leftovers(tmp_path / "out")
+    assert told[-1] == {
+        "event": "summary", "colorized": len(good), "copied": 0, "skipped": 0, "failed": len(bad),
+        "seconds": told[-1]["seconds"], "exit_code": 1,
+    }  # fmt: skip
+
+
+def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, toy_model: Path) -> None:
+    pictures(tmp_path / "in", 24)
+    whole, broken_off = tmp_path / "whole", tmp_path / "resumed"
+    common = ("run", tmp_path / "in", "--model", toy_model, "--resume", "--json")
+    assert run_cli(*common, "-o", whole).returncode == 0
+    chance = random.Random(5)
+    for _ in range(3):
+        run = started(*common, "-o", broken_off)
+        assert run.stdout is not None
+        for _ in range(chance.randrange(3, 12)):
+            run.stdout.readline()
+        run.kill()
+        run.communicate()
+    assert run_cli(*common, "-o", broken_off).returncode == 0
+    assert contents(broken_off) == contents(whole)
+
+
+def test_interrupt_finishes_what_is_under_way(tmp_path: Path, toy_model: Path) -> None:
+    pictures(tmp_path / "in", 60)
+    run = started(
+        "run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--json", stderr=subprocess.PIPE
+    )
+    assert run.stdout is not None
+    before = b""
+    while b'"done"' not in before:
+        before += run.stdout.readline()
+    run.send_signal(signal.SIGINT)
+    after, errors = run.communicate(timeout=60)
+    told = events(before + after)
+    begun = {event["input"] for event in told if event["event"] == "started"}
+    done = {event["input"] for event in told if event["event"] == "done"}
+    assert run.returncode == ExitCode.INTERRUPTED
+    assert told[-1]["exit_code"] == ExitCode.INTERRUPTED
+    assert begun == done
+    assert len(done) < 60
+    assert len(contents(tmp_path / "out")) == len(done)
+    assert b"Traceback" not in errors
+
+
+def test_second_interrupt_stops_at_once(
+    tmp_path: Path, toy_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colorcli.jobs.run.still_worker, "serve", support.workers.unreliable)
+
+    def report(event: Event) -> None:
+        if isinstance(event, Started):
+            threading.Timer(1.0, twice).start()
+
+    def twice() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.5)  # two signals that wait together are delivered as one
+        os.kill(os.getpid(), signal.SIGINT)
+
+    job = Job(tmp_path / "hang.png", tmp_path / "out.png", Kind.STILL)
+    summary = run_jobs([job], RunOptions(color=ColorOptions(toy_model)), report)
+    assert summary.exit_code == ExitCode.INTERRUPTED
+    assert not leftovers(tmp_path)
+
+
+def test_a_crashing_decoder_is_reported(
+    tmp_path: Path, toy_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colorcli.jobs.run.still_worker, "serve", support.workers.unreliable)
+    told: list[Event] = []
+    job = Job(tmp_path / "crash.png", tmp_path / "out.png", Kind.STILL)
+    summary = run_jobs([job], RunOptions(color=ColorOptions(toy_model)), told.append)
+    (failed,) = [event for event in told if isinstance(event, Failed)]
+    assert "SIGSEGV" in failed.cause
+    assert summary.failed == 1
+    assert not leftovers(tmp_path), "the half-written file of a dead worker stays behind"
+
+
+def test_fail_fast_stops(tmp_path: Path, toy_model: Path) -> None:
+    write_all(tmp_path / "in", {"000.jpg": BROKEN["text.jpg"]})
+    pictures(tmp_path / "in", 30)[0].unlink()
+    flags = ["--model", toy_model, "--json", "--fail-fast", "--jobs", "1"]
+    run = run_cli("run", tmp_path / "in", "-o", tmp_path / "out", *flags)
+    assert run.returncode == 1
+    assert not [event for event in events(run.stdout) if event["event"] == "done"]
+
+
+def test_existing_outputs(tmp_path: Path, toy_model: Path) -> None:
+    (source,) = pictures(tmp_path / "in", 1)
+    output = tmp_path / "out" / source.name
+    output.parent.mkdir()
+    output.write_bytes(b"mine")
+    common = ("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model)
+    refused = run_cli(*common)
+    assert (refused.returncode, output.read_bytes()) == (4, b"mine")
+    assert b"--overwrite" in refused.stderr
+    skipped = run_cli(*common, "--skip-existing")
+    assert (skipped.returncode, output.read_bytes()) == (0, b"mine")
+    overwritten = run_cli(*common, "--overwrite")
+    assert overwritten.returncode == 0
+    assert output.read_bytes() != b"mine"
+
+
+def test_pictures_with_color_are_copied(tmp_path: Path, toy_model: Path) -> None:
+    colors = np.random.default_rng(3).integers(0, 255, (6, 8, 3), np.uint8).repeat(12, 0).repeat(12, 1)
+    (tmp_path / "in").mkdir()
+    for suffix in ("png", "jpg", "tif"):
+        Image.fromarray(colors).save(tmp_path / "in" / f"color.{suffix}")
+    sepia = np.stack([scene() * 0.95, scene() * 0.8, scene() * 0.6], axis=2).astype(np.uint8)
+    Image.fromarray(sepia).save(tmp_path / "in" / "sepia.png")
+    common = ("run", tmp_path / "in", "--model", toy_model, "--json")
+    told = events(run_cli(*common, "-o", tmp_path / "out").stdout)
+    actions = {Path(event["input"]).name: event["action"] for event in told if event["event"] == "done"}
+    assert actions == {
+        "color.png": "copied", "color.jpg": "copied", "color.tif": "copied", "sepia.png": "colorized",
+    }  # fmt: skip
+    for suffix in ("png", "jpg", "tif"):
+        name = f"color.{suffix}"
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
+    told = events(run_cli(*common, "-o", tmp_path / "again", "--recolor").stdout)
+    assert told[-1]["colorized"] == 4
+
+
+def test_pipes(tmp_path: Path, toy_model: Path) -> None:
+    (source,) = pictures(tmp_path, 1)
+    direct = tmp_path / "direct.png"
+    run_cli("run", source, "-o", direct, "--model", toy_model)
+    piped = run_cli("run", "-", "-o", "-", "--model", toy_model, stdin=source.read_bytes())
+    assert piped.returncode == 0
+    assert piped.stdout == direct.read_bytes()
+    with source.open("rb") as file:  # a file, in which one can go back, instead of a pipe
+        redirected = subprocess.run(
+            [*COMMAND, "run", "-", "-o", "-", "--model", toy_model],
+            stdin=file,
+            capture_output=True,
+            check=True,
+        )
+    assert redirected.stdout == direct.read_bytes()
+    run_cli("run", "-", "-o", f"{tmp_path}/folder/", "--model", toy_model, stdin=source.read_bytes())
+    assert (tmp_path / "folder" / "stdin.png").read_bytes() == direct.read_bytes()
+    closed = subprocess.run(
+        ["sh", "-c", '"$@" <&-', "sh", *COMMAND, "run", "-", "-o", "-", "--model", str(toy_model)],
+        capture_output=True,
+        check=False,
+    )
+    assert (closed.returncode, closed.stdout) == (1, b"")
+    assert b"standard input" in closed.stderr
+    assert b"Traceback" not in closed.stderr
+    as_jpeg = run_cli("run", source, "-o", "-", "--format", "jpg", "--model", toy_model)
+    assert as_jpeg.stdout[:3] == b"\xff\xd8\xff"
+    nothing = run_cli("run", "-", "-o", "-", "--model", toy_model, stdin=b"")
+    assert (nothing.returncode, nothing.stdout) == (1, b"")
+    text = run_cli("run", "-", "-o", "-", "--model", toy_model, stdin=b"\xff\xd8\xff nothing of a picture")
+    assert (text.returncode, text.stdout) == (1, b"")
+    assert text.stderr.startswith(b"colorcli: ")
+
+
+def test_missing_model_is_one_line(tmp_path: Path) -> None:
+    pictures(tmp_path / "in", 1)
+    run = run_cli("run", tmp_path / "in", "-o", tmp_path / "out", "--model", tmp_path / "none.onnx")
+    assert run.returncode == ExitCode.SETUP
+    assert b"none.onnx: no such model file" in run.stderr
+    with pytest.raises(SetupError):
+        job = Job(tmp_path / "in/000.png", tmp_path / "x.png", Kind.STILL)
+        run_jobs([job], RunOptions(color=ColorOptions(tmp_path / "none.onnx")), lambda event: None)
+
+
+def test_unwritable_output_is_one_line(tmp_path: Path, toy_model: Path) -> None:
+    first, second = pictures(tmp_path / "in", 2)
+    (tmp_path / "file").write_text("in the way")
+    run = run_cli("run", first, "-o", tmp_path / "file" / "out.png", "--model", toy_model)
+    assert run.returncode == 1
+    assert b"cannot be written" in run.stderr
+    assert b"Traceback" not in run.stderr
+    assert second.exists()
+
+
+def test_comparisons_stand_beside_the_outputs(tmp_path: Path, toy_model: Path) -> None:
+    (source,) = pictures(tmp_path / "in", 1)
+    run_cli("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--compare")
+    with Image.open(tmp_path / "out" / "000.png.compare.jpg") as both, Image.open(source) as one:
+        assert both.size == (2 * one.width, one.height)
+        halves = np.asarray(both.convert("RGB"), int)
+    assert np.ptp(halves[:, : one.width - 8], axis=2).max() < 12, "the left half is the gray one"
+
+
+def test_a_missing_comparison_is_made_up_for(tmp_path: Path, toy_model: Path) -> None:
+    pictures(tmp_path / "in", 1)
+    colors = np.random.default_rng(3).integers(0, 255, (6, 8, 3), np.uint8).repeat(12, 0).repeat(12, 1)
+    Image.fromarray(colors).save(tmp_path / "in" / "color.png")
+    common = ("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--compare", "--resume")
+    run_cli(*common)
+    before = contents(tmp_path / "out")
+    assert sorted(before) == ["000.png", "000.png.compare.jpg", "color.png"]
+    (tmp_path / "out" / "000.png.compare.jpg").unlink()
+    again = events(run_cli(*common, "--json").stdout)
+    assert again[-1]["skipped"] == 2
+    assert contents(tmp_path / "out") == before
+
+
+def test_a_reader_that_has_had_enough_ends_it_quietly(tmp_path: Path, toy_model: Path) -> None:
+    pictures(tmp_path / "in", 6)
+    run = started(
+        "run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--json", stderr=subprocess.PIPE
+    )
+    assert run.stdout is not None
+    run.stdout.readline()
+    run.stdout.close()
+    assert run.wait(timeout=60) == ExitCode.SOME_FAILED
+    assert run.stderr is not None
+    assert run.stderr.read() == b""
+    run.stderr.close()
+    assert not leftovers(tmp_path / "out")
+
+
+def test_workers_are_no_more_than_pictures() -> None:
+    assert worker_count(1, None) == 1
+    assert worker_count(100, 7) == 7
+    assert worker_count(3, 7) == 3
+
+
+def test_mixed_causes_and_single_ones_have_their_exit_codes(tmp_path: Path, toy_model: Path) -> None:
+    (source,) = pictures(tmp_path / "in", 1)
+    told: list[Event] = []
+    options = RunOptions(color=ColorOptions(toy_model), max_pixels=10)
+    job = Job(source, tmp_path / "out.png", Kind.STILL)
+    assert run_jobs([job], options, told.append).exit_code == ExitCode.REFUSED
+    missing = Job(tmp_path / "none.png", tmp_path / "none-out.png", Kind.STILL)
+    assert run_jobs([job, missing], options, told.append).exit_code == ExitCode.SOME_FAILED
+    assert not any(isinstance(event, Done) for event in told)
+    assert [event for event in told if isinstance(event, Summary)]
