@@ -1,0 +1,85 @@
+"""Run a folder of strange files through the real command and check every output with independent readers.
+
+    python -m tests.net FOLDER [OUT] [-- OPTIONS OF colorcli run]
+
+From the root of the repository. Images are read by Pillow, tifffile, imagecodecs and exiftool, film by ffprobe and
+ffmpeg; what is not installed is not asked. One line is printed for each input that is not simply right, then a
+table of verdicts. Exit code 1 if any output is wrong although its run succeeded, or a message is not fit for a user.
+"""
+
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+sys.path.insert(0, str(Path(__file__).parent))
+
+from films import check_film
+from images import check_image
+from verdict import Verdict
+
+PYTHON_WORDS = re.compile(
+    r"Traceback|Error\b.*:|Errno|<.* object at 0x|index out of|unpack requires|boolean index|NoneType|"
+    r"division|failed unexpectedly|KeyError|list index|not iterable|has no attribute"
+)
+"""What belongs into a developer's terminal, not into a message."""
+
+
+def main() -> int:
+    arguments = sys.argv[1:]
+    ours = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    options = arguments[len(ours) + 1 :]
+    folder = Path(ours[0])
+    out = Path(ours[1]) if len(ours) > 1 else Path(tempfile.mkdtemp(prefix="net-"))
+    events, crashed = _run(folder, out, options)
+    verdicts = list(_verdicts(events))
+    if crashed:
+        verdicts.append(Verdict("crash", str(folder), crashed))
+    for verdict in verdicts:
+        if verdict.kind != "right":
+            print(f"{verdict.kind:8} {verdict.name}: {verdict.detail}")  # noqa: T201 - a program of its own
+    print(dict(Counter(verdict.kind for verdict in verdicts)))  # noqa: T201
+    return int(any(verdict.kind in ("wrong", "crash", "words") for verdict in verdicts))
+
+
+def _run(folder: Path, out: Path, options: list[str]) -> tuple[list[dict[str, Any]], str]:
+    """The events of a run over a folder, and the end of its traceback if it crashed."""
+    command = [sys.executable, "-m", "colorcli", "run", str(folder), "-o", str(out), "--json", *options]
+    done = subprocess.run(command, capture_output=True)
+    events = [json.loads(line) for line in done.stdout.decode().splitlines()]
+    words = done.stderr.decode("utf-8", "backslashreplace").strip()
+    crashed = "Traceback" in words or not any(event["event"] == "summary" for event in events)
+    return events, words[-500:] or "no summary" if crashed else ""
+
+
+def _verdicts(events: list[dict[str, Any]]) -> Any:
+    notes = {event["input"]: event["message"] for event in events if event["event"] == "note"}
+    for event in events:
+        if event["event"] == "failed":
+            text = f"{event['cause']}; {event['remedy']}"
+            kind = "words" if PYTHON_WORDS.search(text) else "refused"
+            yield Verdict(kind, event["input"], text)
+        elif event["event"] == "done" and event["action"] != "skipped":
+            yield _checked(event, notes.get(event["input"], ""))
+
+
+def _checked(event: dict[str, Any], note: str) -> Verdict:
+    source, output = Path(event["input"]), Path(event["output"])
+    check = check_film if "frames" in event["facts"] or "encoder" in event["facts"] else check_image
+    try:
+        faults = list(check(source, output, copied=event["action"] == "copied"))
+    except Exception as error:  # a reader that gives up on the output says so
+        faults = [f"a reader failed: {type(error).__name__}: {error}"]
+    if faults:
+        return Verdict(
+            "noted" if note else "wrong", str(source), "; ".join(faults) + (f" [{note}]" if note else "")
+        )
+    return Verdict("right", str(source), note)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

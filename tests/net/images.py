@@ -1,0 +1,151 @@
+"""An image's output against its input, by Pillow, tifffile, imagecodecs and exiftool."""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+
+TAGS = (
+    "EXIF:all", "IPTC:all", "XMP-dc:all", "MakerNotes:all", "ICC_Profile:ProfileDescription", "PNG:all", "Comment",
+)  # fmt: skip
+CHANGING = {
+    "ImageWidth", "ImageHeight", "BitsPerSample", "Compression", "PhotometricInterpretation", "StripOffsets",
+    "SamplesPerPixel", "RowsPerStrip", "StripByteCounts", "PlanarConfiguration", "Predictor", "ExtraSamples",
+    "ThumbnailOffset", "ThumbnailLength", "ThumbnailImage", "ColorType", "BitDepth", "Palette", "Transparency",
+    "TileWidth", "TileLength", "TileOffsets", "TileByteCounts", "SubfileType", "FillOrder", "T4Options", "T6Options",
+    "ColorMap", "Filter", "Interlace", "SignificantBits", "BackgroundColor", "OtherImageStart", "OtherImageLength",
+    "JPEGTables", "YCbCrSubSampling", "YCbCrPositioning", "ProfileDescription", "SampleFormat", "PreviewImageStart",
+    "MinSampleValue", "MaxSampleValue", "ReferenceBlackWhite", "YCbCrCoefficients", "OldSubfileType", "WhitePoint",
+    "PrimaryChromaticities", "Warning", "CurrentIPTCDigest", "JpgFromRaw", "ApplicationNotes",
+}  # fmt: skip
+"""Tags that describe the coding of the pixels, or that a new coding must bring."""
+GRAY = np.array([0.299, 0.587, 0.114])
+Image.MAX_IMAGE_PIXELS = None
+
+
+def check_image(source: Path, output: Path, *, copied: bool) -> Iterator[str]:
+    """What is wrong with the output, in words; nothing if all is right."""
+    if copied and source.suffix == output.suffix:
+        if source.read_bytes() != output.read_bytes():
+            yield "copied, but not byte for byte"
+        return
+    before, after = _pages(source), _pages(output)
+    if len(before) != len(after):
+        yield f"{len(before)} pages became {len(after)}"
+    for number, (old, new) in enumerate(zip(before, after, strict=False), start=1):
+        for fault in _page_faults(old, new, exact=source.suffix.lower() in (".jpg", ".jpeg")):
+            yield f"page {number}: {fault}"
+    yield from _metadata_faults(source, output)
+
+
+def _page_faults(old: NDArray[Any], new: NDArray[Any], *, exact: bool) -> Iterator[str]:
+    if old.shape[:2] != new.shape[:2]:
+        yield f"size {old.shape[1]}x{old.shape[0]} became {new.shape[1]}x{new.shape[0]}"
+        return
+    if new.dtype.itemsize < old.dtype.itemsize:
+        yield f"{8 * old.dtype.itemsize} bits became {8 * new.dtype.itemsize}"
+    peak_old, peak_new = (float(np.iinfo(page.dtype).max) for page in (old, new))
+    gray_old, gray_new = _gray(old) * (peak_new / peak_old), _gray(new)
+    apart = np.abs(gray_old - gray_new)
+    share = float((apart > 1.51 * max(1, peak_new / peak_old)).mean())
+    if share > (1e-4 if exact else 0):
+        yield f"gray moves: {apart.max():.1f} of {peak_new:.0f} at most, {apart.mean():.2f} in the mean"
+    alpha_old, alpha_new = (page[..., -1] if page.shape[2] in (2, 4) else None for page in (old, new))
+    if alpha_old is not None and (alpha_old != peak_old).any():
+        if alpha_new is None:
+            yield "alpha is gone"
+        elif np.abs(alpha_old / peak_old - alpha_new / peak_new).max() > 1 / 255:
+            yield "alpha differs"
+
+
+def _gray(page: NDArray[Any]) -> NDArray[np.float64]:
+    return page[..., 0].astype(np.float64) if page.shape[2] < 3 else page[..., :3] @ GRAY
+
+
+def _pages(path: Path) -> list[NDArray[Any]]:
+    """Every page as [H, W, C] of 8 or 16 bits."""
+    head = path.read_bytes()[:12]
+    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return [_tiff_page(path, number) for number in range(_tiff_count(path))]
+    if head[:8] == b"\x89PNG\r\n\x1a\n":
+        return [_stacked(imagecodecs.png_decode(path.read_bytes()))]
+    if head[:4] == b"\xff\x4f\xff\x51" or head[4:8] == b"jP  ":
+        return [_full_depth(_stacked(imagecodecs.jpeg2k_decode(path.read_bytes())), path)]
+    with Image.open(path) as image:
+        if image.mode in ("I;16", "I;16B", "I;16L", "I"):
+            return [np.asarray(image).astype(np.uint16)[:, :, None]]
+        keep = {"L", "LA", "RGB", "RGBA"}
+        mode = image.mode if image.mode in keep else "RGBA" if "A" in image.mode else "RGB"
+        return [_stacked(np.asarray(image.convert("L" if image.mode == "1" else mode)))]
+
+
+def _tiff_count(path: Path) -> int:
+    with tifffile.TiffFile(path) as file:
+        return len(file.pages)
+
+
+def _tiff_page(path: Path, number: int) -> NDArray[Any]:
+    with tifffile.TiffFile(path) as file:
+        page = file.pages[number].aspage()
+        simple = page.photometric in (1, 2) and page.dtype is not None and page.dtype.itemsize == 2
+        if simple:
+            pixels = page.asarray()
+            return _stacked(
+                pixels.transpose(1, 2, 0) if page.planarconfig == 2 and pixels.ndim == 3 else pixels
+            )
+    with Image.open(path) as image:
+        image.seek(number)
+        mode = (
+            image.mode if image.mode in ("L", "LA", "RGB", "RGBA") else "RGBA" if "A" in image.mode else "RGB"
+        )
+        return _stacked(np.asarray(image.convert("L" if image.mode == "1" else mode)))
+
+
+def _full_depth(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
+    bits = imagecodecs.jpeg2k_decode.__module__ and _jp2_bits(path.read_bytes())
+    full = 8 * pixels.dtype.itemsize
+    if bits >= full:
+        return pixels
+    return (pixels.astype(np.uint64) * ((1 << full) - 1) // ((1 << bits) - 1)).astype(pixels.dtype)
+
+
+def _jp2_bits(data: bytes) -> int:
+    """Bits per sample of the first component, from the SIZ marker of the code stream."""
+    at = data.find(b"\xff\x4f\xff\x51")
+    return (data[at + 42] & 127) + 1
+
+
+def _stacked(pixels: NDArray[Any]) -> NDArray[Any]:
+    return pixels[:, :, None] if pixels.ndim == 2 else pixels
+
+
+def _metadata_faults(source: Path, output: Path) -> Iterator[str]:
+    old, new = _exiftool(source), _exiftool(output)
+    for name, value in old.items():
+        tag = name.rpartition(":")[2]
+        if tag in CHANGING or name.startswith(("File:", "ExifTool:", "Composite:")):
+            continue
+        if name not in new:
+            elsewhere = [other for other in new if other.rpartition(":")[2] == tag]
+            if not elsewhere:
+                yield f"{name} is gone"
+        elif new[name] != value and tag not in ("XMPToolkit", "DigitalSourceType"):
+            yield f"{name} was {value!r:.40}, is {new[name]!r:.40}"
+
+
+def _exiftool(path: Path) -> dict[str, Any]:
+    if shutil.which("exiftool") is None:
+        return {}
+    command = ["exiftool", "-json", "-G1", "-a", "-n", *(f"-{tag}" for tag in TAGS), str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    facts: dict[str, Any] = json.loads(done.stdout or "[{}]")[0]
+    facts.pop("SourceFile", None)
+    return facts
