@@ -1,3 +1,5 @@
-"""Give black-and-white photographs and film their color back."""
+"""Colorize black-and-white photographs and film."""
 
-__version__ = "0.1.0"
+from colorcli._version import __version__
+
+__all__ = ["__version__"]

@@ -14,6 +14,8 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
+STDIO = Path("-")
+"""Standard input or standard output, in the place of a file name."""
 LETTING_GO = 1.0
 """Seconds that a killed run may go on holding its output: a child that it was just starting shares its lock
 until it has become the program that it was started as."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from typer.main import get_command
 
-from colorcli import __version__
+from colorcli._version import __version__
 from colorcli.cli.app import app
 
 EXIT_STATUS = (

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from colorcli import __version__
+from colorcli._version import __version__
 from colorcli.cli.config import load_defaults
 from colorcli.errors import ColorcliError, ExitCode
 

@@ -10,13 +10,11 @@ from typer import Argument, Option
 
 from colorcli.errors import UsageError
 from colorcli.events import Done, Failed, Planned, Sink, Started
-from colorcli.files import check_writable
-from colorcli.jobs.plan import Job
+from colorcli.files import STDIO, check_writable
+from colorcli.jobs.job import Job
 from colorcli.options import DEFAULT_MODEL, MAX_PIXELS, ColorOptions, Existing, RunOptions, VideoOptions
 
 LOOK, BATCH, FILM = "Look", "Batch", "Film"
-
-STREAM = "-"
 
 
 def run(
@@ -236,7 +234,7 @@ def run(
         if file is not None:
             check_writable(file, flag)
     folder = output.endswith(("/", os.sep))
-    with open_sink(json=json, quiet=quiet, stdout_is_data=output == STREAM, page=page) as sink:
+    with open_sink(json=json, quiet=quiet, stdout_is_data=Path(output) == STDIO, page=page) as sink:
         plan = make_plan(
             [Path(source) for source in sources], Path(output), options, sink, into_folder=folder
         )
@@ -267,7 +265,7 @@ def _listed(source: str | None, null: bool) -> list[str]:
     if source is None:
         return []
     try:
-        content = sys.stdin.buffer.read() if source == STREAM else Path(source).read_bytes()
+        content = sys.stdin.buffer.read() if Path(source) == STDIO else Path(source).read_bytes()
     except OSError as error:
         raise UsageError(source, f"cannot be read ({error.strerror})", "check --from-file") from error
     names = content.split(b"\0") if null else [name.rstrip(b"\r") for name in content.split(b"\n")]

@@ -3,12 +3,12 @@
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from pathlib import Path
 
 from colorcli.errors import ColorcliError, InputError, RefusedError, UsageError
 from colorcli.events import Note, Sink
+from colorcli.files import STDIO
 from colorcli.images.codecs.registry import (
     FILM_SUFFIXES,
     HEAD,
@@ -18,31 +18,13 @@ from colorcli.images.codecs.registry import (
     sniff,
     suffix_of,
 )
+from colorcli.jobs.job import Job, Kind
 from colorcli.options import Existing, RunOptions, comparison_path
 
-STREAM = Path("-")
-"""Standard input or output."""
 PATTERN = re.compile(r"%0?\d*d")
 """A printf pattern for a frame's number in a file name."""
-STREAMED_FILM = ".mkv"
+STDIN_VIDEO_SUFFIX = ".mkv"
 """What a film from standard input becomes in a folder."""
-
-
-class Kind(StrEnum):
-    STILL = "still"
-    FILM = "film"
-    SEQUENCE = "sequence"
-
-
-@dataclass(frozen=True)
-class Job:
-    source: Path
-    output: Path
-    kind: Kind
-    problem: ColorcliError | None = None
-    """Why it cannot be done, known beforehand."""
-    skip: bool = False
-    """Its output is there and is to stay."""
 
 
 def make_plan(
@@ -57,12 +39,12 @@ def make_plan(
     Raises:
         UsageError: the inputs and the output do not go together: collisions, output inside an input, ...
     """
-    if output == STREAM:
+    if output == STDIO:
         _check_stream(inputs)
-    into_folder = output != STREAM and (_is_folder(inputs, output) or into_folder)
+    into_folder = output != STDIO and (_is_folder(inputs, output) or into_folder)
     jobs: list[Job] = []
     for source in inputs:
-        if source == STREAM:
+        if source == STDIO:
             jobs.append(_stream_job(output, into_folder, options))
         elif source.is_dir():
             _check_outside(source, output)
@@ -76,7 +58,7 @@ def make_plan(
 
 def stream_kind(head: bytes) -> Kind:
     """Whether a stream that begins with `head` is a still or a film."""
-    return Kind.STILL if sniff(head) else Kind.FILM
+    return Kind.IMAGE if sniff(head) else Kind.VIDEO
 
 
 def _check_stream(inputs: list[Path]) -> None:
@@ -88,7 +70,7 @@ def _check_stream(inputs: list[Path]) -> None:
 
 def _is_folder(inputs: list[Path], output: Path) -> bool:
     """Whether OUT is a folder: it is one, or several inputs or a folder go there, or it has no suffix."""
-    several = len(inputs) > 1 or any(source != STREAM and source.is_dir() for source in inputs)
+    several = len(inputs) > 1 or any(source != STDIO and source.is_dir() for source in inputs)
     if several and output.exists() and not output.is_dir():
         raise UsageError(output, "is a file, but several inputs go there", "name a folder for OUT")
     return several or output.is_dir() or not output.suffix
@@ -121,12 +103,12 @@ def _folder_jobs(folder: Path, output: Path, report: Sink) -> Iterator[Job]:
     for error in denied:
         place = Path(error.filename or folder)
         problem = InputError(place, f"the folder cannot be read ({error.strerror})", "check its rights")
-        yield Job(place, output / place.relative_to(folder), Kind.STILL, problem)
+        yield Job(place, output / place.relative_to(folder), Kind.IMAGE, problem)
 
 
 def _stream_job(output: Path, into_folder: bool, options: RunOptions) -> Job:
     """The job for standard input; in a folder it is named by what comes in."""
-    from colorcli.jobs.stdin import peek
+    from colorcli.jobs.stdio import peek
 
     try:
         head = peek()
@@ -139,18 +121,18 @@ def _stream_job(output: Path, into_folder: bool, options: RunOptions) -> Job:
     kind = stream_kind(head)
     if into_folder:
         asked = f".{options.stream_format}" if options.stream_format else None
-        output /= "stdin" + (asked or (suffix_of(head) if kind is Kind.STILL else STREAMED_FILM))
-    return Job(STREAM, output, kind, problem)
+        output /= "stdin" + (asked or (suffix_of(head) if kind is Kind.IMAGE else STDIN_VIDEO_SUFFIX))
+    return Job(STDIO, output, kind, problem)
 
 
 def _job(source: Path, output: Path) -> Job:
     """The job for a file that was named itself."""
 
     def hopeless(cause: str, remedy: str) -> Job:
-        return Job(source, output, Kind.STILL, InputError(source, cause, remedy))
+        return Job(source, output, Kind.IMAGE, InputError(source, cause, remedy))
 
     if PATTERN.search(source.name) and not source.exists():  # "100%done.png" may be a file
-        return Job(source, output, Kind.SEQUENCE)
+        return Job(source, output, Kind.VIDEO)
     try:
         if not source.exists():
             return hopeless("no such file", "check the name")
@@ -166,20 +148,20 @@ def _job(source: Path, output: Path) -> Job:
 
 def _kind_by_suffix(source: Path) -> Kind | None:
     suffix = source.suffix.lower()
-    return Kind.STILL if suffix in SUFFIXES else Kind.FILM if suffix in FILM_SUFFIXES else None
+    return Kind.IMAGE if suffix in SUFFIXES else Kind.VIDEO if suffix in FILM_SUFFIXES else None
 
 
 def _kind_by_content(source: Path) -> Kind | None:
     """For a name that says nothing: by its first bytes."""
     with source.open("rb") as file:
         head = file.read(HEAD)
-    return Kind.STILL if sniff(head) else Kind.FILM if head.startswith(MPEG_PROGRAM_STREAM) else None
+    return Kind.IMAGE if sniff(head) else Kind.VIDEO if head.startswith(MPEG_PROGRAM_STREAM) else None
 
 
 def _check_collisions(jobs: list[Job]) -> None:
     taken: dict[Path, Path] = {}
     for job in jobs:
-        if job.output != STREAM and job.problem is None:
+        if job.output != STDIO and job.problem is None:
             other = taken.setdefault(job.output, job.source)
             if other != job.source:
                 cause = f"both {other} and {job.source} would be written there"
@@ -188,9 +170,9 @@ def _check_collisions(jobs: list[Job]) -> None:
 
 def _settled(job: Job, options: RunOptions) -> Job:
     """The job with what stands in its way, if anything does."""
-    if job.problem is None and job.kind is Kind.STILL:
+    if job.problem is None and job.kind is Kind.IMAGE:
         job = replace(job, problem=_unknown_format(job.output, options))
-    if job.problem or job.output == STREAM:
+    if job.problem or job.output == STDIO:
         return job
     if _same_file(job.source, job.output):
         return replace(
@@ -207,27 +189,27 @@ def _settled(job: Job, options: RunOptions) -> Job:
                 return replace(job, problem=RefusedError(job.output, "the output exists already", remedy))
             case Existing.SKIP | Existing.RESUME:
                 return replace(job, skip=not _lacks_comparison(job, options))
-    return _checked_film(job, options) if job.kind is not Kind.STILL else job
+    return _checked_film(job, options) if job.kind is not Kind.IMAGE else job
 
 
 def _unknown_format(output: Path, options: RunOptions) -> UsageError | None:
     """What is wrong with a picture's output format, going by its suffix or by `--format`."""
     remedy = f"use one of {known_suffixes()}"
-    if output != STREAM and output.suffix.lower() not in SUFFIXES:
+    if output != STDIO and output.suffix.lower() not in SUFFIXES:
         return UsageError(output, "no picture format is known by this suffix", remedy)
     asked = options.stream_format
-    if output == STREAM and asked and f".{asked.lower().lstrip('.')}" not in SUFFIXES:
+    if output == STDIO and asked and f".{asked.lower().lstrip('.')}" not in SUFFIXES:
         return UsageError(f"--format {asked}", "no picture format is known by this name", remedy)
     return None
 
 
 def _lacks_comparison(job: Job, options: RunOptions) -> bool:
     """Whether a finished picture still wants its `--compare`."""
-    return options.compare and job.kind is Kind.STILL and not comparison_path(job.output).exists()
+    return options.compare and job.kind is Kind.IMAGE and not comparison_path(job.output).exists()
 
 
 def _same_file(source: Path, output: Path) -> bool:
-    return source != STREAM and source.exists() and output.exists() and output.samefile(source)
+    return source != STDIO and source.exists() and output.exists() and output.samefile(source)
 
 
 def _checked_film(job: Job, options: RunOptions) -> Job:

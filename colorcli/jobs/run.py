@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 
 from colorcli.errors import ColorcliError, ExitCode, InputError
 from colorcli.events import Done, Failed, Planned, Progress, Sink, Started, Summary
-from colorcli.files import partial_path
+from colorcli.files import STDIO, partial_path
 from colorcli.jobs import worker as still_worker
-from colorcli.jobs.plan import STREAM, Job, Kind
+from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.process_pool import Died, Pool
 from colorcli.jobs.resources import worker_count, worker_memory
 from colorcli.jobs.stdio import Places, spooled, to_stdout
@@ -74,8 +74,8 @@ def run_jobs(jobs: list[Job], options: RunOptions, report: Sink) -> Summary:
     tally = _Tally(report)
     report(Planned(len(jobs)))
     todo = [job for job in jobs if not _settled(job, tally)]
-    stills = [job for job in todo if job.kind is Kind.STILL]
-    films = [job for job in todo if job.kind is not Kind.STILL]
+    stills = [job for job in todo if job.kind is Kind.IMAGE]
+    films = [job for job in todo if job.kind is not Kind.IMAGE]
     if not (options.fail_fast and tally.codes):
         _run_stills(stills, options, tally)
     for job in films:
@@ -153,7 +153,7 @@ def _heard(job: Job, message: object, pool: Pool[Job], tally: _Tally, places: Pl
         case still_worker.Result(Outcome() as outcome, seconds):
             pool.finish(job)
             try:
-                if job.output == STREAM:
+                if job.output == STDIO:
                     to_stdout(output)
                 tally.done(job, outcome, seconds)
             except BrokenPipeError:
@@ -175,7 +175,7 @@ def _heard(job: Job, message: object, pool: Pool[Job], tally: _Tally, places: Pl
 def _patience(job: Job) -> float:
     """Seconds that a worker may be silent over a picture: the larger the file, the more."""
     try:
-        size = job.source.stat().st_size if job.source != STREAM else 0
+        size = job.source.stat().st_size if job.source != STDIO else 0
     except OSError:
         size = 0
     return PATIENCE + PATIENCE_PER_MEGABYTE * size / 1e6

@@ -1,15 +1,21 @@
 """Files in the place of standard input and output: decoders want to go back, and outputs to appear whole."""
 
+import errno
+import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from colorcli.errors import UsageError
+from colorcli.files import STDIO
 from colorcli.images.codecs.registry import HEAD, suffix_of
-from colorcli.jobs.plan import STREAM, Job
+from colorcli.jobs.job import Job
+
+STDIN = 0
 
 Places = dict[Job, tuple[Path, Path]]
 """Source and output, as files, of the jobs that use standard input or output."""
@@ -22,7 +28,7 @@ def spooled(jobs: list[Job], stream_format: str | None) -> Iterator[Places]:
     Raises:
         UsageError: standard output is a terminal.
     """
-    streaming = [job for job in jobs if STREAM in (job.source, job.output)]
+    streaming = [job for job in jobs if STDIO in (job.source, job.output)]
     if not streaming:
         yield {}
         return
@@ -30,11 +36,11 @@ def spooled(jobs: list[Job], stream_format: str | None) -> Iterator[Places]:
         places: Places = {}
         for job in streaming:
             source, output = job.source, job.output
-            if source == STREAM:
+            if source == STDIO:
                 source = Path(folder) / "stdin"
                 with source.open("wb") as file, open(0, "rb", closefd=False) as stdin:
                     shutil.copyfileobj(stdin, file)
-            if output == STREAM:
+            if output == STDIO:
                 if sys.stdout.isatty():
                     remedy = "send it to a file or a pipe"
                     raise UsageError("-o -", "a picture is no use on a terminal", remedy)
@@ -54,3 +60,45 @@ def _suffix(source: Path, stream_format: str | None) -> str:
         return "." + stream_format.lower().lstrip(".")
     with source.open("rb") as file:
         return suffix_of(file.read(HEAD))
+
+
+def peek() -> bytes:
+    """The first bytes of standard input; whoever reads file descriptor 0 afterwards still gets them all.
+
+    Raises:
+        OSError: it is closed, or cannot be read.
+    """
+    if sys.stdin is None:  # then descriptor 0 is free to become any other file
+        raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+    head = b""
+    while len(head) < HEAD and (more := os.read(STDIN, HEAD - len(head))):
+        head += more
+    try:
+        os.lseek(STDIN, -len(head), os.SEEK_CUR)
+    except OSError:  # a pipe
+        _give_back(head)
+    return head
+
+
+def _give_back(head: bytes) -> None:
+    """Put a pipe in the place of standard input that begins with `head` and goes on with the rest."""
+    rest = os.dup(STDIN)
+    reader, writer = os.pipe()
+    os.dup2(reader, STDIN)
+    os.close(reader)
+
+    def pump() -> None:
+        with open(rest, "rb", buffering=0) as source, open(writer, "wb", buffering=0) as target:  # noqa: PTH123
+            try:
+                target.write(head)
+                while block := source.read(1 << 16):
+                    _write_all(target.fileno(), block)
+            except BrokenPipeError:
+                pass  # the reader has had enough
+
+    threading.Thread(target=pump, daemon=True).start()
+
+
+def _write_all(descriptor: int, block: bytes) -> None:
+    while block:
+        block = block[os.write(descriptor, block) :]

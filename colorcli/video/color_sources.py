@@ -10,7 +10,7 @@ from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.predictor import Colorizer
 from colorcli.errors import UsageError
 from colorcli.events import Note, Sink
-from colorcli.jobs.plan import STREAM
+from colorcli.files import STDIO
 from colorcli.options import RunOptions
 from colorcli.video.frame_colorizer import nothing_known, see_for_yourself
 from colorcli.video.frame_converter import open_converter
@@ -37,7 +37,7 @@ def known_colors(film: Prepared, colorizer: Colorizer, report: Sink) -> Iterator
     if options.video.references is None:
         yield plan or see_for_yourself, known
         return
-    if film.job.source == STREAM:
+    if film.job.source == STDIO:
         raise UsageError("--references", "need a film that can be read twice, not a pipe", "give a file")
     found = find_references(options.video.references, film.info.rate)
     working = colorizer.working_shape(film.info.height, film.info.width)

@@ -11,14 +11,14 @@ from typing import Any
 import av
 import cv2
 
-from colorcli import __version__
+from colorcli._version import __version__
 from colorcli.colorizer.predictor import Colorizer
 from colorcli.engines import Engine
 from colorcli.engines import open as open_engine
 from colorcli.errors import InputError
 from colorcli.events import Note, Progress, Sink
-from colorcli.files import atomic_write
-from colorcli.jobs.plan import STREAM, Job
+from colorcli.files import STDIO, atomic_write
+from colorcli.jobs.job import Job
 from colorcli.models.provenance import DIGITAL_SOURCE_TYPE
 from colorcli.options import Existing, Outcome, RunOptions, VideoOptions
 from colorcli.video.color_sources import known_colors, known_identity
@@ -70,19 +70,19 @@ def _run(frame_colorizer: FrameColorizer, engine: Engine, report: Sink) -> None:
         reader = film.reader
         head = reader.head if isinstance(reader, SequenceReader) else lambda number: b""
         write_pictures(frames, film.pictures, head, tick)
-    elif STREAM in (film.job.source, film.job.output):
+    elif STDIO in (film.job.source, film.job.output):
         _stream(frame_colorizer, engine, tick, report)
     else:
         _write(frame_colorizer, engine, tick, report)
     if (
         film.options.preserve_times
         and film.pictures is None
-        and STREAM not in (film.job.source, film.job.output)
+        and STDIO not in (film.job.source, film.job.output)
     ):
         times = film.job.source.stat()
         os.utime(film.job.output, ns=(times.st_atime_ns, times.st_mtime_ns))
     sheet = film.options.video.contact_sheet
-    if sheet is not None and film.job.output != STREAM and film.pictures is None:
+    if sheet is not None and film.job.output != STDIO and film.pictures is None:
         write_contact_sheet(film.job.output, sheet)
 
 
@@ -97,7 +97,7 @@ def check_video(job: Job, options: RunOptions) -> None:
     Raises:
         ColorcliError: the film cannot be colored as asked.
     """
-    if job.source != STREAM:
+    if job.source != STDIO:
         with prepared(job, options, lambda event: None):
             pass
 
@@ -107,7 +107,7 @@ def _stream(
 ) -> None:
     film = frame_colorizer.film
     tags = _tags(film, engine)
-    if film.job.output != STREAM:
+    if film.job.output != STDIO:
         with atomic_write(film.job.output) as partial:
             stream_film(frame_colorizer, segment_url(partial), tags, tick)
             if film.format_name == "matroska":

@@ -15,7 +15,7 @@ from av.video.stream import VideoStream
 
 from colorcli.color.ycbcr import BT601, BT709, BT2020, Matrix
 from colorcli.errors import InputError, RefusedError
-from colorcli.jobs.plan import STREAM
+from colorcli.files import STDIO
 
 FORMATS = (
     "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,nut,"
@@ -98,7 +98,7 @@ def open_video(source: Path) -> InputContainer:
         InputError: it is missing, no film, or damaged beyond opening.
     """
     # "file:" keeps names such as -x.mp4, a:b.mp4 and %d.mp4 what they are: names.
-    name = "pipe:0" if source == STREAM else f"file:{source}"
+    name = "pipe:0" if source == STDIO else f"file:{source}"
     try:
         return av.open(name, "r", container_options=OPTIONS, metadata_errors="surrogateescape")
     except FileNotFoundError as error:

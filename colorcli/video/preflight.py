@@ -9,7 +9,8 @@ import av
 
 from colorcli.errors import RefusedError, UsageError
 from colorcli.events import Note, Sink
-from colorcli.jobs.plan import STREAM, Job
+from colorcli.files import STDIO
+from colorcli.jobs.job import Job
 from colorcli.options import Existing, RunOptions
 from colorcli.video.encoder import EncodeSettings
 from colorcli.video.frame_converter import natural_layout
@@ -91,7 +92,7 @@ def prepared(job: Job, options: RunOptions, report: Sink) -> Iterator[Prepared]:
             return
         format_name = _format(job, options)
         settings, encoded = rehearse_encoding(wide, format_name, options.video)
-        if isinstance(reader, VideoReader) and job.source != STREAM:
+        if isinstance(reader, VideoReader) and job.source != STDIO:
             rehearse_muxing(info, format_name, encoded)
         for message in _remarks(reader, info, settings, format_name):
             report(Note(str(job.source), message))
@@ -103,7 +104,7 @@ def prepared(job: Job, options: RunOptions, report: Sink) -> Iterator[Prepared]:
 def _open_reader(job: Job) -> VideoReader | SequenceReader:
     if is_pattern(job.source):
         return SequenceReader(job.source)
-    return VideoReader(job.source, keep_packets=STREAM in (job.source, job.output))
+    return VideoReader(job.source, keep_packets=STDIO in (job.source, job.output))
 
 
 def _writer(job: Job, info: VideoInfo, options: RunOptions) -> PictureWriter:
@@ -124,7 +125,7 @@ def _format(job: Job, options: RunOptions) -> str:
     Raises:
         UsageError: `--format` names none that can be piped.
     """
-    if job.output != STREAM:
+    if job.output != STDIO:
         return format_of(job.output)
     asked = options.stream_format or STREAM_FORMAT
     name = {"y4m": "yuv4mpegpipe", "mkv": "matroska", "ts": "mpegts"}.get(asked, FORMATS.get(asked, asked))

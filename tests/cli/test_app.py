@@ -109,7 +109,7 @@ def test_dry_run_says_what_would_become_of_each_input(tmp_path: Path) -> None:
     missing, output = tmp_path / "missing.jpg", tmp_path / "out"
     done = colorcli("run", str(picture), str(missing), "-o", str(output), "--dry-run")
     rows = [line.split("\t") for line in done.stdout.splitlines()]
-    assert [row[:2] for row in rows] == [["still", str(picture)], ["fail", str(missing)]]
+    assert [row[:2] for row in rows] == [["image", str(picture)], ["fail", str(missing)]]
     assert not output.exists()
 
 
@@ -128,7 +128,7 @@ def test_lists_may_come_from_windows(tmp_path: Path) -> None:
     picture = ROOT / "examples" / "within_our_gates_1920.jpg"
     (tmp_path / "list.txt").write_bytes(f"{picture}\r\n\r\n".encode())
     flags = ["--from-file", str(tmp_path / "list.txt"), "-o", str(tmp_path / "out"), "--dry-run"]
-    assert colorcli("run", *flags).stdout.split("\t")[:2] == ["still", str(picture)]
+    assert colorcli("run", *flags).stdout.split("\t")[:2] == ["image", str(picture)]
 
 
 def test_a_page_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:

@@ -7,7 +7,9 @@ import pytest
 
 from colorcli.errors import RefusedError, UsageError
 from colorcli.events import Event, Note
-from colorcli.jobs.plan import STREAM, Job, Kind, make_plan, stream_kind
+from colorcli.files import STDIO
+from colorcli.jobs.job import Job, Kind
+from colorcli.jobs.plan import make_plan, stream_kind
 from colorcli.options import Existing, RunOptions
 
 
@@ -34,7 +36,7 @@ def test_folders_are_mirrored(tmp_path: Path) -> None:
         ("a/c.TIF", "out/a/c.TIF"),
         ("a/deep/er/d.jpeg", "out/a/deep/er/d.jpeg"),
     ]
-    assert all(job.kind is Kind.STILL and job.problem is None for job in jobs)
+    assert all(job.kind is Kind.IMAGE and job.problem is None for job in jobs)
     assert notes == [str(inside / "notes.txt")]
 
 
@@ -120,9 +122,9 @@ def test_kinds(tmp_path: Path) -> None:
     touch(tmp_path / "unnamed", tmp_path / "100%done.png")
     inputs = [tmp_path / name for name in ("unnamed", "f_%06d.png", "100%done.png")]
     jobs, _ = plan(inputs, tmp_path / "out")
-    assert [job.kind for job in jobs] == [Kind.STILL, Kind.SEQUENCE, Kind.STILL]
-    assert stream_kind(b"\xff\xd8\xff\xe0") is Kind.STILL
-    assert stream_kind(b"\x1a\x45\xdf\xa3") is Kind.FILM
+    assert [job.kind for job in jobs] == [Kind.IMAGE, Kind.VIDEO, Kind.IMAGE]
+    assert stream_kind(b"\xff\xd8\xff\xe0") is Kind.IMAGE
+    assert stream_kind(b"\x1a\x45\xdf\xa3") is Kind.VIDEO
 
 
 def test_program_streams_are_told_from_postscript(tmp_path: Path) -> None:
@@ -130,17 +132,17 @@ def test_program_streams_are_told_from_postscript(tmp_path: Path) -> None:
     reel.write_bytes(b"\0\0\1\xba" + bytes(60))
     letter.write_bytes(b"%!PS-Adobe-3.0\n")
     jobs, _ = plan([reel, letter], tmp_path / "out")
-    assert jobs[0].kind is Kind.FILM
+    assert jobs[0].kind is Kind.VIDEO
     assert jobs[1].problem is not None
     assert "neither picture nor film" in jobs[1].problem.cause
 
 
 def test_standard_output_takes_one_input(tmp_path: Path) -> None:
     touch(tmp_path / "a.png", tmp_path / "b.png")
-    assert plan([tmp_path / "a.png"], STREAM)[0][0].output == STREAM
+    assert plan([tmp_path / "a.png"], STDIO)[0][0].output == STDIO
     for inputs in ([tmp_path / "a.png", tmp_path / "b.png"], [tmp_path]):
         with pytest.raises(UsageError, match="standard output"):
-            plan(inputs, STREAM)
+            plan(inputs, STDIO)
 
 
 def test_a_folder_may_look_like_a_file(tmp_path: Path) -> None:
@@ -154,9 +156,9 @@ def test_unknown_formats_are_found_before_the_work(tmp_path: Path) -> None:
     (job,), _ = plan([tmp_path / "a.png"], tmp_path / "a.xyz")
     assert isinstance(job.problem, UsageError)
     options = RunOptions(stream_format="xyz")
-    (job,) = make_plan([tmp_path / "a.png"], STREAM, options, lambda event: None)
+    (job,) = make_plan([tmp_path / "a.png"], STDIO, options, lambda event: None)
     assert isinstance(job.problem, UsageError)
-    (job,) = make_plan([tmp_path / "a.png"], STREAM, RunOptions(stream_format="JPG"), lambda event: None)
+    (job,) = make_plan([tmp_path / "a.png"], STDIO, RunOptions(stream_format="JPG"), lambda event: None)
     assert job.problem is None
 
 

@@ -19,7 +19,7 @@ from support.scenes import scene
 import colorcli.jobs.run
 from colorcli.errors import ExitCode, SetupError
 from colorcli.events import Done, Event, Failed, Started, Summary
-from colorcli.jobs.plan import Job, Kind
+from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.resources import worker_count
 from colorcli.jobs.run import run_jobs
 from colorcli.options import ColorOptions, RunOptions
@@ -113,7 +113,7 @@ def test_second_interrupt_stops_at_once(
         time.sleep(0.5)  # two signals that wait together are delivered as one
         os.kill(os.getpid(), signal.SIGINT)
 
-    job = Job(tmp_path / "hang.png", tmp_path / "out.png", Kind.STILL)
+    job = Job(tmp_path / "hang.png", tmp_path / "out.png", Kind.IMAGE)
     summary = run_jobs([job], RunOptions(color=ColorOptions(toy_model)), report)
     assert summary.exit_code == ExitCode.INTERRUPTED
     assert not leftovers(tmp_path)
@@ -124,7 +124,7 @@ def test_a_crashing_decoder_is_reported(
 ) -> None:
     monkeypatch.setattr(colorcli.jobs.run.still_worker, "serve", support.workers.unreliable)
     told: list[Event] = []
-    job = Job(tmp_path / "crash.png", tmp_path / "out.png", Kind.STILL)
+    job = Job(tmp_path / "crash.png", tmp_path / "out.png", Kind.IMAGE)
     summary = run_jobs([job], RunOptions(color=ColorOptions(toy_model)), told.append)
     (failed,) = [event for event in told if isinstance(event, Failed)]
     assert "SIGSEGV" in failed.cause
@@ -217,7 +217,7 @@ def test_missing_model_is_one_line(tmp_path: Path) -> None:
     assert run.returncode == ExitCode.SETUP
     assert b"none.onnx: no such model file" in run.stderr
     with pytest.raises(SetupError):
-        job = Job(tmp_path / "in/000.png", tmp_path / "x.png", Kind.STILL)
+        job = Job(tmp_path / "in/000.png", tmp_path / "x.png", Kind.IMAGE)
         run_jobs([job], RunOptions(color=ColorOptions(tmp_path / "none.onnx")), lambda event: None)
 
 
@@ -279,9 +279,9 @@ def test_mixed_causes_and_single_ones_have_their_exit_codes(tmp_path: Path, toy_
     (source,) = pictures(tmp_path / "in", 1)
     told: list[Event] = []
     options = RunOptions(color=ColorOptions(toy_model), max_pixels=10)
-    job = Job(source, tmp_path / "out.png", Kind.STILL)
+    job = Job(source, tmp_path / "out.png", Kind.IMAGE)
     assert run_jobs([job], options, told.append).exit_code == ExitCode.REFUSED
-    missing = Job(tmp_path / "none.png", tmp_path / "none-out.png", Kind.STILL)
+    missing = Job(tmp_path / "none.png", tmp_path / "none-out.png", Kind.IMAGE)
     assert run_jobs([job, missing], options, told.append).exit_code == ExitCode.SOME_FAILED
     assert not any(isinstance(event, Done) for event in told)
     assert [event for event in told if isinstance(event, Summary)]

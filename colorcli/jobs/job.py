@@ -1,0 +1,26 @@
+"""One unit of work: an input, its output, and what is known about them before work starts."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from colorcli.errors import ColorcliError
+
+
+class Kind(StrEnum):
+    IMAGE = "image"
+    VIDEO = "video"
+    """A film, or numbered images that are its frames."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """Colorize `source` into `output`; either may be `files.STDIO`."""
+
+    source: Path
+    output: Path
+    kind: Kind
+    problem: ColorcliError | None = None
+    """Why the job cannot be done, if that is known already."""
+    skip: bool = False
+    """Whether the output exists and stays as it is."""
