@@ -77,11 +77,11 @@ def _picture(path: Path, side: int) -> str | None:
     """A small WebP of a still or film as base64, None where there is nothing to be shown."""
     import cv2
 
-    from colorcli.images.codecs.registry import FILM_SUFFIXES
     from colorcli.images.preview import fitted, preview
+    from colorcli.video.formats import VIDEO_SUFFIXES
 
     try:
-        film = path.suffix.lower() in FILM_SUFFIXES
+        film = path.suffix.lower() in VIDEO_SUFFIXES
         rgb = fitted(_frame(path), side) if film else preview(path, side)
     except (OSError, ValueError, IndexError, StopIteration):
         return None

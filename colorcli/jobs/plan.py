@@ -1,7 +1,6 @@
 """Inputs to outputs, before any work starts: what is done, where it goes, and what cannot be done."""
 
 import os
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +9,7 @@ from colorcli.errors import ColorcliError, InputError, RefusedError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
 from colorcli.images.codecs.registry import (
-    FILM_SUFFIXES,
     HEAD,
-    MPEG_PROGRAM_STREAM,
     SUFFIXES,
     known_suffixes,
     sniff,
@@ -20,9 +17,8 @@ from colorcli.images.codecs.registry import (
 )
 from colorcli.jobs.job import Job, Kind
 from colorcli.options import Existing, RunOptions, comparison_path
+from colorcli.video.formats import FRAME_NUMBER, VIDEO_SUFFIXES, is_video
 
-PATTERN = re.compile(r"%0?\d*d")
-"""A printf pattern for a frame's number in a file name."""
 STDIN_VIDEO_SUFFIX = ".mkv"
 """What a film from standard input becomes in a folder."""
 
@@ -131,7 +127,7 @@ def _job(source: Path, output: Path) -> Job:
     def hopeless(cause: str, remedy: str) -> Job:
         return Job(source, output, Kind.IMAGE, InputError(source, cause, remedy))
 
-    if PATTERN.search(source.name) and not source.exists():  # "100%done.png" may be a file
+    if FRAME_NUMBER.search(source.name) and not source.exists():  # "100%done.png" may be a file
         return Job(source, output, Kind.VIDEO)
     try:
         if not source.exists():
@@ -148,14 +144,14 @@ def _job(source: Path, output: Path) -> Job:
 
 def _kind_by_suffix(source: Path) -> Kind | None:
     suffix = source.suffix.lower()
-    return Kind.IMAGE if suffix in SUFFIXES else Kind.VIDEO if suffix in FILM_SUFFIXES else None
+    return Kind.IMAGE if suffix in SUFFIXES else Kind.VIDEO if suffix in VIDEO_SUFFIXES else None
 
 
 def _kind_by_content(source: Path) -> Kind | None:
     """For a name that says nothing: by its first bytes."""
     with source.open("rb") as file:
         head = file.read(HEAD)
-    return Kind.IMAGE if sniff(head) else Kind.VIDEO if head.startswith(MPEG_PROGRAM_STREAM) else None
+    return Kind.IMAGE if sniff(head) else Kind.VIDEO if is_video(head) else None
 
 
 def _check_collisions(jobs: list[Job]) -> None:
@@ -213,10 +209,10 @@ def _same_file(source: Path, output: Path) -> bool:
 
 
 def _checked_film(job: Job, options: RunOptions) -> Job:
-    from colorcli.video import check_video
+    from colorcli.video.colorize import check_video
 
     try:
-        check_video(job, options)
+        check_video(job.source, job.output, options)
     except ColorcliError as error:
         return replace(job, problem=error)
     return job

@@ -37,7 +37,7 @@ def known_colors(film: Prepared, colorizer: Colorizer, report: Sink) -> Iterator
     if options.video.references is None:
         yield plan or see_for_yourself, known
         return
-    if film.job.source == STDIO:
+    if film.source == STDIO:
         raise UsageError("--references", "need a film that can be read twice, not a pipe", "give a file")
     found = find_references(options.video.references, film.info.rate)
     working = colorizer.working_shape(film.info.height, film.info.width)
@@ -86,7 +86,7 @@ def _first_of(one: HintSource, other: HintSource) -> HintSource:
 def _smalls(film: Prepared, working: tuple[int, int]) -> Iterator[tuple[int, Plane]]:
     """Every frame's number and luma at working size, in a reading of its own."""
     again = isinstance(film.reader, SequenceReader)
-    reader = SequenceReader(film.job.source) if again else VideoReader(film.job.source, keep_packets=False)
+    reader = SequenceReader(film.source) if again else VideoReader(film.source, keep_packets=False)
     try:
         converter = open_converter(film.info, film.settings.layout)
         for frame in film.prepare(reader.frames()):

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import av
@@ -14,11 +15,9 @@ import cv2
 from colorcli._version import __version__
 from colorcli.colorizer.predictor import Colorizer
 from colorcli.engines import Engine
-from colorcli.engines import open as open_engine
 from colorcli.errors import InputError
 from colorcli.events import Note, Progress, Sink
 from colorcli.files import STDIO, atomic_write
-from colorcli.jobs.job import Job
 from colorcli.models.provenance import DIGITAL_SOURCE_TYPE
 from colorcli.options import Existing, Outcome, RunOptions, VideoOptions
 from colorcli.video.color_sources import known_colors, known_identity
@@ -39,24 +38,25 @@ PROVENANCE_TAGS = ("comment", "description", "synopsis")
 """Where the mark goes: the first of them that the film does not use itself; every container has one."""
 
 
-def colorize_video(job: Job, options: RunOptions, report: Sink) -> Outcome:
+def colorize_video(
+    source: Path,
+    output: Path,
+    options: RunOptions,
+    predictor: Colorizer,
+    sources: object,
+    report: Sink,
+) -> Outcome:
     """Color one film; its output appears whole or not at all.
 
     Raises:
         ColorcliError: what failed, and why. A reader who leaves standard output is no failure.
     """
-    # The network runs seldom and beside the other stages: more threads would wait more than they work.
-    threads = 1 if options.video.stabilize else None
-    with (
-        prepared(job, options, report) as film,
-        open_engine(options.color.model, options.color.device, threads) as engine,
-    ):
+    engine = predictor.engine
+    with prepared(source, output, options, report) as film:
         # Every stage has a thread of its own; OpenCV's own would burn time waiting for work.
         cv2.setNumThreads(1)
-        look = options.color
-        colorizer = Colorizer(engine, size=look.size, saturation=look.saturation)
-        with known_colors(film, colorizer, report) as (plan, known):
-            frame_colorizer = FrameColorizer(film, colorizer, plan=plan, known=known)
+        with known_colors(film, predictor, report) as (plan, known):
+            frame_colorizer = FrameColorizer(film, predictor, plan=plan, known=known)
             _run(frame_colorizer, engine, report)
         _mention_damage(film, report)
         return _outcome(frame_colorizer)
@@ -70,20 +70,16 @@ def _run(frame_colorizer: FrameColorizer, engine: Engine, report: Sink) -> None:
         reader = film.reader
         head = reader.head if isinstance(reader, SequenceReader) else lambda number: b""
         write_pictures(frames, film.pictures, head, tick)
-    elif STDIO in (film.job.source, film.job.output):
+    elif STDIO in (film.source, film.output):
         _stream(frame_colorizer, engine, tick, report)
     else:
         _write(frame_colorizer, engine, tick, report)
-    if (
-        film.options.preserve_times
-        and film.pictures is None
-        and STDIO not in (film.job.source, film.job.output)
-    ):
-        times = film.job.source.stat()
-        os.utime(film.job.output, ns=(times.st_atime_ns, times.st_mtime_ns))
+    if film.options.preserve_times and film.pictures is None and STDIO not in (film.source, film.output):
+        times = film.source.stat()
+        os.utime(film.output, ns=(times.st_atime_ns, times.st_mtime_ns))
     sheet = film.options.video.contact_sheet
-    if sheet is not None and film.job.output != STDIO and film.pictures is None:
-        write_contact_sheet(film.job.output, sheet)
+    if sheet is not None and film.output != STDIO and film.pictures is None:
+        write_contact_sheet(film.output, sheet)
 
 
 def _outcome(frame_colorizer: FrameColorizer) -> Outcome:
@@ -91,14 +87,14 @@ def _outcome(frame_colorizer: FrameColorizer) -> Outcome:
     return Outcome("colorized" if frame_colorizer.has_colored else "copied", facts)
 
 
-def check_video(job: Job, options: RunOptions) -> None:
+def check_video(source: Path, output: Path, options: RunOptions) -> None:
     """Settle what can be settled before any work: container, encoder, policy. Standard input is not touched.
 
     Raises:
         ColorcliError: the film cannot be colored as asked.
     """
-    if job.source != STDIO:
-        with prepared(job, options, lambda event: None):
+    if source != STDIO:
+        with prepared(source, output, options, lambda event: None):
             pass
 
 
@@ -107,8 +103,8 @@ def _stream(
 ) -> None:
     film = frame_colorizer.film
     tags = _tags(film, engine)
-    if film.job.output != STDIO:
-        with atomic_write(film.job.output) as partial:
+    if film.output != STDIO:
+        with atomic_write(film.output) as partial:
             stream_film(frame_colorizer, segment_url(partial), tags, tick)
             if film.format_name == "matroska":
                 state_aspect(partial, film.output_info)
@@ -117,7 +113,7 @@ def _stream(
     try:
         stream_film(frame_colorizer, f"pipe:{sys.stdout.fileno()}", tags, tick)
     except BrokenPipeError:
-        report(Note(str(film.job.source), "whoever read the output has had enough"))
+        report(Note(str(film.source), "whoever read the output has had enough"))
         # Python flushes standard output once more on its way out, and must not find it closed then.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
@@ -126,35 +122,33 @@ def _write(
     frame_colorizer: FrameColorizer, engine: Engine, tick: Callable[[int], None], report: Sink
 ) -> None:
     film = frame_colorizer.film
-    segments = Segments(film.job.output, _identity(film, engine))
+    segments = Segments(film.output, _identity(film, engine))
     with segments.claimed():
         if segments.open(resume=film.options.existing is Existing.RESUME):
-            report(Note(str(film.job.source), f"continuing after {segments.frames} finished frames"))
+            report(Note(str(film.source), f"continuing after {segments.frames} finished frames"))
         color_segments(frame_colorizer, segments, tick)
         if not segments.frames:
             segments.remove()
             raise _no_frames(film)
         _list_shots(film, segments)
         if _is_left_as_it_is(film, segments):
-            with atomic_write(film.job.output) as partial:
-                shutil.copyfile(film.job.source, partial)
+            with atomic_write(film.output) as partial:
+                shutil.copyfile(film.source, partial)
         else:
-            join(film, segments, film.job.output, _tags(film, engine))
+            join(film, segments, film.output, _tags(film, engine))
         segments.remove()
 
 
 def _no_frames(film: Prepared) -> InputError:
     if film.trim.start or film.trim.end:
-        return InputError(
-            film.job.source, "has no frame between --start and --end", "choose a part within it"
-        )
-    return InputError(film.job.source, "holds no frame that can be decoded", "check the file")
+        return InputError(film.source, "has no frame between --start and --end", "choose a part within it")
+    return InputError(film.source, "holds no frame that can be decoded", "check the file")
 
 
 def _is_left_as_it_is(film: Prepared, segments: Segments) -> bool:
     """Whether all shots keep their colors and nothing else is asked for: it is copied, byte for byte."""
     asked = replace(film.options.video, shots=None, references=None, contact_sheet=None, stabilize=True)
-    same_kind = film.job.source.suffix.lower() == film.job.output.suffix.lower()
+    same_kind = film.source.suffix.lower() == film.output.suffix.lower()
     as_it_is = asked == VideoOptions() and not film.options.compare and same_kind
     return as_it_is and all(kept for record in segments.records for _, kept in record.shots)
 
@@ -188,7 +182,7 @@ def _identity(film: Prepared, engine: Engine) -> dict[str, Any]:
 
 def _source_identity(film: Prepared) -> object:
     reader = film.reader
-    return reader.identity() if isinstance(reader, SequenceReader) else digest_of(film.job.source)
+    return reader.identity() if isinstance(reader, SequenceReader) else digest_of(film.source)
 
 
 def _tags(film: Prepared, engine: Engine) -> dict[str, str]:
@@ -213,11 +207,11 @@ def _ticker(film: Prepared, report: Sink) -> Callable[[int], None]:
         now = time.monotonic()
         if now - latest > PROGRESS_SECONDS:
             latest = now
-            report(Progress(str(film.job.source), done, film.info.frames))
+            report(Progress(str(film.source), done, film.info.frames))
 
     return tick
 
 
 def _mention_damage(film: Prepared, report: Sink) -> None:
     if film.reader.damaged:
-        report(Note(str(film.job.source), f"{film.reader.damaged} damaged packets could not be decoded"))
+        report(Note(str(film.source), f"{film.reader.damaged} damaged packets could not be decoded"))

@@ -91,7 +91,7 @@ def _mux(
     clock, rate = film.info.time_base, film.info.rate
     shift = round(clip.shift / clock)
     with ExitStack() as opened:
-        source = opened.enter_context(open_video(film.job.source)) if film.reader.container else None
+        source = opened.enter_context(open_video(film.source)) if film.reader.container else None
         template = opened.enter_context(
             av.open(segment_url(segments.encoded(0)), format="nut")
         ).streams.video[0]
@@ -115,7 +115,7 @@ def _mux(
             (target.mux_picture if is_picture else target.mux)(packet)
         if target.written != len(timings):
             raise InputError(
-                film.job.output, f"holds {target.written} of {len(timings)} frames", "try another --codec"
+                film.output, f"holds {target.written} of {len(timings)} frames", "try another --codec"
             )
 
 

@@ -4,15 +4,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from pathlib import Path
 
 import av
 
 from colorcli.errors import RefusedError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
-from colorcli.jobs.job import Job
 from colorcli.options import Existing, RunOptions
 from colorcli.video.encoder import EncodeSettings
+from colorcli.video.formats import is_frame_pattern
 from colorcli.video.frame_converter import natural_layout
 from colorcli.video.info import PROGRESSIVE, VideoInfo
 from colorcli.video.muxer import (
@@ -22,7 +23,7 @@ from colorcli.video.muxer import (
     format_of,
 )
 from colorcli.video.reader import Filter, Frame, Trim, VideoReader, deinterlacer
-from colorcli.video.sequences import PictureWriter, SequenceReader, is_pattern
+from colorcli.video.sequences import PictureWriter, SequenceReader
 from colorcli.video.tonemap import ToneMapper, sdr_info
 from colorcli.video.trial import rehearse_encoding, rehearse_muxing
 
@@ -33,7 +34,8 @@ STREAM_FORMAT = "matroska"
 class Prepared:
     """A film that is ready to be colored."""
 
-    job: Job
+    source: Path
+    output: Path
     options: RunOptions
     reader: VideoReader | SequenceReader
     info: VideoInfo
@@ -69,7 +71,7 @@ class Prepared:
 
 
 @contextmanager
-def prepared(job: Job, options: RunOptions, report: Sink) -> Iterator[Prepared]:
+def prepared(source: Path, output: Path, options: RunOptions, report: Sink) -> Iterator[Prepared]:
     """Open a film and settle everything.
 
     Raises:
@@ -77,56 +79,56 @@ def prepared(job: Job, options: RunOptions, report: Sink) -> Iterator[Prepared]:
     """
     if options.color.hints is not None:
         raise UsageError("--hints", "are pixels of one picture, not of a film", "use --references")
-    reader = _open_reader(job)
+    reader = _open_reader(source, output)
     try:
         info = _footage(reader, options)
         trim = Trim.of(options.video.start, options.video.end, info.rate)
         wide = replace(info, width=2 * info.width) if options.compare else info
         if isinstance(reader, SequenceReader):
             for first, last in reader.gaps:
-                report(Note(str(job.source), f"pictures {first} to {last} are missing"))
-        if is_pattern(job.output):
-            writer = _writer(job, info, options)
+                report(Note(str(source), f"pictures {first} to {last} are missing"))
+        if is_frame_pattern(output):
+            writer = _writer(output, info, options)
             settings = EncodeSettings(writer.codec, writer.layout, writer.layout.name, ())
-            yield Prepared(job, options, reader, info, "image2", settings, wide, trim, writer)
+            yield Prepared(source, output, options, reader, info, "image2", settings, wide, trim, writer)
             return
-        format_name = _format(job, options)
+        format_name = _format(output, options)
         settings, encoded = rehearse_encoding(wide, format_name, options.video)
-        if isinstance(reader, VideoReader) and job.source != STDIO:
+        if isinstance(reader, VideoReader) and source != STDIO:
             rehearse_muxing(info, format_name, encoded)
         for message in _remarks(reader, info, settings, format_name):
-            report(Note(str(job.source), message))
-        yield Prepared(job, options, reader, info, format_name, settings, wide, trim)
+            report(Note(str(source), message))
+        yield Prepared(source, output, options, reader, info, format_name, settings, wide, trim)
     finally:
         reader.close()
 
 
-def _open_reader(job: Job) -> VideoReader | SequenceReader:
-    if is_pattern(job.source):
-        return SequenceReader(job.source)
-    return VideoReader(job.source, keep_packets=STDIO in (job.source, job.output))
+def _open_reader(source: Path, output: Path) -> VideoReader | SequenceReader:
+    if is_frame_pattern(source):
+        return SequenceReader(source)
+    return VideoReader(source, keep_packets=STDIO in (source, output))
 
 
-def _writer(job: Job, info: VideoInfo, options: RunOptions) -> PictureWriter:
+def _writer(output: Path, info: VideoInfo, options: RunOptions) -> PictureWriter:
     """What writes numbered pictures.
 
     Raises:
         RefusedError: there are such pictures already, or the kind cannot be written.
     """
-    writer = PictureWriter(job.output, natural_layout(info))
+    writer = PictureWriter(output, natural_layout(info))
     if options.existing is Existing.REFUSE and (old := writer.existing()):
         raise RefusedError(old, "the output exists already", "choose --overwrite or --resume")
     return writer
 
 
-def _format(job: Job, options: RunOptions) -> str:
+def _format(output: Path, options: RunOptions) -> str:
     """The muxer's name for the output.
 
     Raises:
         UsageError: `--format` names none that can be piped.
     """
-    if job.output != STDIO:
-        return format_of(job.output)
+    if output != STDIO:
+        return format_of(output)
     asked = options.stream_format or STREAM_FORMAT
     name = {"y4m": "yuv4mpegpipe", "mkv": "matroska", "ts": "mpegts"}.get(asked, FORMATS.get(asked, asked))
     if name not in ("matroska", "nut", "yuv4mpegpipe", "mpegts", "webm"):

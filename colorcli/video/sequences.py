@@ -13,14 +13,13 @@ from av.video.frame import VideoFrame
 
 from colorcli.errors import InputError, RefusedError
 from colorcli.files import atomic_write
-from colorcli.images.codecs.registry import FILM_SUFFIXES
 from colorcli.video import dpx
+from colorcli.video.formats import FRAME_NUMBER
 from colorcli.video.frame_converter import Layout, layout
 from colorcli.video.info import picture_facts
 from colorcli.video.muxer import Timing
 from colorcli.video.reader import Frame
 
-PATTERN = re.compile(r"%0?(\d*)d")
 RATE = Fraction(24)
 """Of pictures that say none, as only DPX may: 24 frames a second is film's own since sound."""
 PNG = ("png", {8: "rgb24", 16: "rgb48be"}, {8: "rgba", 16: "rgba64be"})
@@ -29,11 +28,6 @@ DPX = ("dpx", {8: "rgb24", 10: "gbrp10le", 12: "gbrp12le", 16: "rgb48le"}, {8: "
 PICTURES = {".png": PNG, ".tif": TIFF, ".tiff": TIFF, ".dpx": DPX}
 """Suffix -> encoder, and the pixel format for each bit depth, without transparency and with it; a depth
 between two takes the deeper."""
-
-
-def is_pattern(path: Path) -> bool:
-    """Whether a path names numbered pictures; a film may be called %d.mkv and is one all the same."""
-    return PATTERN.search(path.name) is not None and path.suffix.lower() not in FILM_SUFFIXES
 
 
 class SequenceReader:
@@ -155,7 +149,7 @@ def write_pictures(
 
 def _numbered_files(pattern: Path) -> dict[int, Path]:
     """Number -> file, in order."""
-    found = PATTERN.search(pattern.name)
+    found = FRAME_NUMBER.search(pattern.name)
     assert found is not None
     width = int(found[1] or 1)
     before, after = re.escape(pattern.name[: found.start()]), re.escape(pattern.name[found.end() :])

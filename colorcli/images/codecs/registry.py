@@ -21,14 +21,6 @@ SUFFIXES = {
     ".heic": Format.HEIC, ".heif": Format.HEIC,
 }  # fmt: skip
 
-FILM_SUFFIXES = frozenset((
-    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg", ".m2v", ".vob", ".ts", ".mts", ".m2ts",
-    ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".3gp", ".3g2", ".mxf", ".dv", ".y4m", ".nut", ".mjpeg", ".mjpg",
-))  # fmt: skip
-
-MPEG_PROGRAM_STREAM = b"\0\0\1\xba"
-"""How one begins, under whatever suffix: `.ps` may as well be PostScript."""
-
 HEAD = 64
 """First bytes of a file that `sniff` wants to see."""
 _ISO_BRANDS = {
