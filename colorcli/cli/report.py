@@ -11,6 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from colorcli.errors import InputError
 from colorcli.events import Done, Event, Failed, Note, Summary
 from colorcli.files import atomic_write
 
@@ -77,15 +78,13 @@ def _picture(path: Path, side: int) -> str | None:
     """A small WebP of a still or film as base64, None where there is nothing to be shown."""
     import cv2
 
-    from colorcli.images.preview import fitted, preview
+    from colorcli.color.pictures import limited, read_picture
     from colorcli.video.formats import VIDEO_SUFFIXES
 
     try:
         film = path.suffix.lower() in VIDEO_SUFFIXES
-        rgb = fitted(_frame(path), side) if film else preview(path, side)
-    except (OSError, ValueError, IndexError, StopIteration):
-        return None
-    if rgb is None:
+        rgb = limited(_frame(path), side) if film else read_picture(path, long_side=side)
+    except (InputError, OSError, ValueError, IndexError, StopIteration):
         return None
     _, coded = cv2.imencode(
         ".webp", cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_WEBP_QUALITY, QUALITY]

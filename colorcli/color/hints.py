@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from PIL import ImageColor
 
 from colorcli.color.condition import Hints
+from colorcli.color.pictures import read_layer
 from colorcli.color.ycbcr import Plane, ycbcr_from_rgb
 from colorcli.errors import InputError, UsageError
 
@@ -79,7 +80,7 @@ class Points:
 class Strokes:
     path: Path
     pixels: NDArray[Any]
-    """BGRA [H, W, 4] in [0, 1], colors multiplied by alpha."""
+    """RGBA [H, W, 4] in [0, 1], colors multiplied by alpha."""
 
     def on(self, shape: Shape, working_shape: Shape) -> Hints:
         """The painted pixels, at the working size.
@@ -92,8 +93,8 @@ class Strokes:
             cause = f"{self.path} has {width}x{height} pixels, another shape than its {columns}x{rows}"
             raise InputError("picture", cause, "paint on a copy of the picture as it is displayed")
         small = cv2.resize(self.pixels, working_shape[::-1], interpolation=cv2.INTER_AREA)
-        bgr, cover = small[..., :3], small[..., 3]
-        rgb = (bgr / np.maximum(cover, COVERED)[..., None])[..., ::-1].transpose(2, 0, 1)
+        premultiplied, cover = small[..., :3], small[..., 3]
+        rgb = (premultiplied / np.maximum(cover, COVERED)[..., None]).transpose(2, 0, 1)
         return Hints(_chroma(rgb), (cover > COVERED).astype(np.float32))
 
 
@@ -113,7 +114,7 @@ def read_hints(path: Path) -> Points | Strokes:
         case ".csv":
             return Points(path, _points(path, _csv_rows(content)))
         case ".png":
-            return Strokes(path, _layer(path, content))
+            return Strokes(path, _layer(path))
     raise UsageError(path, "not a hint file", "give a .json, .csv or .png file")
 
 
@@ -157,16 +158,17 @@ def _points(path: Path, rows: Iterator[Row]) -> list[Point]:
     return points
 
 
-def _layer(path: Path, content: bytes) -> NDArray[Any]:
+def _layer(path: Path) -> NDArray[Any]:
     """A PNG's painted pixels, as `Strokes` holds them."""
-    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_UNCHANGED) if content else None
-    if pixels is None:
-        raise UsageError(path, "not a readable PNG", "save it again")
-    if pixels.ndim != 3 or pixels.shape[2] != 4 or pixels[..., 3].all():
+    try:
+        pixels = read_layer(path)
+    except InputError as error:
+        raise UsageError(path, "not a readable PNG", "save it again") from error
+    if pixels[..., 3].all():
         raise UsageError(path, "has no transparent background", "paint the hints on a transparent layer")
     if not pixels[..., 3].any():
         raise UsageError(path, "nothing is painted on it", "paint the hints on a transparent layer")
-    painted: NDArray[Any] = pixels.astype(np.float32) / np.float32(255 if pixels.dtype == np.uint8 else 65535)
+    painted: NDArray[Any] = pixels.astype(np.float32) / np.float32(255)
     painted[..., :3] *= painted[..., 3:]  # or the color of what is transparent would bleed in
     return painted
 

@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorcli.color.condition import Hints
+from colorcli.color.pictures import read_picture
 from colorcli.color.ycbcr import Plane, ycbcr_from_rgb
-from colorcli.errors import UsageError
+from colorcli.errors import InputError, UsageError
 
 SIDE = 256
 """Short side at which pictures are compared: the features below are in its pixels."""
@@ -44,14 +45,12 @@ def read_reference(path: Path) -> Plane:
         UsageError: it cannot be read, or has no color to give.
     """
     try:
-        bgr = cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error) as error:
-        raise UsageError(path, "cannot be read as a picture", "check --reference") from error
-    if bgr is None:
-        raise UsageError(path, "cannot be read as a picture", "check --reference")
-    if min(bgr.shape[:2]) < CELL or (bgr == bgr[..., :1]).all():
+        rgb = read_picture(path)
+    except InputError as error:
+        raise UsageError(path, error.cause, "check --reference") from error
+    if min(rgb.shape[:2]) < CELL or (rgb == rgb[..., :1]).all():
         raise UsageError(path, "has no colors to give", "give a color picture as --reference")
-    return bgr[..., ::-1].transpose(2, 0, 1).astype(np.float32) / np.float32(255)
+    return rgb.transpose(2, 0, 1).astype(np.float32) / np.float32(255)
 
 
 def reference_hints(reference: Plane, luma: Plane, guess: Callable[[Plane], Plane]) -> Hints:

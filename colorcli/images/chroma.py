@@ -1,4 +1,4 @@
-"""Chroma onto a raster: color rows whose gray is the gray they had."""
+"""New chroma for a picture: stored small as coefficients of its luma, evaluated row by row at full size."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,41 +11,56 @@ from colorcli.color.ycbcr import BT601, Plane, color_difference, fit_gamut
 from colorcli.images.raster import Pixels, Raster, band_luma
 
 ROWS = 32
-"""Rows that are interpolated at once: they come from so few of the network's that a small matrix product is
-the fastest way."""
+"""Rows that are interpolated at once: so few rows of the network's size contribute to them that a small
+matrix product is the fastest way."""
 
 
 @dataclass(frozen=True)
-class ChromaFit:
-    """A picture's chroma as a function of place and luma, at the network's size."""
+class GuidedChroma:
+    """The network's chroma, in a form that follows the edges of a larger luma plane.
 
+    At each point of the network's size the chroma is a linear function of luma, `slope * luma + offset`,
+    found by a guided filter (He and Sun 2015, arXiv:1505.00996). Interpolated slopes and offsets, applied to
+    the picture's own luma, give chroma whose edges are those of the picture.
+    """
+
+    luma: Plane
+    """[h, w] in [0, 1], at the network's size."""
     slopes: Plane
+    """[2, h, w]."""
     offsets: Plane
-    """[2, h, w] each: chroma = slope * luma + offset."""
+    """[2, h, w], chroma in [-0.5, 0.5] where luma is 0."""
 
     @classmethod
-    def of(cls, chroma: Plane, luma: Plane) -> "ChromaFit":
-        """From chroma [2, h, w] that the network made of luma [h, w]."""
-        return cls(*guide(chroma, luma))
+    def fit(cls, chroma: Plane, luma: Plane) -> "GuidedChroma":
+        """From chroma [2, h, w] that the network predicted for luma [h, w]."""
+        return cls(luma, *guide(chroma, luma))
 
-    def at(self, height: int, width: int, peak: int) -> "ChromaField":
-        """The same for luma, and chroma, in code values up to `peak`."""
-        return ChromaField(self, height, width, peak)
+    def upsampler(self, height: int, width: int, peak: int) -> "ChromaUpsampler":
+        """For a picture of this size whose samples are code values up to `peak`."""
+        return ChromaUpsampler(self, height, width, peak)
+
+    def preview(self) -> Pixels:
+        """The picture in color at the network's size: RGB [h, w, 3] uint8."""
+        height, width = self.luma.shape
+        luma = self.luma * np.float32(255)
+        return rgb_rows(luma, self.upsampler(height, width, 255).rows(luma, 0), 255)
 
 
-class ChromaField:
-    """The same at a picture's own size, evaluated row by row."""
+class ChromaUpsampler:
+    """Gives the chroma of any rows of a picture, of which only those rows have to be in memory."""
 
-    def __init__(self, fit: ChromaFit, height: int, width: int, peak: int) -> None:
-        rows = fit.slopes.shape[1]
-        # Widened now, heightened when asked: only [h, W] floats are held for a picture of any height.
+    def __init__(self, chroma: GuidedChroma, height: int, width: int, peak: int) -> None:
+        rows = chroma.slopes.shape[1]
+        # Widths are interpolated here, heights in `rows`: [2, h, W] floats are held, however high the
+        # picture.
         self._slopes, self._offsets = (
             [cv2.resize(plane, (width, rows), interpolation=cv2.INTER_LINEAR) for plane in planes]
-            for planes in (fit.slopes, fit.offsets * np.float32(peak))
+            for planes in (chroma.slopes, chroma.offsets * np.float32(peak))
         )
         self._rows = np.arange(rows, dtype=np.float32)
-        places = (np.arange(height) + 0.5) * (rows / height) - 0.5
-        self._places = np.clip(places, 0, rows - 1).astype(np.float32)
+        positions = (np.arange(height) + 0.5) * (rows / height) - 0.5
+        self._positions = np.clip(positions, 0, rows - 1).astype(np.float32)
 
     def rows(self, luma: Plane, top: int) -> Plane:
         """Luma [n, W] of the rows from `top` on -> their chroma [2, n, W], not fitted into the gamut.
@@ -55,44 +70,37 @@ class ChromaField:
         chroma = np.empty((2, *luma.shape), np.float32)
         for start in range(0, len(luma), ROWS):
             part = luma[start : start + ROWS]
-            places = self._places[top + start : top + start + len(part), None]
-            known = slice(int(places[0, 0]), int(places[-1, 0]) + 2)
-            shares = np.maximum(1 - np.abs(places - self._rows[known]), 0)
+            positions = self._positions[top + start : top + start + len(part), None]
+            used = slice(int(positions[0, 0]), int(positions[-1, 0]) + 2)
+            weights = np.maximum(1 - np.abs(positions - self._rows[used]), 0)
             for slope, offset, plane in zip(self._slopes, self._offsets, chroma, strict=True):
                 target = plane[start : start + ROWS]
-                np.matmul(shares, offset[known], out=target)
-                cv2.accumulateProduct(shares @ slope[known], part, target)
+                np.matmul(weights, offset[used], out=target)
+                cv2.accumulateProduct(weights @ slope[used], part, target)
         return chroma
 
 
-def painted(raster: Raster, fit: ChromaFit) -> Raster:
-    """The raster in color; its alpha, where it has one, as it was."""
-    field = fit.at(raster.height, raster.width, raster.peak)
+def colorized(raster: Raster, chroma: GuidedChroma) -> Raster:
+    """The raster in color; alpha is kept."""
+    upsampler = chroma.upsampler(raster.height, raster.width, raster.peak)
 
     def bands() -> Iterator[Pixels]:
         top = 0
         for band in raster.bands():
             luma = band_luma(band)
-            color = paint_rows(luma, field.rows(luma, top), raster.peak)
+            color = rgb_rows(luma, upsampler.rows(luma, top), raster.peak)
             yield np.concatenate([color, band[:, :, -1:]], axis=2) if raster.has_alpha else color
             top += len(band)
 
     return Raster(raster.height, raster.width, 3 + raster.has_alpha, raster.depth, bands)
 
 
-def paint_small(luma: Plane, fit: ChromaFit) -> Pixels:
-    """Luma [h, w] in [0, 1] of a small picture -> RGB [h, w, 3] of 8 bits."""
-    height, width = luma.shape
-    luma = luma * np.float32(255)
-    return paint_rows(luma, fit.at(height, width, 255).rows(luma, 0), 255)
-
-
-def paint_rows(luma: Plane, chroma: Plane, peak: int) -> Pixels:
+def rgb_rows(luma: Plane, chroma: Plane, peak: int) -> Pixels:
     """Luma [n, W] and chroma [2, n, W] -> RGB [n, W, 3], all in code values up to `peak` (255 or 65535).
 
-    Red and blue are rounded as they come; green, which weighs most, is what then brings the weighted sum
-    back to the luma. Gray is off by at most half of green's weight, 0.3 code values, away from the gamut's
-    corners, and by less than one in them.
+    Red and blue are rounded first; green, which weighs most, then brings the weighted sum back to the luma.
+    Gray is off by at most half of green's weight, 0.3 code values, away from the gamut's corners, and by less
+    than one in them.
     """
     red, green, blue = planes = color_difference(fit_gamut(luma, chroma, peak=peak))
     for plane in (red, blue):

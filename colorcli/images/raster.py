@@ -1,4 +1,4 @@
-"""Pixels in bands from top to bottom, so that a picture need never be in memory whole."""
+"""Pixels as bands of rows from top to bottom, so that a whole picture need not be in memory."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ BAND_PIXELS = 1 << 16
 
 
 def bands_of(height: int, width: int) -> Iterator[slice]:
-    """The rows of a picture in memory, from top to bottom, in bands of `BAND_PIXELS`."""
+    """The rows of a picture in memory, from top to bottom, in bands of about `BAND_PIXELS`."""
     rows = max(1, BAND_PIXELS // width)
     return (slice(top, top + rows) for top in range(0, height, rows))
 
@@ -29,13 +29,13 @@ class Raster:
     width: int
     channels: int
     depth: int
-    """Bits in a sample, 8 or 16."""
+    """Bits of a sample, 8 or 16."""
     bands: Callable[[], Iterator[Pixels]]
-    """Gives all rows anew, from the top, at each call."""
+    """Starts reading all rows from the top at each call."""
 
     @classmethod
     def of(cls, pixels: Pixels) -> "Raster":
-        """A raster over an array [H, W, C] that is in memory, or mapped into it."""
+        """A raster over an array [H, W, C] in memory, or mapped into it."""
         height, width, channels = pixels.shape
 
         def bands() -> Iterator[Pixels]:
@@ -46,26 +46,35 @@ class Raster:
 
     @property
     def peak(self) -> int:
+        """The highest code value."""
         return (1 << self.depth) - 1
 
     @property
     def has_alpha(self) -> bool:
         return self.channels in (2, 4)
 
-    def whole(self) -> Pixels:
+    def array(self) -> Pixels:
+        """All pixels [H, W, C]."""
         return np.concatenate(list(self.bands()))
 
     @property
-    def size(self) -> int:
-        """Bytes of all its pixels."""
+    def nbytes(self) -> int:
+        """Bytes of all pixels."""
         return self.height * self.width * self.channels * self.depth // 8
 
-    def held(self) -> "Raster":
-        """The same, decoded once and for all."""
-        return Raster.of(self.whole())
+    def in_memory(self) -> "Raster":
+        """The same raster, decoded once."""
+        return Raster.of(self.array())
 
-    def narrowed(self) -> "Raster":
-        """The same at 8 bits."""
+    def without_alpha(self) -> "Raster":
+        if not self.has_alpha:
+            return self
+        return replace(
+            self, channels=self.channels - 1, bands=lambda: (band[:, :, :-1] for band in self.bands())
+        )
+
+    def at_8_bits(self) -> "Raster":
+        """The same raster, rounded to 8 bits."""
         if self.depth == 8:
             return self
 
@@ -75,10 +84,10 @@ class Raster:
 
         return replace(self, depth=8, bands=bands)
 
-    def shrunk(self, height: int, width: int) -> Plane:
-        """Area-averaged picture without alpha: [1 or 3, height, width] in [0, 1].
+    def reduced(self, height: int, width: int) -> Plane:
+        """Area averages without alpha: [1 or 3, height, width] in [0, 1].
 
-        Averaging is separable: each band is narrowed at once, and only then is the whole made lower.
+        Averaging is separable: the width of each band is reduced at once, the height at the end.
         """
         colors = self.channels - self.has_alpha
         narrow = [
@@ -94,8 +103,8 @@ class Raster:
         return np.ascontiguousarray(planes)
 
 
-def recut(bands: Iterable[Pixels], rows: int) -> Iterator[Pixels]:
-    """Bands of any height cut anew, `rows` at a time."""
+def regrouped(bands: Iterable[Pixels], rows: int) -> Iterator[Pixels]:
+    """Bands of any heights -> bands of `rows` rows each, the last with what is left."""
     waiting: list[Pixels] = []
     held = 0
     for band in bands:
@@ -103,29 +112,37 @@ def recut(bands: Iterable[Pixels], rows: int) -> Iterator[Pixels]:
         held += len(band)
         if held >= rows:
             joined = np.concatenate(waiting)
-            whole = held - held % rows
-            for top in range(0, whole, rows):
+            complete = held - held % rows
+            for top in range(0, complete, rows):
                 yield joined[top : top + rows]
-            waiting, held = [joined[whole:]], held - whole
+            waiting, held = [joined[complete:]], held - complete
     if held:
         yield np.concatenate(waiting)
 
 
 def band_luma(band: Pixels) -> Plane:
-    """Rows of a raster -> luma [rows, width] in code values, gray samples as they are."""
+    """Rows of a raster -> luma [rows, width] in code values; gray samples are not changed."""
     if band.shape[2] < 3:
         return band[:, :, 0].astype(np.float32)
     return luma_of(band.astype(np.float32).transpose(2, 0, 1), BT601)
 
 
-def planes_luma(planes: Plane) -> Plane:
-    """[1 or 3, h, w] -> luma [h, w]."""
+def gray_of(planes: Plane) -> Plane:
+    """Gray or RGB [1 or 3, h, w] -> luma [h, w]."""
     return planes[0] if len(planes) == 1 else luma_of(planes)
 
 
-def shrunk_plane(plane: NDArray[np.uint8], height: int, width: int) -> Plane:
-    """Samples [H, W] in code values -> [height, width] in [0, 1], by area."""
-    while min(plane.shape) >= 4 * min(height, width):  # halved first, for which OpenCV is made
+def reduced_plane(plane: NDArray[np.uint8], height: int, width: int) -> Plane:
+    """Samples [H, W] in code values -> area averages [height, width] in [0, 1]."""
+    while min(plane.shape) >= 4 * min(height, width):  # OpenCV is fastest at halving
         plane = cv2.resize(plane, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
     small = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
     return small.astype(np.float32) / np.float32(255)
+
+
+def stretched(pixels: Pixels, top: int) -> Pixels:
+    """Samples of 0 to `top` over the whole range of 8 bits, or of 16 bits if `top` is above 255."""
+    peak, kind = (255, np.uint8) if top <= 255 else (65535, np.uint16)
+    if top == peak:
+        return pixels.astype(kind, copy=False)
+    return (pixels.astype(np.uint32) * peak // top).astype(kind)

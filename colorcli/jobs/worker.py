@@ -18,11 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorcli.errors import ColorcliError
-from colorcli.images import colorize_still
 from colorcli.options import Existing, Outcome, RunOptions
 
 if TYPE_CHECKING:
-    from colorcli.colorizer.predictor import Colorizer
+    from colorcli.images._interim import ChromaPredictor
 
 try:
     import resource
@@ -66,7 +65,7 @@ def serve(connection: Connection, options: RunOptions, memory: int) -> None:
     """
     _settle(memory)
     import colorcli.engines
-    from colorcli.colorizer.predictor import Colorizer
+    from colorcli.images._interim import ChromaPredictor
 
     look = options.color
     try:
@@ -75,7 +74,7 @@ def serve(connection: Connection, options: RunOptions, memory: int) -> None:
         connection.send(error)
         return
     with engine:
-        colorizer = Colorizer(engine, size=look.size, saturation=look.saturation)
+        colorizer = ChromaPredictor(engine, size=look.size, saturation=look.saturation)
         connection.send(Ready())
         while True:
             try:
@@ -88,8 +87,10 @@ def serve(connection: Connection, options: RunOptions, memory: int) -> None:
 
 
 def _attempt(
-    source: Path, output: Path, options: RunOptions, colorizer: "Colorizer", connection: Connection
+    source: Path, output: Path, options: RunOptions, colorizer: "ChromaPredictor", connection: Connection
 ) -> Outcome | ColorcliError:
+    from colorcli.images._interim import ColorSources
+    from colorcli.images.colorize import colorize_image
     from colorcli.images.comparison import write_comparison
 
     def pulse(done: int, total: int) -> None:
@@ -99,7 +100,9 @@ def _attempt(
         if output.exists() and options.existing in (Existing.SKIP, Existing.RESUME):
             outcome = Outcome("skipped")  # only its comparison is wanted
         else:
-            outcome = colorize_still(source, output, options, colorizer, pulse)
+            outcome = colorize_image(
+                source, output, options, colorizer, ColorSources.load(options.color), pulse
+            )
         if options.compare and not filecmp.cmp(source, output, shallow=False):
             write_comparison(source, output)
     except ColorcliError as error:

@@ -8,19 +8,19 @@ import pytest
 from support.scenes import Colorize
 
 import colorcli.engines
-from colorcli.colorizer.predictor import Colorizer
-from colorcli.images import colorize_still
+from colorcli.images._interim import ChromaPredictor, ColorSources
+from colorcli.images.colorize import colorize_image
 from colorcli.options import ColorOptions, Outcome, RunOptions
 
 
 @pytest.fixture(scope="session")
-def colorizer(toy_model: Path) -> Iterator[Colorizer]:
+def colorizer(toy_model: Path) -> Iterator[ChromaPredictor]:
     with colorcli.engines.open(toy_model, "cpu", threads=1) as engine:
-        yield Colorizer(engine)
+        yield ChromaPredictor(engine)
 
 
 @pytest.fixture
-def colorize(colorizer: Colorizer) -> Colorize:
+def colorize(colorizer: ChromaPredictor) -> Colorize:
     """Run one still through the pipeline: `colorize(source, output, saturation=..., look options ...)`."""
 
     def run(
@@ -33,6 +33,7 @@ def colorize(colorizer: Colorizer) -> Colorize:
     ) -> Outcome:
         settings = options or RunOptions()
         settings = replace(settings, color=ColorOptions(**look))  # type: ignore[arg-type]
-        return colorize_still(source, output, settings, Colorizer(colorizer.engine, saturation=saturation))
+        predictor = ChromaPredictor(colorizer.engine, saturation=saturation)
+        return colorize_image(source, output, settings, predictor, ColorSources.load(settings.color))
 
     return run

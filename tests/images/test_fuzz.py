@@ -1,6 +1,6 @@
 """Mutated files at the readers' edge: an error of ours or a whole output, nothing else, ever.
 
-A few hundred inputs here; `python tests/stills/test_fuzz.py 20000` does as many as it is told.
+A few hundred inputs here; `python tests/images/test_fuzz.py 20000` does as many as it is told.
 """
 
 import io
@@ -113,8 +113,8 @@ def main() -> None:
     from support.toy import toy_generator
 
     import colorcli.engines
-    from colorcli.colorizer.predictor import Colorizer
-    from colorcli.images import colorize_still
+    from colorcli.images._interim import ChromaPredictor, ColorSources
+    from colorcli.images.colorize import colorize_image
     from colorcli.options import RunOptions
 
     warnings.simplefilter("ignore")
@@ -124,10 +124,10 @@ def main() -> None:
         folder = Path(scratch) / "files"
         folder.mkdir()
         with colorcli.engines.open(model, "cpu", threads=1) as engine:
-            colorizer = Colorizer(engine)
+            predictor, sources = ChromaPredictor(engine), ColorSources.load(options.color)
             counts = campaign(
                 folder, rounds, int(sys.argv[2]) if len(sys.argv) > 2 else 1,
-                lambda source, output: colorize_still(source, output, options, colorizer),
+                lambda source, output: colorize_image(source, output, options, predictor, sources),
             )  # fmt: skip
     sys.stdout.write(f"{dict(counts)}\n")
 

@@ -148,7 +148,7 @@ def test_luma_alone_has_the_same_coefficients(options: dict[str, object], tmp_pa
     source = jpeg(tmp_path / "in.jpg", scene(133, 171), "RGB", quality=90, **options)
     data = source.read_bytes()
     frame = jpeg_segments.frame_of(jpeg_segments.parse(data)[0])
-    (tmp_path / "luma.jpg").write_bytes(jpeg_luma.luma_alone(data, frame).data)
+    (tmp_path / "luma.jpg").write_bytes(jpeg_luma.extract_luma(data, frame).data)
     before, after = (jpeglib.read_dct(str(tmp_path / name)) for name in ("in.jpg", "luma.jpg"))
     blocks = tuple(-(-length // 8) for length in (133, 171))
     assert (before.Y[: blocks[0], : blocks[1]] == after.Y[: blocks[0], : blocks[1]]).all()
@@ -161,7 +161,7 @@ def test_a_jpeg_of_one_colored_block_is_not_neutral(tmp_path: Path) -> None:
     for name, neutral in (("gray.jpg", True), ("colored.jpg", False)):
         data = jpeg(tmp_path / name, picture, "RGB", quality=90).read_bytes()
         frame = jpeg_segments.frame_of(jpeg_segments.parse(data)[0])
-        assert jpeg_luma.luma_alone(data, frame).neutral == neutral
+        assert jpeg_luma.extract_luma(data, frame).neutral == neutral
         picture[-4:, -4:] = (255, 90, 0)
 
 
@@ -173,7 +173,7 @@ def test_a_block_decodes_alike_wherever_it_stands() -> None:
     blocks, expected = (
         part.reshape(8, 8, 12, 8).swapaxes(1, 2).reshape(-1, 8, 8)[5:50:3] for part in (plane, whole)
     )
-    assert (jpeg_chroma._coded_and_decoded(blocks, table) == expected).all()
+    assert (jpeg_chroma._round_trip(blocks, table) == expected).all()
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "RGB"])

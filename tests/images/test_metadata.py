@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -18,7 +19,7 @@ from support.scenes import Colorize, scene
 from colorcli.errors import RefusedError
 from colorcli.images.metadata import icc
 from colorcli.images.metadata.xmp import with_provenance
-from colorcli.images.orientation import turned, unturned
+from colorcli.images.orientation import displayed, stored
 from colorcli.models.card import ModelCard
 from colorcli.models.provenance import DIGITAL_SOURCE_TYPE
 from colorcli.options import RunOptions
@@ -147,9 +148,9 @@ def test_one_turn_never_two(orientation: int, tmp_path: Path, colorize: Colorize
 def test_turning_is_undone() -> None:
     picture = np.arange(24, dtype=np.float32).reshape(2, 3, 4)
     for orientation in range(1, 9):
-        assert (unturned(turned(picture, orientation), orientation) == picture).all()
-    assert (turned(picture, 6)[0] == np.rot90(picture[0], -1)).all()
-    assert (turned(picture, 8)[0] == np.rot90(picture[0])).all()
+        assert (stored(displayed(picture, orientation), orientation) == picture).all()
+    assert (displayed(picture, 6)[0] == np.rot90(picture[0], -1)).all()
+    assert (displayed(picture, 8)[0] == np.rot90(picture[0])).all()
 
 
 @pytest.mark.parametrize("connection", [b"XYZ ", b"Lab "])
@@ -172,12 +173,9 @@ def test_gray_profiles_become_rgb_ones_that_look_alike(
 
 
 def gray_profile(connection: bytes) -> bytes:
-    """A GRAY-space profile of gamma 1.8, made from an RGB one."""
-    curve = b"curv\0\0\0\0\0\0\0\1" + round(1.8 * 256).to_bytes(2, "big") + b"\0\0"
-    profile = bytearray(
-        icc._assemble({b"desc": icc._text("gray"), b"wtpt": icc._xyz(icc.D50), b"kTRC": curve})
-    )
-    profile[16:20], profile[20:24] = b"GRAY", connection
+    """A GRAY-space profile of gamma 1.8, with tone curve in XYZ or Lab."""
+    profile = bytearray(imagecodecs.cms_profile("gray", gamma=1.8))
+    profile[20:24] = connection
     return bytes(profile)
 
 

@@ -1,1 +1,1 @@
-"""Image formats: one file or folder per format, one interface for all."""
+"""One module or folder for each format: `base` is the interface, `registry` the list."""

@@ -1,37 +1,147 @@
-"""What every format module gives and takes."""
+"""What a codec is: it measures a file without decoding it, opens it as pages, and writes pages in color."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
 
-from colorcli.images.metadata.exif import UPRIGHT
-from colorcli.images.raster import Raster
+from colorcli.color.ycbcr import Plane, ycbcr_from_rgb
+from colorcli.images.chroma import GuidedChroma, colorized
+from colorcli.images.metadata import exif, icc, xmp
+from colorcli.images.metadata.thumbnail import color_thumbnail
+from colorcli.images.raster import Raster, gray_of
 from colorcli.models.card import ModelCard
+
+HEADER_BYTES = 1 << 20
+"""Bytes from the start of a file that are searched for the size of the image."""
+
+
+class Size(NamedTuple):
+    height: int
+    width: int
+
+    @property
+    def pixels(self) -> int:
+        return self.height * self.width
 
 
 @dataclass(frozen=True)
 class Metadata:
-    """What travels beside the pixels, as the bytes that every format wraps in its own way."""
+    """What stands beside the pixels, as the bytes that every format wraps in its own way."""
 
     exif: bytes | None = None
-    """TIFF-structured, from its byte order mark on."""
+    """A TIFF structure, from its byte order mark on."""
     xmp: bytes | None = None
     icc: bytes | None = None
     dpi: tuple[float, float] | None = None
+    """Pixels an inch, across and down."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """One picture of a file, its pixels still to be asked for."""
+    """One image of a file. A codec's own subclass carries what only that format can write back."""
 
     raster: Raster
-    metadata: Metadata = Metadata()
-    orientation: int = UPRIGHT
+    """Pixels as stored, gray or RGB, with or without alpha; decoded when they are asked for."""
+    metadata: Metadata = field(default_factory=Metadata)
+    orientation: int = exif.UPRIGHT
+    """Exif orientation, 1 to 8."""
+
+    @property
+    def luma(self) -> Raster:
+        """The raster whose gray the output must have: `raster`, unless the format stores luma by itself."""
+        return self.raster
+
+    def reduced(self, height: int, width: int) -> tuple[Plane, Plane | None]:
+        """Luma [height, width] in [0, 1], and chroma [2, h, w] of any size, None if the page has none."""
+        planes = self.raster.reduced(height, width)
+        return gray_of(planes), ycbcr_from_rgb(planes)[1] if len(planes) == 3 else None
 
 
 @dataclass(frozen=True)
-class Still:
-    """A decoded file of one picture."""
+class OutputPage:
+    """A page to be written, with new colors or the colors it has."""
 
     page: Page
-    encode: Callable[[Raster, ModelCard | None], bytes]
-    """The page in new colors, in its own format, with all that stood beside it and the model to name."""
+    chroma: GuidedChroma | None
+    """The new colors; None for a page that keeps its own."""
+    card: ModelCard | None = None
+    """The model to be named as the source of the colors, if any."""
+
+    @cached_property
+    def raster(self) -> Raster:
+        """The pixels in color."""
+        return self.page.raster if self.chroma is None else colorized(self.page.luma, self.chroma)
+
+    @cached_property
+    def metadata(self) -> Metadata:
+        """The page's metadata with what color makes wrong corrected: profile, thumbnail, provenance."""
+        result = replace(self.page.metadata, icc=icc.for_rgb(self.page.metadata.icc))
+        if self.chroma is None:
+            return result
+        if result.exif:
+            result = replace(result, exif=color_thumbnail(result.exif, self.chroma.preview()))
+        return replace(result, xmp=xmp.with_provenance(result.xmp, self.card)) if self.card else result
+
+
+class Codec(ABC):
+    """Reads and writes one format.
+
+    `probe` and `open` may raise any exception for a damaged file; the caller turns it into an InputError that
+    names the file. They raise InputError or RefusedError themselves if a sound file is not supported.
+    """
+
+    name: str
+    """For messages."""
+    multipage = False
+
+    @abstractmethod
+    def probe(self, source: Path) -> Size:
+        """The size of the largest page, from the file's header: nothing is decoded."""
+
+    @abstractmethod
+    def open(self, source: Path) -> AbstractContextManager[Sequence[Page]]:
+        """The pages of a file; their rasters are valid inside the context only."""
+
+    @abstractmethod
+    def write(
+        self,
+        target: BinaryIO,
+        pages: Sequence[OutputPage],
+        on_page: Callable[[int], None] = lambda done: None,
+    ) -> None:
+        """Write pages that any codec has read; `on_page` gets the number of pages written so far."""
+
+
+class SinglePageCodec(Codec):
+    """A format of one image a file, decoded and encoded in memory."""
+
+    @contextmanager
+    def open(self, source: Path) -> Iterator[Sequence[Page]]:
+        yield [self.decode(source, source.read_bytes())]
+
+    def write(
+        self,
+        target: BinaryIO,
+        pages: Sequence[OutputPage],
+        on_page: Callable[[int], None] = lambda done: None,
+    ) -> None:
+        (page,) = pages
+        target.write(self.encode(page))
+        on_page(1)
+
+    @abstractmethod
+    def decode(self, source: Path, data: bytes) -> Page:
+        """`source` is for messages only."""
+
+    @abstractmethod
+    def encode(self, page: OutputPage) -> bytes: ...
+
+
+def read_header(source: Path) -> bytes:
+    """The first bytes of a file, in which most formats give the size of the image."""
+    with source.open("rb") as file:
+        return file.read(HEADER_BYTES)

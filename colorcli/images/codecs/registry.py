@@ -1,67 +1,140 @@
-"""Formats of pictures and film, told by suffix and by first bytes. Needs nothing but the standard library."""
+"""Every image format that is read and written: its suffixes, its first bytes, and where its codec is.
 
-from enum import StrEnum
+A new format is one entry here and one module beside this one; `Format.codec` imports that module on first
+use, so that looking formats up needs nothing but the standard library.
+"""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-class Format(StrEnum):
-    JPEG = "jpeg"
-    PNG = "png"
-    TIFF = "tiff"
-    WEBP = "webp"
-    BMP = "bmp"
-    JPEG2000 = "jpeg2000"
-    AVIF = "avif"
-    HEIC = "heic"
+from colorcli.errors import InputError
 
-
-SUFFIXES = {
-    ".jpg": Format.JPEG, ".jpeg": Format.JPEG, ".jpe": Format.JPEG, ".jfif": Format.JPEG, ".png": Format.PNG,
-    ".tif": Format.TIFF, ".tiff": Format.TIFF, ".webp": Format.WEBP, ".bmp": Format.BMP,
-    ".jp2": Format.JPEG2000, ".j2k": Format.JPEG2000, ".jpx": Format.JPEG2000, ".avif": Format.AVIF,
-    ".heic": Format.HEIC, ".heif": Format.HEIC,
-}  # fmt: skip
+if TYPE_CHECKING:
+    from colorcli.images.codecs.base import Codec
 
 HEAD = 64
-"""First bytes of a file that `sniff` wants to see."""
-_ISO_BRANDS = {
-    b"avif": Format.AVIF, b"avis": Format.AVIF,
-    b"heic": Format.HEIC, b"heix": Format.HEIC, b"heim": Format.HEIC, b"mif1": Format.HEIC,
-}  # fmt: skip
+"""Bytes from the start of a file that `sniff` needs."""
+
+
+@dataclass(frozen=True)
+class Format:
+    name: str
+    suffixes: tuple[str, ...]
+    """In lower case, the usual one first."""
+    matches: Callable[[bytes], bool]
+    """Whether a file that starts with these bytes is of this format."""
+    location: str
+    """`module:name` of the codec, the module below `colorcli.images.codecs`."""
+
+    @property
+    def codec(self) -> "Codec":
+        """Raises SetupError if the format needs a library that is not installed."""
+        module, _, name = self.location.partition(":")
+        codec: Codec = getattr(import_module(f"colorcli.images.codecs.{module}"), name)
+        return codec
+
+
+def _starts_with(*signatures: bytes) -> Callable[[bytes], bool]:
+    return lambda head: head.startswith(signatures)
+
+
+def _is_bmp(head: bytes) -> bool:
+    return head[:2] == b"BM" and head[6:10] == bytes(4)
+
+
+def _is_netpbm(head: bytes) -> bool:
+    return head[:2] in (b"P2", b"P3", b"P5", b"P6") and head[2:3] in (b" ", b"\t", b"\r", b"\n", b"#")
+
+
+def _iso_brands(head: bytes) -> set[bytes]:
+    """The brands of an ISO base media file (ISO/IEC 14496-12, 4.3)."""
+    if head[4:8] != b"ftyp":
+        return set()
+    size = min(int.from_bytes(head[:4], "big"), len(head))
+    return {head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))}
+
+
+# Order matters once: `mif1`, a brand of HEIC, only says that images are inside, and AVIF files have it too.
+FORMATS = (
+    Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), _starts_with(b"\xff\xd8\xff"), "jpeg.codec:JPEG"),
+    Format("PNG", (".png",), _starts_with(b"\x89PNG\r\n\x1a\n"), "png:PNG"),
+    Format(
+        "TIFF", (".tif", ".tiff"), _starts_with(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"), "tiff.codec:TIFF"
+    ),
+    Format(
+        "WebP", (".webp",), lambda head: head[:4] == b"RIFF" and head[8:12] == b"WEBP", "pillow:WEBP"
+    ),
+    Format("BMP", (".bmp",), _is_bmp, "pillow:BMP"),
+    Format(
+        "JPEG 2000", (".jp2", ".j2k", ".jpx"),
+        _starts_with(b"\0\0\0\x0cjP  \r\n\x87\n", b"\xff\x4f\xff\x51"), "jpeg2000:JPEG2000",
+    ),
+    Format("AVIF", (".avif",), lambda head: bool(_iso_brands(head) & {b"avif", b"avis"}), "pillow:AVIF"),
+    Format(
+        "HEIC", (".heic", ".heif"),
+        lambda head: bool(_iso_brands(head) & {b"heic", b"heix", b"heim", b"mif1"}), "heic:HEIC",
+    ),
+    Format("Netpbm", (".ppm", ".pgm", ".pnm"), _is_netpbm, "netpbm:NETPBM"),
+)  # fmt: skip
+SUFFIXES = {suffix: entry for entry in FORMATS for suffix in entry.suffixes}
+GRAY_SUFFIXES = {".pgm": ".ppm"}
+"""Suffixes of files that cannot hold color, and the suffix their colorized copy gets in a folder."""
 
 
 def sniff(head: bytes) -> Format | None:
-    """The format of a file that begins with `head`; None for anything but a picture."""
-    if head[:3] == b"\xff\xd8\xff":
-        return Format.JPEG
-    if head[:8] == b"\x89PNG\r\n\x1a\n":
-        return Format.PNG
-    if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-        return Format.TIFF
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return Format.WEBP
-    if head[:2] == b"BM" and head[6:10] == bytes(4):
-        return Format.BMP
-    if head[:12] == b"\0\0\0\x0cjP  \r\n\x87\n" or head[:4] == b"\xff\x4f\xff\x51":
-        return Format.JPEG2000
-    if head[4:8] == b"ftyp":
-        return _iso_format(head)
-    return None
+    """The format of a file that starts with `head`; None if it is not an image."""
+    return next((entry for entry in FORMATS if entry.matches(head)), None)
 
 
 def suffix_of(head: bytes) -> str:
-    """A file name's suffix for a picture that begins with `head`; `.png` where it is none."""
+    """The suffix for the colorized copy of an image that starts with `head`; `.png` if it is not an image."""
     found = sniff(head)
-    return next((suffix for suffix, kind in SUFFIXES.items() if kind is found), ".png")
+    return found.suffixes[0] if found else ".png"
 
 
 def known_suffixes() -> str:
-    """Those of pictures, for messages."""
-    return ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+    """The suffixes that can be written, for messages."""
+    return ", ".join(sorted(suffix[1:] for suffix in SUFFIXES.keys() - GRAY_SUFFIXES))
 
 
-def _iso_format(head: bytes) -> Format | None:
-    size = int.from_bytes(head[:4], "big")
-    brands = [head[8:12], *(head[at : at + 4] for at in range(16, min(size, len(head)) - 3, 4))]
-    # `mif1` says only that pictures are inside: a more telling brand may follow.
-    known = [_ISO_BRANDS[brand] for brand in brands if brand in _ISO_BRANDS]
-    return Format.AVIF if Format.AVIF in known else known[0] if known else None
+def colorized_name(name: Path) -> Path:
+    """The name of the colorized copy of `name` in an output folder: the same unless it cannot hold color."""
+    return name.with_suffix(GRAY_SUFFIXES.get(name.suffix.lower(), name.suffix))
+
+
+def input_format(source: Path) -> Format:
+    """The format of a file by its first bytes, whatever its suffix.
+
+    Raises:
+        InputError: it cannot be read, is empty, or is not an image.
+    """
+    try:
+        with source.open("rb") as file:
+            head = file.read(HEAD)
+    except OSError as error:
+        cause = f"cannot be read ({error.strerror})"
+        raise InputError(source, cause, "check the file and its permissions") from error
+    if not head:
+        raise InputError(source, "the file is empty", "copy it again")
+    found = sniff(head)
+    if found is None:
+        raise InputError(source, "not an image in a supported format", "check what the file is")
+    return found
+
+
+def output_format(output: Path) -> Format:
+    """The format to write, by the suffix.
+
+    Raises:
+        InputError: no format has this suffix, or its format cannot hold color.
+    """
+    suffix = output.suffix.lower()
+    if suffix in GRAY_SUFFIXES:
+        cause = f"{suffix[1:].upper()} cannot hold color"
+        raise InputError(output, cause, f"name the output {colorized_name(output).name}")
+    if suffix not in SUFFIXES:
+        raise InputError(output, "no image format has this suffix", f"use one of {known_suffixes()}")
+    return SUFFIXES[suffix]

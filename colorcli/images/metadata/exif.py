@@ -1,4 +1,4 @@
-"""The little of Exif that has to be understood: which way up a picture is, and where its thumbnail stands."""
+"""The little of Exif that has to be understood: the orientation of a picture, and where its thumbnail is."""
 
 import struct
 from collections.abc import Callable
@@ -10,7 +10,7 @@ LONG = 4
 
 
 def orientation(tiff: bytes | None) -> int:
-    """Tag 274 of a TIFF-structured Exif block, 1 to 8; 1 where it is missing or makes no sense."""
+    """Tag 274 of a TIFF-structured Exif block, 1 to 8; 1 if it is missing or invalid."""
     if tiff is None or tiff[:4] not in (b"II*\0", b"MM\0*"):
         return UPRIGHT
     order = "<" if tiff[:2] == b"II" else ">"
@@ -27,11 +27,11 @@ def orientation(tiff: bytes | None) -> int:
     return UPRIGHT
 
 
-def with_thumbnail(tiff: bytes, redrawn: Callable[[bytes], bytes | None]) -> bytes:
-    """The block with its JPEG thumbnail as `redrawn` makes it from the old one.
+def replace_thumbnail(tiff: bytes, replacement: Callable[[bytes], bytes | None]) -> bytes:
+    """The block with its JPEG thumbnail replaced by what `replacement` makes of the old one.
 
-    What is no larger takes the old one's place, so that nothing else moves. Where it is larger, or None, the
-    directory of the thumbnail is cut off.
+    A new thumbnail that is no larger takes the old one's place, so that nothing else moves. For a larger one,
+    or None, the directory of the thumbnail is unlinked.
     """
     order = "<" if tiff[:2] == b"II" else ">"
     try:
@@ -41,29 +41,30 @@ def with_thumbnail(tiff: bytes, redrawn: Callable[[bytes], bytes | None]) -> byt
         (second,) = struct.unpack_from(order + "I", tiff, link)
         if second == 0:
             return tiff
-        places = _long_tags(tiff, second, order)
+        positions = _long_tags(tiff, second, order)
         (start,), (size,) = (
-            struct.unpack_from(order + "I", tiff, places[tag]) for tag in (THUMBNAIL_OFFSET, THUMBNAIL_SIZE)
+            struct.unpack_from(order + "I", tiff, positions[tag])
+            for tag in (THUMBNAIL_OFFSET, THUMBNAIL_SIZE)
         )
     except (struct.error, KeyError):
-        return tiff  # no thumbnail that anybody could find
+        return tiff  # no thumbnail that a reader could find
     result = bytearray(tiff)
-    new = redrawn(tiff[start : start + size])
+    new = replacement(tiff[start : start + size])
     if new is None or len(new) > size or start + size > len(tiff):
         struct.pack_into(order + "I", result, link, 0)
         return bytes(result)
     result[start : start + size] = new.ljust(size, b"\0")
-    struct.pack_into(order + "I", result, places[THUMBNAIL_SIZE], len(new))
+    struct.pack_into(order + "I", result, positions[THUMBNAIL_SIZE], len(new))
     return bytes(result)
 
 
 def _long_tags(tiff: bytes, directory: int, order: str) -> dict[int, int]:
-    """Where the values of a directory's tags of one LONG stand; raises struct.error where it is cut off."""
+    """Positions of the values of a directory's tags of one LONG; raises struct.error if it is truncated."""
     (count,) = struct.unpack_from(order + "H", tiff, directory)
-    places = {}
+    positions = {}
     for entry in range(count):
         at = directory + 2 + 12 * entry
         tag, kind, number = struct.unpack_from(order + "HHI", tiff, at)
         if kind == LONG and number == 1:
-            places[tag] = at + 8
-    return places
+            positions[tag] = at + 8
+    return positions

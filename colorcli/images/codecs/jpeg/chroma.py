@@ -1,9 +1,9 @@
-"""A JPEG's two chroma planes, made so that no decoder has to clip a color and move its gray.
+"""The two chroma planes of a JPEG, limited so that no decoder clips a color and changes its gray.
 
-A decoder adds chroma to luma and clips what leaves [0, 255]; what it clips, it takes from the gray. So chroma
-is fitted to the darkest and brightest of all pixels that share it. Quantization moves it a little again: the
-blocks in which that could matter are encoded and decoded by themselves, and softened where it does. In a JPEG
-of one plane a block decodes to the same samples wherever it stands.
+A decoder adds chroma to luma and clips the sum to [0, 255], which changes the gray. So chroma is fitted to
+the darkest and brightest of all pixels that share it. Quantization then moves it a little: the blocks in
+which that could matter are encoded and decoded by themselves, and their chroma is reduced if it does. In a
+JPEG of one plane a block decodes to the same samples wherever it is.
 """
 
 import io
@@ -19,39 +19,37 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from colorcli.color.ycbcr import BT601, color_difference, gamut_scale, reach
-from colorcli.images.chroma import ChromaFit
+from colorcli.images.chroma import GuidedChroma
 from colorcli.images.raster import bands_of
 
 Bytes = NDArray[np.uint8]
-Places = tuple[NDArray[np.intp], NDArray[np.intp]]
-"""Rows and columns of 8x8 blocks."""
 
 PEAK = 255
 GRAY = 128
 CLIPPED = 0.9
-"""Code values of gray that clipping may take: with the half that rounding takes it stays below 1.5, so that
-gray is off by one at most."""
+"""Code values of gray that clipping may take: with the half that rounding takes, the sum stays below 1.5, so
+that gray is off by one at most."""
 SLACK = 1
-"""Code values by which decoded chroma may leave the fitted one: clipping then takes less than one."""
-SEEN = 0.8
-"""Code values of gray by which a toned source may clip before its toning is kept there."""
+"""Code values by which decoded chroma may differ from the fitted one: clipping then takes less than one."""
+VISIBLE = 0.8
+"""Code values of gray that clipping may take in a toned source before its toning is kept there."""
 BLOCK = 8
 EXACT = [1] * 64
 COARSEST = 2
-"""Steps of chroma's table are no coarser than this: ringing where color has to end would be clipped, and
-each block in which that moves gray has to be softened. It makes large scans a sixth larger than their gray
-source, and small ones, whose chroma is stored at full size, up to twice."""
+"""Chroma's quantization steps are no coarser than this: ringing at the edges of the gamut would be clipped,
+and each block in which that changes gray has to be softened. It makes large scans a sixth larger than their
+gray source, and small ones, whose chroma is stored at full size, up to twice as large."""
 SWING = 7 * COARSEST / 2 + 1
-"""Code values by which coding can move a sample at most: what half a step in each of 64 coefficients adds up
-to in one sample, and one more for what is rounded on the way."""
+"""Code values by which quantization can move a sample at most: the sum of half a step in each of 64
+coefficients in one sample, and one more for rounding."""
 RINGING = (SWING * (1.402 * BT601.kr + 1.772 * BT601.kb) - CLIPPED) / (BT601.kr + BT601.kb)
-"""A color that is farther inside the gamut cannot be moved out of it so that gray is seen to change: gray
-changes most where red and blue are clipped together. Where nothing may be clipped, steps are 1 and all moves
-are smaller than this."""
+"""A color that is farther inside the gamut cannot be moved so far out of it that gray visibly changes: gray
+changes most where red and blue are clipped together. If nothing may be clipped, steps are 1 and all moves are
+smaller than this."""
 SOFTENINGS = (0.5, 0.0)
-"""What is left of a block's chroma at each attempt; a block of none is coded exactly."""
-SHEET = 1024
-"""Blocks side by side in a picture that is made of some."""
+"""The share of a block's chroma that is left at each attempt; a block without chroma is encoded exactly."""
+MOSAIC = 1024
+"""Blocks side by side in a picture that is composed of blocks."""
 
 
 class Sampling(NamedTuple):
@@ -69,7 +67,7 @@ Toning = tuple[Bytes, Bytes]
 class Planes:
     """Chroma in code values, and the luma it has to suit, all at the chroma's size; or 8x8 blocks of them.
 
-    Planes are filled up to whole blocks with their last row and column, as an encoder does.
+    Planes are padded to whole blocks with their last row and column, as an encoder does.
     """
 
     cb: Bytes
@@ -77,32 +75,32 @@ class Planes:
     darkest: Bytes
     brightest: Bytes
     kept: NDArray[np.bool_]
-    """Samples that keep the source's toning, so that gray is seen there as it was."""
+    """Samples that keep the source's toning, so that gray looks there as it did."""
     at_risk: NDArray[np.bool_]
     """Samples that quantization could push out of the gamut."""
 
-    def at(self, places: NDArray[np.intp]) -> "Planes":
-        return self.each(lambda plane: plane[places])
+    def at(self, positions: NDArray[np.intp]) -> "Planes":
+        return self.each(lambda plane: plane[positions])
 
     def each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "Planes":
         return Planes(*(change(getattr(self, field.name)) for field in fields(self)))
 
 
-def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Toning | None = None) -> Planes:
+def chroma_planes(luma: Bytes, fit: GuidedChroma, sampling: Sampling, toning: Toning | None = None) -> Planes:
     """Luma [H, W] -> chroma as a JPEG stores it, fitted into the gamut."""
-    luma = _filled_up(luma, sampling.down, sampling.across)
+    luma = _padded(luma, sampling.down, sampling.across)
     height, width = luma.shape[0] // sampling.down, luma.shape[1] // sampling.across
-    field = fit.at(height, width, PEAK)
+    upsampler = fit.upsampler(height, width, PEAK)
     planes = np.zeros((6, height + -height % BLOCK, width + -width % BLOCK), np.uint8)
     cb, cr, darkest, brightest, kept, at_risk = planes[:, :height, :width]
     for band in bands_of(height, width):
         small, darkest[band], brightest[band] = _shared(luma, sampling, band)
         low, high, middle = (plane.astype(np.float32) for plane in (darkest[band], brightest[band], small))
-        chroma = field.rows(middle, band.start)
+        chroma = upsampler.rows(middle, band.start)
         above, below = reach(chroma)
         excess = np.maximum(above + high - PEAK, below - low)
         at_risk[band] = excess > -RINGING
-        # Few samples leave the gamut: only for these the division is worth its time.
+        # Few samples leave the gamut: only these are worth the time of a division.
         out = np.flatnonzero(excess > 0)
         scale = gamut_scale(low.take(out), high.take(out), above.take(out), below.take(out), PEAK)
         for plane, target in zip(chroma, (cb, cr), strict=True):
@@ -111,7 +109,7 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Tonin
         if toning:
             kept[band] = _clips(darkest[band], brightest[band], [plane[band] for plane in toning])
     if toning:
-        # A pixel's chroma is mixed from its sample and that one's neighbors: all of them have to stay.
+        # A pixel's chroma is interpolated between its sample and the neighbors: all of them have to be kept.
         mixed = np.ones([1 if step == 1 else 3 for step in (sampling.down, sampling.across)], np.uint8)
         kept[:] = cv2.dilate(kept, mixed)
         for plane, target in zip(toning, (cb, cr), strict=True):
@@ -122,14 +120,14 @@ def chroma_planes(luma: Bytes, fit: ChromaFit, sampling: Sampling, toning: Tonin
 
 
 def _clips(darkest: Bytes, brightest: Bytes, chroma: Sequence[Bytes]) -> NDArray[np.bool_]:
-    """Samples [n, w] of a toned source's chroma by which decoders clip so much that it is seen."""
+    """Samples [n, w] of a toned source's chroma at which decoders visibly clip."""
     corners = np.array(list(product(*((plane.min(), plane.max()) for plane in chroma))), np.float32).T - GRAY
     above, below = (math.ceil(difference.max()) for difference in reach(corners))
-    # Few samples are so bright or dark that their chroma could clip: only these are looked at closely.
-    places = np.flatnonzero((brightest > PEAK - above) | (darkest < below))
-    low, high, cb, cr = (plane.take(places).astype(np.float32) for plane in (darkest, brightest, *chroma))
+    # Few samples are so bright or dark that their chroma could clip: only these are examined.
+    candidates = np.flatnonzero((brightest > PEAK - above) | (darkest < below))
+    low, high, cb, cr = (plane.take(candidates).astype(np.float32) for plane in (darkest, brightest, *chroma))
     clips = np.zeros(darkest.shape, bool)
-    clips.ravel()[places] = _clipping(low, high, np.stack([cb, cr]) - GRAY) > SEEN
+    clips.ravel()[candidates] = _clipping(low, high, np.stack([cb, cr]) - GRAY) > VISIBLE
     return clips
 
 
@@ -145,9 +143,9 @@ def _clipping(darkest: NDArray[np.float32], brightest: NDArray[np.float32], chro
 
 
 def _shared(luma: Bytes, sampling: Sampling, band: slice) -> tuple[Bytes, Bytes, Bytes]:
-    """Mean, darkest and brightest luma of the pixels to which a decoder gives each chroma sample of a band.
+    """Mean, darkest and brightest luma of the pixels that use each chroma sample of a band.
 
-    Upsampling with a triangle filter, as libjpeg does, a sample reaches one pixel beyond its own two.
+    libjpeg upsamples with a triangle filter, which spreads a sample one pixel beyond its own two.
     """
     across, down = sampling.across, sampling.down
     own = luma[band.start * down : band.stop * down]
@@ -169,67 +167,69 @@ def encode(
 ) -> tuple[bytes, bytes]:
     """Cb and Cr as gray JPEGs with the quantization `table` (64 steps, row by row), none above `COARSEST`.
 
-    `spare`: code values of gray that clipping may take. Where that is less than usual, the steps are 1.
+    `spare`: code values of gray that clipping may take. If that is less than usual, the steps are 1.
     """
     if planes.kept.any():
-        # Toning that is kept has to be kept to the code value, or what it clips is not what it clipped; and
-        # what is seen of its source is rounded and clipped already, so that less is left for us.
-        spare = min(spare, 1 - SEEN)
+        # Toning is kept to the code value, so that it clips exactly as it did; and the source's gray as
+        # displayed is rounded and clipped already, so that less is left for ours.
+        spare = min(spare, 1 - VISIBLE)
     steps = EXACT if spare < CLIPPED else table
-    places = np.nonzero(
+    positions = np.nonzero(
         _blocks_with(planes.at_risk) & _blocks_with((planes.cb != GRAY) | (planes.cr != GRAY))
     )
     blocks = planes.each(
-        lambda plane: _in_blocks(plane)[places[0], :, places[1]].view(plane.dtype).reshape(-1, BLOCK, BLOCK)
+        lambda plane: (
+            _in_blocks(plane)[positions[0], :, positions[1]].view(plane.dtype).reshape(-1, BLOCK, BLOCK)
+        )
     )
     _soften(blocks, steps, spare)
     coded = []
     for plane, softened in ((planes.cb, blocks.cb), (planes.cr, blocks.cr)):
-        _in_blocks(plane)[places[0], :, places[1]] = softened.reshape(-1, BLOCK * BLOCK).view(np.uint64)
+        _in_blocks(plane)[positions[0], :, positions[1]] = softened.reshape(-1, BLOCK * BLOCK).view(np.uint64)
         coded.append(_encode_plane(plane, steps, progressive))
     return coded[0], coded[1]
 
 
 def _soften(blocks: Planes, steps: list[int], spare: float) -> None:
-    """Take chroma out of blocks [n, 8, 8], in place, until decoding them moves no gray."""
-    places = np.arange(len(blocks.cb))
+    """Reduce the chroma of blocks [n, 8, 8], in place, until decoding them changes no gray."""
+    positions = np.arange(len(blocks.cb))
     for share in SOFTENINGS:
-        places = places[_spoilt(blocks.at(places), steps, spare)]
-        if not len(places):
+        positions = positions[_changes_gray(blocks.at(positions), steps, spare)]
+        if not len(positions):
             return
         for plane in (blocks.cb, blocks.cr):
-            less = np.rint((plane[places] - np.float32(GRAY)) * share + GRAY).astype(np.uint8)
-            plane[places] = np.where(blocks.kept[places], plane[places], less)
+            less = np.rint((plane[positions] - np.float32(GRAY)) * share + GRAY).astype(np.uint8)
+            plane[positions] = np.where(blocks.kept[positions], plane[positions], less)
 
 
-def _spoilt(blocks: Planes, steps: list[int], spare: float) -> NDArray[np.bool_]:
-    """Which blocks [n] hold a sample whose gray clipping would move once they have been coded."""
-    spoilt = np.zeros(len(blocks.cb), bool)
-    if not len(spoilt):
-        return spoilt
+def _changes_gray(blocks: Planes, steps: list[int], spare: float) -> NDArray[np.bool_]:
+    """Which blocks [n] have a sample whose gray is changed by clipping after quantization."""
+    changed = np.zeros(len(blocks.cb), bool)
+    if not len(changed):
+        return changed
     slack = SLACK if spare == CLIPPED else 0
-    decoded = [_coded_and_decoded(plane, steps) for plane in (blocks.cb, blocks.cr)]
+    decoded = [_round_trip(plane, steps) for plane in (blocks.cb, blocks.cr)]
     moved = np.maximum(cv2.absdiff(decoded[0], blocks.cb), cv2.absdiff(decoded[1], blocks.cr))
     where = np.flatnonzero((moved > slack) & ~blocks.kept)
     low, high, cb, cr = (
         plane.take(where).astype(np.float32) for plane in (blocks.darkest, blocks.brightest, *decoded)
     )
-    spoilt[where[_clipping(low, high, np.stack([cb, cr]) - GRAY) > spare] // BLOCK**2] = True
-    return spoilt
+    changed[where[_clipping(low, high, np.stack([cb, cr]) - GRAY) > spare] // BLOCK**2] = True
+    return changed
 
 
-def _coded_and_decoded(blocks: Bytes, steps: list[int]) -> Bytes:
-    """Blocks [n, 8, 8] as a JPEG with these steps gives them back."""
+def _round_trip(blocks: Bytes, steps: list[int]) -> Bytes:
+    """Blocks [n, 8, 8] as decoded from a JPEG with these steps."""
     count = len(blocks)
-    columns = min(count, SHEET)
+    columns = min(count, MOSAIC)
     blocks = np.concatenate([blocks, np.zeros((-count % columns, BLOCK, BLOCK), np.uint8)])
-    sheet = blocks.reshape(-1, columns, BLOCK, BLOCK).swapaxes(1, 2).reshape(-1, columns * BLOCK)
-    decoded = decoded_gray(_encode_plane(sheet, steps, progressive=False))
+    mosaic = blocks.reshape(-1, columns, BLOCK, BLOCK).swapaxes(1, 2).reshape(-1, columns * BLOCK)
+    decoded = decoded_gray(_encode_plane(mosaic, steps, progressive=False))
     return decoded.reshape(-1, BLOCK, columns, BLOCK).swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)[:count]
 
 
-def _filled_up(plane: Bytes, rows: int, columns: int) -> Bytes:
-    """Up to multiples of `rows` and `columns` by its last row and column, as encoders do."""
+def _padded(plane: Bytes, rows: int, columns: int) -> Bytes:
+    """Padded to multiples of `rows` and `columns` with its last row and column, as encoders do."""
     below, right = -plane.shape[0] % rows, -plane.shape[1] % columns
     if not (below or right):
         return plane
@@ -237,13 +237,13 @@ def _filled_up(plane: Bytes, rows: int, columns: int) -> Bytes:
 
 
 def _in_blocks(plane: NDArray[Any]) -> NDArray[np.uint64]:
-    """A view [rows of blocks, 8, columns of blocks] of samples: the eight in a row are one number."""
+    """A view [rows of blocks, 8, columns of blocks] of samples: eight in a row are one number."""
     height, width = plane.shape
     return plane.view(np.uint64).reshape(height // BLOCK, BLOCK, width // BLOCK)
 
 
 def _blocks_with(samples: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which blocks [rows, columns] hold any of the samples."""
+    """Which blocks [rows, columns] contain any of the samples."""
     return np.asarray(_in_blocks(samples).any(axis=1))
 
 
@@ -254,7 +254,7 @@ def _encode_plane(plane: Bytes, table: list[int], progressive: bool) -> bytes:
 
 
 def decoded_gray(data: bytes) -> Bytes:
-    """A JPEG's luma, as stored; raises ValueError where it cannot be decoded."""
+    """A JPEG's luma as stored; raises ValueError if it cannot be decoded."""
     flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:

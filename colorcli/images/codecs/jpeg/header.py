@@ -1,4 +1,5 @@
-"""What a JPEG carries beside its picture: kept as it is, but for what color makes wrong."""
+"""The segments of a JPEG that hold its metadata: read, and written back with what color makes wrong
+corrected."""
 
 import struct
 from collections.abc import Sequence
@@ -7,93 +8,84 @@ from dataclasses import replace
 from colorcli.images.codecs.base import Metadata
 from colorcli.images.codecs.jpeg import segments as seg
 from colorcli.images.codecs.jpeg.segments import Segment
-from colorcli.images.metadata import icc
-from colorcli.images.metadata.exif import orientation
-from colorcli.images.metadata.xmp import with_provenance
-from colorcli.models.card import ModelCard
 
 YCBCR = 1
 """Adobe's number for Y'CbCr, in the last byte of its segment."""
-
-
-def exif_of(head: Sequence[Segment]) -> bytes | None:
-    return _payload(head, seg.EXIF)
-
-
-def orientation_of(head: Sequence[Segment]) -> int:
-    return orientation(exif_of(head))
-
-
-def xmp_of(head: Sequence[Segment]) -> bytes | None:
-    return _payload(head, seg.XMP)
+DOTS_PER_INCH = {1: 1.0, 2: 2.54}
+"""By the unit in a JFIF segment."""
 
 
 def metadata_of(head: Sequence[Segment]) -> Metadata:
-    return Metadata(exif_of(head), xmp_of(head), seg.icc_of(head), _dpi(head))
+    return Metadata(_block(head, seg.EXIF), _block(head, seg.XMP), seg.icc_of(head), _dpi(head))
 
 
-def from_metadata(metadata: Metadata) -> list[Segment]:
-    """Segments for a picture that comes from another format; what is too large for a segment is left out."""
-    parts = [(seg.EXIF, metadata.exif), (seg.XMP, metadata.xmp)]
-    result = [Segment(seg.APP1, mark + body) for mark, body in parts if body]
-    profile = icc.for_rgb(metadata.icc)
-    result += seg.icc_segments(profile) if profile else []
-    return [segment for segment in result if len(segment.payload) <= seg.LARGEST]
+def with_metadata(head: Sequence[Segment], metadata: Metadata) -> tuple[Segment, ...]:
+    """The segments of a file that has become Y'CbCr, with this metadata in place of what they had.
 
-
-def _dpi(head: Sequence[Segment]) -> tuple[float, float] | None:
-    for segment in head:
-        if (
-            segment.marker == seg.APP0
-            and segment.payload.startswith(b"JFIF\0")
-            and len(segment.payload) >= 12
-        ):
-            unit, across, down = struct.unpack_from(">BHH", segment.payload, 7)
-            scale = {1: 1.0, 2: 2.54}.get(unit)
-            return (across * scale, down * scale) if scale else None
-    return None
-
-
-def for_color(head: Sequence[Segment], card: ModelCard | None) -> tuple[Segment, ...]:
-    """The segments of a file that has become Y'CbCr, marked with the model of `card` unless that is None."""
-    profile = seg.icc_of(head)
+    What does not fit into a segment is left as it was.
+    """
     result = [_as_ycbcr(segment) for segment in head]
-    if profile is not None and icc.color_space(profile) != "RGB":
+    result = _with_block(result, seg.EXIF, metadata.exif)
+    result = _with_block(result, seg.XMP, metadata.xmp)
+    if seg.icc_of(result) != metadata.icc:
         result = [segment for segment in result if not seg.is_icc(segment)]
-        matching = icc.for_rgb(profile)
-        result += seg.icc_segments(matching) if matching else []
-    return tuple(_marked(result, card) if card else result)
+        result += seg.icc_segments(metadata.icc) if metadata.icc else []
+    return tuple(result)
+
+
+def jfif(dpi: tuple[float, float] | None) -> Segment:
+    """The segment that a JPEG of a picture from another format starts with."""
+    across, down = (min(65535, round(value)) for value in dpi or (72, 72))
+    return Segment(seg.APP0, struct.pack(">5sHBHHBB", b"JFIF\0", 0x0102, 1, across, down, 0, 0))
+
+
+def is_adobe(segment: Segment) -> bool:
+    """Whether this is Adobe's segment, whose last byte says what the components are."""
+    return (
+        segment.marker == seg.APP14 and segment.payload.startswith(seg.ADOBE) and len(segment.payload) >= 12
+    )
 
 
 def _as_ycbcr(segment: Segment) -> Segment:
-    if segment.marker == seg.APP14 and segment.payload.startswith(seg.ADOBE) and len(segment.payload) >= 12:
-        return replace(segment, payload=segment.payload[:11] + bytes((YCBCR,)) + segment.payload[12:])
-    return segment
+    if not is_adobe(segment):
+        return segment
+    return replace(segment, payload=segment.payload[:11] + bytes((YCBCR,)) + segment.payload[12:])
 
 
-def _marked(head: list[Segment], card: ModelCard) -> list[Segment]:
-    packet = seg.XMP + with_provenance(xmp_of(head), card)
-    if len(packet) > seg.LARGEST:
-        packet = seg.XMP + _unpadded(packet[len(seg.XMP) :])
-    if len(packet) > seg.LARGEST:
-        return head  # nowhere to put it without losing what is there
-    marked = Segment(seg.APP1, packet)
-    for place, segment in enumerate(head):
-        if segment.marker == seg.APP1 and segment.payload.startswith(seg.XMP):
-            return [*head[:place], marked, *head[place + 1 :]]
+def _with_block(head: list[Segment], prefix: bytes, block: bytes | None) -> list[Segment]:
+    if block is None or block == _block(head, prefix):
+        return head
+    if len(prefix + block) > seg.LARGEST:
+        block = _without_padding(block)
+    if len(prefix + block) > seg.LARGEST:
+        return head
+    new = Segment(seg.APP1, prefix + block)
+    for index, segment in enumerate(head):
+        if segment.marker == seg.APP1 and segment.payload.startswith(prefix):
+            return [*head[:index], new, *head[index + 1 :]]
     # Readers look for XMP after JFIF and Exif and before everything else.
     first = sum(segment.marker in (seg.APP0, seg.APP1) for segment in head)
-    return [*head[:first], marked, *head[first:]]
+    return [*head[:first], new, *head[first:]]
 
 
-def _unpadded(packet: bytes) -> bytes:
+def _without_padding(packet: bytes) -> bytes:
     """XMP writers leave room for editing in place: whitespace before the closing instruction."""
     body, mark, end = packet.rpartition(b"<?xpacket")
     return body.rstrip() + b"\n" + mark + end if mark else packet
 
 
-def _payload(head: Sequence[Segment], prefix: bytes) -> bytes | None:
+def _block(head: Sequence[Segment], prefix: bytes) -> bytes | None:
     for segment in head:
         if segment.marker == seg.APP1 and segment.payload.startswith(prefix):
             return segment.payload[len(prefix) :]
+    return None
+
+
+def _dpi(head: Sequence[Segment]) -> tuple[float, float] | None:
+    for segment in head:
+        is_jfif = segment.marker == seg.APP0 and segment.payload.startswith(b"JFIF\0")
+        if is_jfif and len(segment.payload) >= 12:
+            unit, across, down = struct.unpack_from(">BHH", segment.payload, 7)
+            scale = DOTS_PER_INCH.get(unit)
+            return (across * scale, down * scale) if scale else None
     return None

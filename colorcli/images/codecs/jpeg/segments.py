@@ -1,4 +1,4 @@
-"""A JPEG file as its marker segments (ITU-T T.81, annex B): taken apart, and put together again."""
+"""A JPEG file as its marker segments (ITU-T T.81, annex B): parsed, and joined again."""
 
 import re
 import struct
@@ -27,7 +27,7 @@ _ZIGZAG = (
     10, 19, 23, 32, 39, 45, 52, 54, 20, 22, 33, 38, 46, 51, 55, 60,
     21, 34, 37, 47, 50, 56, 59, 61, 35, 36, 48, 49, 57, 58, 62, 63,
 )  # fmt: skip
-"""Row by row, the place of each coefficient in a file (T.81, figure A.6)."""
+"""Row by row, the position of each coefficient in a file (T.81, figure A.6)."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +37,11 @@ class Segment:
     """What follows the length field."""
     scan: bytes = b""
     """Entropy-coded data after a start of scan, restart markers included."""
+
+    @property
+    def is_metadata(self) -> bool:
+        """Whether this is an application segment or a comment."""
+        return 0xE0 <= self.marker <= 0xEF or self.marker == COM
 
     def to_bytes(self) -> bytes:
         if self.marker in (SOI, EOI):
@@ -51,7 +56,7 @@ class Component:
     horizontal: int
     vertical: int
     table: int
-    """Which quantization table it uses."""
+    """Number of its quantization table."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class Frame:
 
     @classmethod
     def of(cls, segment: Segment) -> "Frame":
-        """Raises ValueError where the frame header makes no sense."""
+        """Raises ValueError if the frame header is broken."""
         try:
             depth, height, width, count = struct.unpack_from(">BHHB", segment.payload)
             rows = [struct.unpack_from("3B", segment.payload, 6 + 3 * i) for i in range(count)]
@@ -85,10 +90,10 @@ class Frame:
 
 
 def parse(data: bytes) -> tuple[list[Segment], bytes]:
-    """Take a JPEG apart: its segments from SOI to EOI, and whatever follows the EOI.
+    """The segments of a JPEG from SOI to EOI, and what follows the EOI.
 
     Raises:
-        ValueError: this is no JPEG, or it ends too early.
+        ValueError: this is not a JPEG, or it is truncated.
     """
     if data[:2] != b"\xff\xd8":
         raise ValueError("not a JPEG")
@@ -114,7 +119,7 @@ def parse(data: bytes) -> tuple[list[Segment], bytes]:
 
 
 def frame_in(head: bytes) -> Frame:
-    """The frame header among a file's first bytes; raises ValueError where there is none."""
+    """The frame header among a file's first bytes; raises ValueError if there is none."""
     at = 2
     while (found := _MARKER.search(head, at)) is not None:
         marker = head[found.start() + 1]
@@ -127,7 +132,7 @@ def frame_in(head: bytes) -> Frame:
 
 
 def frame_of(segments: Iterable[Segment]) -> Frame:
-    """The frame header; raises ValueError where there is none."""
+    """The frame header; raises ValueError if there is none."""
     for segment in segments:
         if segment.marker in FRAMES:
             return Frame.of(segment)
@@ -139,7 +144,7 @@ def join(segments: Iterable[Segment]) -> bytes:
 
 
 def quantization_tables(segments: Iterable[Segment]) -> dict[int, list[int]]:
-    """Quantization steps by table number, 64 each, row by row; raises ValueError where one is broken."""
+    """Quantization steps by table number, 64 each, row by row; raises ValueError if one is broken."""
     tables = {}
     for segment in segments:
         at = 0
@@ -149,7 +154,7 @@ def quantization_tables(segments: Iterable[Segment]) -> dict[int, list[int]]:
             if len(segment.payload) < at + 1 + struct.calcsize(kind):
                 raise ValueError("broken quantization table")
             steps = struct.unpack_from(kind, segment.payload, at + 1)
-            tables[number] = [steps[place] for place in _ZIGZAG]
+            tables[number] = [steps[position] for position in _ZIGZAG]
             at += 1 + struct.calcsize(kind)
     return tables
 
@@ -159,7 +164,7 @@ def is_icc(segment: Segment) -> bool:
 
 
 def icc_of(segments: Iterable[Segment]) -> bytes | None:
-    """The ICC profile, put together from its parts (ICC.1:2022, annex B.4)."""
+    """The ICC profile, joined from its parts (ICC.1:2022, annex B.4)."""
     parts = {
         segment.payload[len(ICC)]: segment.payload[len(ICC) + 2 :] for segment in segments if is_icc(segment)
     }

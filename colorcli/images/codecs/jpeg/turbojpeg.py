@@ -1,4 +1,4 @@
-"""TurboJPEG by ctypes: what the bindings in wheels leave out (turbojpeg.h, version 3 of the API)."""
+"""TurboJPEG through ctypes: what the bindings in wheels leave out (turbojpeg.h, version 3 of the API)."""
 
 import ctypes
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ DECOMPRESS, TRANSFORM = 1, 2
 """TJINIT_DECOMPRESS, TJINIT_TRANSFORM."""
 SUBSAMPLING, WIDTH, HEIGHT = 4, 5, 6
 """TJPARAM_SUBSAMP, TJPARAM_JPEGWIDTH and TJPARAM_JPEGHEIGHT."""
-SHARING = {0: (1, 1), 1: (2, 1), 2: (2, 2), 4: (1, 2)}
+SAMPLINGS = {0: (1, 1), 1: (2, 1), 2: (2, 2), 4: (1, 2)}
 """TJSAMP_444, _422, _420 and _440: luma samples that share a chroma sample, across and down."""
 
 
@@ -62,7 +62,7 @@ def _loaded() -> ctypes.CDLL | None:
         library.tj3DecompressToYUVPlanes8.argtypes = [pointer, ctypes.c_char_p, size, pointer, pointer]
         library.tj3Get.argtypes = [pointer, whole]
         library.tj3Free.argtypes = library.tj3Destroy.argtypes = [pointer]
-    except (ImportError, OSError, AttributeError):  # Windows does not look into the libraries of a library
+    except (ImportError, OSError, AttributeError):  # Windows exports no symbols of a linked library
         return None
     return library
 
@@ -79,8 +79,8 @@ def _handle(library: ctypes.CDLL, kind: int) -> Iterator[int]:
         library.tj3Destroy(handle)
 
 
-def luma_alone(data: bytes, progressive: bool) -> tuple[bytes, bool] | None:
-    """A gray JPEG of the luma, and whether chroma is 0 throughout; None where TurboJPEG gives up.
+def extract_luma(data: bytes, progressive: bool) -> tuple[bytes, bool] | None:
+    """A gray JPEG of the luma, and whether chroma is 0 throughout; None if TurboJPEG cannot make it.
 
     One pass over the entropy-coded data does both.
     """
@@ -88,7 +88,7 @@ def luma_alone(data: bytes, progressive: bool) -> tuple[bytes, bool] | None:
         return None
     colored: list[int] = []
 
-    def look(coefficients: Any, part: _Region, plane: _Region, component: int, *_: object) -> int:
+    def inspect(coefficients: Any, part: _Region, plane: _Region, component: int, *_: object) -> int:
         if component and not colored:
             values = np.ctypeslib.as_array(coefficients, (part.height * part.width,))
             if values.any():
@@ -100,7 +100,7 @@ def luma_alone(data: bytes, progressive: bool) -> tuple[bytes, bool] | None:
     if progressive:
         luma.options |= _Transform.PROGRESSIVE
     chroma.options = _Transform.NO_OUTPUT
-    chroma.filter = _FILTER(look)
+    chroma.filter = _FILTER(inspect)
     outputs, sizes = (ctypes.c_void_p * 2)(), (ctypes.c_size_t * 2)()
     with _handle(turbo, TRANSFORM) as handle:
         try:
@@ -114,22 +114,22 @@ def luma_alone(data: bytes, progressive: bool) -> tuple[bytes, bool] | None:
 
 
 def decoded_planes(data: bytes, across: int, down: int) -> list[Bytes] | None:
-    """Y [H, W] and Cb and Cr [h, w] as they are stored: a sample of chroma to `across` times `down` of luma.
+    """Y [H, W] and Cb and Cr [h, w] as stored: one sample of chroma for `across` times `down` of luma.
 
-    None where it is another number, or TurboJPEG gives up.
+    None if the file has another sampling, or TurboJPEG cannot decode it.
     """
     if turbo is None:
         return None
     with _handle(turbo, DECOMPRESS) as handle:
         if turbo.tj3DecompressHeader(handle, data, len(data)):
             return None
-        if SHARING.get(turbo.tj3Get(handle, SUBSAMPLING)) != (across, down):
+        if SAMPLINGS.get(turbo.tj3Get(handle, SUBSAMPLING)) != (across, down):
             return None
         height, width = turbo.tj3Get(handle, HEIGHT), turbo.tj3Get(handle, WIDTH)
         rows, columns = -(-height // down), -(-width // across)
         luma = np.empty((rows * down, columns * across), np.uint8)
         chroma = np.empty((2, rows, columns), np.uint8)
-        places = (ctypes.c_void_p * 3)(*(plane.ctypes.data for plane in (luma, *chroma)))
-        if turbo.tj3DecompressToYUVPlanes8(handle, data, len(data), places, None):
+        pointers = (ctypes.c_void_p * 3)(*(plane.ctypes.data for plane in (luma, *chroma)))
+        if turbo.tj3DecompressToYUVPlanes8(handle, data, len(data), pointers, None):
             return None
     return [luma[:height, :width], *chroma]

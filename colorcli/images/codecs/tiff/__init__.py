@@ -1,1 +1,1 @@
-"""TIFF and BigTIFF: all pages, all tags that still hold."""
+"""TIFF and BigTIFF: all pages, and all tags that are still valid."""

@@ -1,13 +1,12 @@
-"""TIFF and BigTIFF: every page in its order, strip by strip, all tags that still hold kept.
+"""TIFF and BigTIFF: every page in its order, strip by strip, all tags that are still valid kept.
 
-tifffile decodes; the writing is our own, because tags and nested directories are then copied byte for byte.
+tifffile decodes; tags and nested directories are written here, so that they are copied byte for byte.
 """
 
-import contextlib
-import io
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import BinaryIO, Literal
 
@@ -15,8 +14,8 @@ import imagecodecs
 import numpy as np
 import tifffile
 
-from colorcli.errors import ColorcliError, InputError, RefusedError
-from colorcli.images.codecs.base import Metadata, Page
+from colorcli.errors import RefusedError
+from colorcli.images.codecs.base import Codec, Metadata, OutputPage, Page, Size
 from colorcli.images.codecs.tiff.directories import (
     BYTE,
     LONG,
@@ -28,25 +27,23 @@ from colorcli.images.codecs.tiff.directories import (
     Layout,
     Tag,
     append,
+    check_chain,
     link_offset,
     read_directory,
     write_directory,
 )  # fmt: skip
 from colorcli.images.codecs.tiff.pixels import RGB, raster_of
-from colorcli.images.metadata import icc
 from colorcli.images.metadata.exif import UPRIGHT
-from colorcli.images.metadata.xmp import with_provenance
-from colorcli.images.raster import Pixels, Raster, recut
-from colorcli.models.card import ModelCard
+from colorcli.images.raster import Pixels, Raster, regrouped
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, BYTE_COUNTS = 273, 274, 277, 278, 279
 SUB_DIRECTORIES, REDUCED = 330, 1
 X_RESOLUTION, Y_RESOLUTION, PLANAR, RESOLUTION_UNIT, PREDICTOR, EXTRA_SAMPLES = 282, 283, 284, 296, 317, 338
-XMP, ICC, EXIF = 700, 34675, 34665
+XMP, ICC = 700, 34675
 INCH, CENTIMETER = 2, 3
-# Tags about samples, strips, tiles, inks and reduced copies: they describe pixels that are no longer there.
-STALE = frozenset((
+# Tags about samples, strips, tiles, inks and reduced copies: they describe pixels that are replaced.
+ABOUT_PIXELS = frozenset((
     WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, 263, 264, 265, 266, OFFSETS, SAMPLES, ROWS_PER_STRIP,
     BYTE_COUNTS, 280, 281, PLANAR, 288, 289, 290, 291, 292, 293, PREDICTOR, 301, 318, 319, 320, 321, 322, 323,
     324, 325, 327, 328, 330, 332, 334, 336, EXTRA_SAMPLES, 339, 340, 341, 342, 347, 512, 513, 514, 515, 517,
@@ -54,139 +51,99 @@ STALE = frozenset((
 ))  # fmt: skip
 NONE, LZW, DEFLATE, OLD_DEFLATE, PACKBITS, ZSTD = 1, 5, 8, 32946, 32773, 50000
 LOSSLESS = frozenset((NONE, LZW, DEFLATE, OLD_DEFLATE, PACKBITS, ZSTD))
-"""Codings that can hold color exactly; whatever else a source has (fax, JPEG) becomes deflate."""
+"""Compressions that can hold color exactly; a source with any other (fax, JPEG) becomes deflate."""
+ENCODERS = {
+    LZW: imagecodecs.lzw_encode,
+    DEFLATE: imagecodecs.deflate_encode,
+    OLD_DEFLATE: imagecodecs.deflate_encode,
+    ZSTD: imagecodecs.zstd_encode,
+}
 HORIZONTAL = 2
+UNASSOCIATED_ALPHA = 2
 STRIP_BYTES = 1 << 18
 CLASSIC_LIMIT = 0xF000_0000
 """Bytes of pixels from which on offsets need 64 bits."""
+MEMORY_BYTES = 1 << 27
+"""A file of up to so many bytes of pixels is decoded once and kept in memory; a larger one is read twice."""
+LITTLE_ENDIAN = Layout("<", False)
+_BYTE_ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 
 
-@dataclass(frozen=True)
-class TiffPage:
-    page: Page
-    tags: Directory
-    compression: int
-    predictor: int
-    alpha_kind: int
-    """1 where colors are multiplied by alpha, 2 where they are not; what tag 338 says."""
+@dataclass(frozen=True, kw_only=True)
+class TiffPage(Page):
+    """A page and what its file has beside the pixels; the defaults are for pages of other formats."""
+
+    layout: Layout = LITTLE_ENDIAN
+    tags: Directory = field(default_factory=dict)
+    """All tags but those about pixels."""
+    compression: int = DEFLATE
+    predictor: int = HORIZONTAL
+    alpha: int = UNASSOCIATED_ALPHA
+    """Value of tag 338: 1 if colors are multiplied by alpha, 2 if not."""
     levels: "tuple[TiffPage, ...]" = ()
-    """Smaller copies of the page, as viewers of large pictures want them."""
-
-    def held(self) -> "TiffPage":
-        """The same with its pixels decoded once and for all."""
-        return replace(self, page=replace(self.page, raster=self.page.raster.held()))
+    """Reduced copies of the page, which viewers of large images use."""
 
 
-@contextlib.contextmanager
-def opened(source: Path) -> Iterator[tuple[Layout, list[TiffPage]]]:
-    """The pages of a file, their pixels still on disk.
+class TiffCodec(Codec):
+    name = "TIFF"
+    multipage = True
 
-    Raises:
-        InputError: damaged, or of a kind that nobody here can read.
-        RefusedError: a page holds pictures other than smaller copies of itself.
-    """
-    try:
+    def probe(self, source: Path) -> Size:
+        check_chain(source)
+        with tifffile.TiffFile(source) as file:
+            pages = (page.aspage() for page in file.pages)
+            return max(
+                (Size(page.imagelength, page.imagewidth) for page in pages), key=lambda size: size.pixels
+            )
+
+    @contextmanager
+    def open(self, source: Path) -> Iterator[Sequence[Page]]:
         with tifffile.TiffFile(source) as file, source.open("rb") as raw:
             layout = Layout("<" if file.byteorder == "<" else ">", file.is_bigtiff)
-            yield layout, [_page(source, page.aspage(), raw, layout) for page in file.pages]
-    except ColorcliError:
-        raise
-    except (
-        tifffile.TiffFileError,
-        struct.error,
-        ValueError,
-        KeyError,
-        IndexError,
-        TypeError,
-        OSError,
-    ) as error:
-        raise InputError(source, f"damaged TIFF ({error})", "scan or copy it again") from error
+            pages = [_page(source, page.aspage(), raw, layout) for page in file.pages]
+            if sum(page.raster.nbytes for page in pages) <= MEMORY_BYTES:
+                pages = [replace(page, raster=page.raster.in_memory()) for page in pages]
+            yield pages
+
+    def write(
+        self,
+        target: BinaryIO,
+        pages: Sequence[OutputPage],
+        on_page: Callable[[int], None] = lambda done: None,
+    ) -> None:
+        """Strip by strip, in the byte order of the source."""
+        first = _as_tiff(pages[0].page)
+        size = sum(image.raster.nbytes for page in pages for image in (page, *_levels(page)))
+        layout = Layout(first.layout.order, first.layout.big or size > CLASSIC_LIMIT)
+        mark = b"II" if layout.order == "<" else b"MM"
+        number = layout.pack(SHORT, 43, 8, 0) if layout.big else layout.pack(SHORT, 42)
+        target.write(mark + number + bytes(layout.inline))
+        link = target.tell() - layout.inline
+        for done, page in enumerate(pages, start=1):
+            directory, tags = _write_page(target, page, layout)
+            target.seek(link)
+            target.write(struct.pack(layout.pointer, directory))
+            link = link_offset(directory, tags, layout)
+            on_page(done)
 
 
-def write(
-    target: BinaryIO,
-    layout: Layout,
-    pages: list[TiffPage],
-    colors: list[list[Raster]],
-    card: ModelCard | None,
-) -> Iterator[int]:
-    """Write all pages in their new `colors`, strip by strip, marked with the model of `card` unless None.
-
-    `colors` are the page's own and those of its levels. Gives the number of pages done after each.
-    """
-    size = sum(raster.size for rasters in colors for raster in rasters)
-    layout = Layout(layout.order, layout.big or size > CLASSIC_LIMIT)
-    mark = b"II" if layout.order == "<" else b"MM"
-    number = layout.pack(SHORT, 43, 8, 0) if layout.big else layout.pack(SHORT, 42)
-    target.write(mark + number + bytes(layout.inline))
-    link = target.tell() - layout.inline
-    for done, (page, rasters) in enumerate(zip(pages, colors, strict=True), start=1):
-        directory, tags = _written_page(target, page, rasters, card, layout)
-        target.seek(link)
-        target.write(struct.pack(layout.pointer, directory))
-        link = link_offset(directory, tags, layout)
-        yield done
-
-
-def _written_page(
-    target: BinaryIO, page: TiffPage, rasters: list[Raster], card: ModelCard | None, layout: Layout
-) -> tuple[int, Directory]:
-    """Write a page and its levels; gives the offset of its directory, and that."""
-    own, *levels = rasters
-    tags = _colored_tags(page, own, card, layout)
-    tags |= _written_strips(target, own, page, layout)
-    if levels:
-        places = [
-            _written_page(target, level, [raster], None, layout)[0]
-            for level, raster in zip(page.levels, levels, strict=True)
-        ]
-        kind = LONG8 if layout.big else LONG
-        tags[SUB_DIRECTORIES] = Tag(kind, layout.pack(kind, *places))
-    return write_directory(target, tags, layout), tags
-
-
-def encode(page: Page, card: ModelCard | None) -> bytes:
-    """A TIFF of one page that comes from another format, deflated."""
-    target = io.BytesIO()
-    for _ in write(target, Layout("<", False), [_from_page(page)], [[page.raster]], card):
-        pass
-    return target.getvalue()
-
-
-def _from_page(page: Page) -> TiffPage:
-    layout, metadata = Layout("<", False), page.metadata
-    tags: Directory = {}
-    if metadata.dpi:
-        for code, dpi in zip((X_RESOLUTION, Y_RESOLUTION), metadata.dpi, strict=True):
-            tags[code] = Tag(RATIONAL, layout.pack(RATIONAL, round(dpi * 1000), 1000))
-        tags[RESOLUTION_UNIT] = Tag(SHORT, layout.pack(SHORT, INCH))
-    if metadata.xmp:
-        tags[XMP] = Tag(BYTE, metadata.xmp)
-    if metadata.icc:
-        tags[ICC] = Tag(UNDEFINED, metadata.icc)
-    if page.orientation != UPRIGHT:
-        tags[ORIENTATION] = Tag(SHORT, layout.pack(SHORT, page.orientation))
-    return TiffPage(page, tags, DEFLATE, HORIZONTAL, 2)
+TIFF = TiffCodec()
 
 
 def _page(source: Path, page: tifffile.TiffPage, raw: BinaryIO, layout: Layout) -> TiffPage:
     tags = read_directory(raw, page.offset, layout)
     profile = tags[ICC].value if ICC in tags else None
-    xmp = tags[XMP].value if XMP in tags else None
-    orientation = (
-        int.from_bytes(tags[ORIENTATION].value[:2], _ORDERS[layout.order]) if ORIENTATION in tags else 1
-    )
-    if not 1 <= orientation <= 8:
-        orientation = UPRIGHT
-    metadata = Metadata(None, xmp, profile, _dpi(tags, layout))
-    kept = page.compression in LOSSLESS
+    lossless = page.compression in LOSSLESS
     return TiffPage(
-        Page(raster_of(source, page, profile), metadata, orientation),
-        {code: tag for code, tag in tags.items() if code not in STALE},
-        int(page.compression) if kept else DEFLATE,
-        int(page.predictor) if kept else HORIZONTAL,
-        int(page.extrasamples[0]) if page.extrasamples else 2,
-        tuple(_level(source, page, level.aspage(), raw, layout) for level in page.pages or ()),
+        raster=raster_of(source, page, profile),
+        metadata=Metadata(None, tags[XMP].value if XMP in tags else None, profile, _dpi(tags, layout)),
+        orientation=_orientation(tags, layout),
+        layout=layout,
+        tags={code: tag for code, tag in tags.items() if code not in ABOUT_PIXELS},
+        compression=int(page.compression) if lossless else DEFLATE,
+        predictor=int(page.predictor) if lossless else HORIZONTAL,
+        alpha=int(page.extrasamples[0]) if page.extrasamples else UNASSOCIATED_ALPHA,
+        levels=tuple(_level(source, page, level.aspage(), raw, layout) for level in page.pages or ()),
     )
 
 
@@ -195,12 +152,16 @@ def _level(
 ) -> TiffPage:
     smaller = level.imagelength < page.imagelength and level.imagewidth < page.imagewidth
     if not (smaller and int(level.subfiletype) & REDUCED) or level.subifds:
-        cause = "a page holds pictures that are no smaller copies of it (SubIFDs)"
-        raise RefusedError(source, cause, "save them as pages of their own")
+        cause = "a page contains images that are not reduced copies of it (SubIFDs)"
+        raise RefusedError(source, cause, "save them as separate pages")
     return _page(source, level, raw, layout)
 
 
-_ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
+def _orientation(tags: Directory, layout: Layout) -> int:
+    if ORIENTATION not in tags:
+        return UPRIGHT
+    value = int.from_bytes(tags[ORIENTATION].value[:2], _BYTE_ORDERS[layout.order])
+    return value if 1 <= value <= 8 else UPRIGHT
 
 
 def _dpi(tags: Directory, layout: Layout) -> tuple[float, float] | None:
@@ -215,63 +176,77 @@ def _dpi(tags: Directory, layout: Layout) -> tuple[float, float] | None:
         return None
 
 
-def _colored_tags(page: TiffPage, raster: Raster, card: ModelCard | None, layout: Layout) -> Directory:
-    """The tags that stay, and those that the page's new pixels bring."""
-    metadata = page.page.metadata
+def _as_tiff(page: Page) -> TiffPage:
+    """A page of any format as one of this."""
+    if isinstance(page, TiffPage):
+        return page
+    layout, tags = LITTLE_ENDIAN, Directory()
+    if page.metadata.dpi:
+        for code, dpi in zip((X_RESOLUTION, Y_RESOLUTION), page.metadata.dpi, strict=True):
+            tags[code] = Tag(RATIONAL, layout.pack(RATIONAL, round(dpi * 1000), 1000))
+        tags[RESOLUTION_UNIT] = Tag(SHORT, layout.pack(SHORT, INCH))
+    if page.orientation != UPRIGHT:
+        tags[ORIENTATION] = Tag(SHORT, layout.pack(SHORT, page.orientation))
+    return TiffPage(page.raster, page.metadata, page.orientation, tags=tags)
+
+
+def _levels(page: OutputPage) -> list[OutputPage]:
+    """The reduced copies of the page, in the same colors."""
+    return [replace(page, page=level, card=None) for level in _as_tiff(page.page).levels]
+
+
+def _write_page(target: BinaryIO, output: OutputPage, layout: Layout) -> tuple[int, Directory]:
+    """Write a page and its levels; returns the offset of its directory, and the directory."""
+    page = _as_tiff(output.page)
     tags = dict(page.tags)
-    profile = icc.for_rgb(metadata.icc)
-    if profile:
-        tags[ICC] = Tag(UNDEFINED, profile)
-    else:
-        tags.pop(ICC, None)
-    if card is not None:
-        tags[XMP] = Tag(BYTE, with_provenance(metadata.xmp, card))
-    samples = raster.channels
-    tags |= {
-        WIDTH: Tag(LONG, layout.pack(LONG, raster.width)),
-        HEIGHT: Tag(LONG, layout.pack(LONG, raster.height)),
-        BITS: Tag(SHORT, layout.pack(SHORT, *[raster.depth] * samples)),
-        COMPRESSION: Tag(SHORT, layout.pack(SHORT, page.compression)),
-        PHOTOMETRIC: Tag(SHORT, layout.pack(SHORT, RGB)),
-        SAMPLES: Tag(SHORT, layout.pack(SHORT, samples)),
-        PLANAR: Tag(SHORT, layout.pack(SHORT, 1)),
-    }
-    if page.predictor == HORIZONTAL:
-        tags[PREDICTOR] = Tag(SHORT, layout.pack(SHORT, HORIZONTAL))
-    if raster.has_alpha:
-        tags[EXTRA_SAMPLES] = Tag(SHORT, layout.pack(SHORT, page.alpha_kind))
-    return tags
+    for code, kind, block in ((ICC, UNDEFINED, output.metadata.icc), (XMP, BYTE, output.metadata.xmp)):
+        if block is None:
+            tags.pop(code, None)
+        elif code not in tags or tags[code].value != block:
+            tags[code] = Tag(kind, block)
+    tags |= _write_raster(target, output.raster, page, layout)
+    if page.levels:
+        offsets = [_write_page(target, level, layout)[0] for level in _levels(output)]
+        kind = LONG8 if layout.big else LONG
+        tags[SUB_DIRECTORIES] = Tag(kind, layout.pack(kind, *offsets))
+    return write_directory(target, tags, layout), tags
 
 
-def _written_strips(target: BinaryIO, color: Raster, page: TiffPage, layout: Layout) -> Directory:
-    """Write the pixels; gives the tags that say where they are."""
-    row_bytes = color.width * color.channels * color.depth // 8
-    rows = max(1, min(color.height, STRIP_BYTES // row_bytes))
+def _write_raster(target: BinaryIO, raster: Raster, page: TiffPage, layout: Layout) -> Directory:
+    """Write pixels in strips; returns the tags that describe them."""
+    row_bytes = raster.width * raster.channels * raster.depth // 8
+    rows = max(1, min(raster.height, STRIP_BYTES // row_bytes))
     offsets, sizes = [], []
-    for strip in recut(color.bands(), rows):
-        coded = _coded(strip, page, layout)
-        offsets.append(append(target, coded))
-        sizes.append(len(coded))
-    kind = LONG8 if layout.big else LONG
-    return {
-        OFFSETS: Tag(kind, layout.pack(kind, *offsets)),
-        BYTE_COUNTS: Tag(kind, layout.pack(kind, *sizes)),
-        ROWS_PER_STRIP: Tag(LONG, layout.pack(LONG, rows)),
+    for strip in regrouped(raster.bands(), rows):
+        encoded = _encoded(strip, page, layout)
+        offsets.append(append(target, encoded))
+        sizes.append(len(encoded))
+    pointer = LONG8 if layout.big else LONG
+    values = {
+        WIDTH: (LONG, raster.width),
+        HEIGHT: (LONG, raster.height),
+        BITS: (SHORT, *[raster.depth] * raster.channels),
+        COMPRESSION: (SHORT, page.compression),
+        PHOTOMETRIC: (SHORT, RGB),
+        SAMPLES: (SHORT, raster.channels),
+        PLANAR: (SHORT, 1),
+        ROWS_PER_STRIP: (LONG, rows),
+        OFFSETS: (pointer, *offsets),
+        BYTE_COUNTS: (pointer, *sizes),
     }
-
-
-def _coded(strip: Pixels, page: TiffPage, layout: Layout) -> bytes:
     if page.predictor == HORIZONTAL:
-        first, rest = strip[:, :1], strip[:, 1:] - strip[:, :-1]  # unsigned, wraps as TIFF wants it
+        values[PREDICTOR] = (SHORT, HORIZONTAL)
+    if raster.has_alpha:
+        values[EXTRA_SAMPLES] = (SHORT, page.alpha)
+    return {code: Tag(kind, layout.pack(kind, *numbers)) for code, (kind, *numbers) in values.items()}
+
+
+def _encoded(strip: Pixels, page: TiffPage, layout: Layout) -> bytes:
+    if page.predictor == HORIZONTAL:
+        first, rest = strip[:, :1], strip[:, 1:] - strip[:, :-1]  # unsigned, wraps as TIFF requires
         strip = np.concatenate([first, rest], axis=1)
-    data = strip.astype(strip.dtype.newbyteorder(layout.order), copy=False).tobytes()
-    encode = {
-        LZW: imagecodecs.lzw_encode,
-        DEFLATE: imagecodecs.deflate_encode,
-        OLD_DEFLATE: imagecodecs.deflate_encode,
-        ZSTD: imagecodecs.zstd_encode,
-    }.get(page.compression)
+    strip = strip.astype(strip.dtype.newbyteorder(layout.order), copy=False)
     if page.compression == PACKBITS:
-        rows = strip.astype(strip.dtype.newbyteorder(layout.order), copy=False)
-        return b"".join(imagecodecs.packbits_encode(row.tobytes()) for row in rows)
-    return bytes(encode(data)) if encode else data
+        return b"".join(imagecodecs.packbits_encode(row.tobytes()) for row in strip)
+    encode = ENCODERS.get(page.compression)
+    return bytes(encode(strip.tobytes())) if encode else strip.tobytes()

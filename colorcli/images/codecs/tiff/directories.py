@@ -1,8 +1,7 @@
-"""TIFF directories as bytes (TIFF 6.0; BigTIFF): tags read raw, written raw, in the file's own byte order.
+"""TIFF directories as bytes (TIFF 6.0; BigTIFF): tags are copied as they are, in the file's own byte order.
 
-What no program has to understand needs no understanding here: a tag is copied with its type and its bytes,
-wherever its value used to stand. Only directories inside directories (Exif, GPS, interoperability) are
-followed, since their place in the file changes.
+A tag is its type and its bytes; what the value means does not matter here. Only directories inside
+directories (Exif, GPS, interoperability) are followed, because their offsets change.
 """
 
 import struct
@@ -13,23 +12,8 @@ from typing import BinaryIO, Literal
 SHORT, LONG, IFD, LONG8, IFD8 = 3, 4, 13, 16, 18
 ASCII, BYTE, RATIONAL, UNDEFINED = 2, 1, 5, 7
 SIZES = {
-    1: 1,
-    2: 1,
-    3: 2,
-    4: 4,
-    5: 8,
-    6: 1,
-    7: 1,
-    8: 2,
-    9: 4,
-    10: 8,
-    11: 4,
-    12: 8,
-    13: 4,
-    16: 8,
-    17: 8,
-    18: 8,
-}
+    1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8,
+}  # fmt: skip
 """Bytes of a value by type number."""
 NESTED = frozenset((34665, 34853, 40965))
 """Exif, GPS and interoperability directories."""
@@ -42,7 +26,7 @@ class Tag:
     kind: int
     value: bytes = b""
     nested: "dict[int, Tag] | None" = None
-    """The directory this tag points at, where it is one of `NESTED`."""
+    """The directory this tag points at, if it is one of `NESTED`."""
 
     @property
     def count(self) -> int:
@@ -80,10 +64,10 @@ class Layout:
 
 
 def read_directory(file: BinaryIO, offset: int, layout: Layout, depth: int = 0) -> Directory:
-    """All tags at `offset`; those whose value lies outside the file, or of unknown type, are left out.
+    """All tags at `offset`, except those of unknown type or with a value outside the file.
 
     Raises:
-        struct.error: the directory itself is cut off.
+        struct.error: the directory itself is truncated.
     """
     file.seek(offset)
     head = layout.order + ("Q" if layout.big else "H")
@@ -94,13 +78,13 @@ def read_directory(file: BinaryIO, offset: int, layout: Layout, depth: int = 0) 
     tags: Directory = {}
     for at in range(0, len(rows) - width + 1, width):
         code, kind, number = struct.unpack_from(layout.entry, rows, at)
-        place = rows[at + width - layout.inline : at + width]
+        field = rows[at + width - layout.inline : at + width]
         length = number * SIZES.get(kind, size)
         if length > size:
             continue
-        value = place[:length]
+        value = field[:length]
         if length > layout.inline:
-            file.seek(struct.unpack(layout.pointer, place)[0])
+            file.seek(struct.unpack(layout.pointer, field)[0])
             value = file.read(length)
         if len(value) == length:
             tags[code] = _with_nested(file, code, Tag(kind, value), layout, depth)
@@ -111,8 +95,8 @@ def check_chain(source: Path) -> None:
     """Follow a file's directories from link to link.
 
     Raises:
-        ValueError: it is no TIFF, has no directory, or its directories go round in a circle.
-        struct.error: it is cut off.
+        ValueError: it has no directory, or its directories form a circle.
+        struct.error: it is truncated.
     """
     with source.open("rb") as file:
         head = file.read(16)
@@ -122,7 +106,7 @@ def check_chain(source: Path) -> None:
         seen: set[int] = set()
         while offset:
             if offset in seen:
-                raise ValueError("its pages go round in a circle")
+                raise ValueError("its pages form a circle")
             seen.add(offset)
             file.seek(offset)
             number = file.read(8 if layout.big else 2)
@@ -145,9 +129,9 @@ def _with_nested(file: BinaryIO, code: int, tag: Tag, layout: Layout, depth: int
 
 
 def write_directory(file: BinaryIO, tags: Directory, layout: Layout) -> int:
-    """Write values and then the directory at the file's end; gives the offset of the directory.
+    """Write values and then the directory at the end of the file; returns the offset of the directory.
 
-    Its link to the next directory is left 0; `link_offset` says where it stands.
+    Its link to the next directory is 0; `link_offset` gives the position of that link.
     """
     entries = []
     for code in sorted(tags):
@@ -166,13 +150,13 @@ def write_directory(file: BinaryIO, tags: Directory, layout: Layout) -> int:
 
 
 def link_offset(directory: int, tags: Directory, layout: Layout) -> int:
-    """Where a directory written at `directory` holds the offset of the next one."""
+    """The position at which a directory written at `directory` has the offset of the next one."""
     head = 8 if layout.big else 2
     return directory + head + len(tags) * (struct.calcsize(layout.entry) + layout.inline)
 
 
 def append(file: BinaryIO, content: bytes) -> int:
-    """Write at the file's end, on an even offset, as TIFF wants it; gives the offset."""
+    """Write at the end of the file, on an even offset, as TIFF requires; returns the offset."""
     at = file.seek(0, 2)
     if at % 2:
         file.write(b"\0")

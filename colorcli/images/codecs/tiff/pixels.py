@@ -1,4 +1,4 @@
-"""A TIFF page's samples, whatever their coding, as rows of 8 or 16 bit gray or RGB."""
+"""The samples of a TIFF page, however encoded, as rows of gray or RGB of 8 or 16 bits."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 
 from colorcli.errors import InputError
 from colorcli.images.metadata import icc
-from colorcli.images.raster import BAND_PIXELS, Pixels, Raster, recut
+from colorcli.images.raster import BAND_PIXELS, Pixels, Raster, regrouped, stretched
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, INKS, YCBCR = 0, 1, 2, 3, 5, 6
 COLORS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, INKS: 4, YCBCR: 3}
 """Samples of a pixel that are color, by photometric interpretation."""
-JPEG_CODINGS = (6, 7)
-"""Coded as JPEG, Y'CbCr comes out of the decoder as RGB."""
+JPEG_COMPRESSIONS = (6, 7)
+"""With these, Y'CbCr is decoded to RGB."""
 
 Normalize = Callable[[NDArray[Any]], Pixels]
 
 
 def raster_of(source: Path, page: tifffile.TiffPage, profile: bytes | None) -> Raster:
-    """The page's pixels, read when asked for.
+    """The pixels of the page, read when they are asked for.
 
     Raises:
         InputError: floating point, more than 16 bits, or colors that are not gray, RGB, palette or CMYK.
@@ -37,7 +37,7 @@ def raster_of(source: Path, page: tifffile.TiffPage, profile: bytes | None) -> R
 
     def bands() -> Iterator[Pixels]:
         # Some programs write strips of a single row.
-        for band in recut(_stored_bands(source, page), max(1, BAND_PIXELS // page.imagewidth)):
+        for band in regrouped(_stored_bands(source, page), max(1, BAND_PIXELS // page.imagewidth)):
             yield normalize(band)
 
     return Raster(page.imagelength, page.imagewidth, channels, depth, bands)
@@ -49,18 +49,18 @@ def _check(source: Path, page: tifffile.TiffPage) -> None:
         raise InputError(source, f"a TIFF page of kind {page.photometric!s}, which is not supported", remedy)
     if page.dtype is None or page.dtype.kind not in "bu" or page.bitspersample > 16 or page.imagedepth > 1:
         raise InputError(source, f"a TIFF page with samples of type {page.dtype}", remedy)
-    if page.photometric == YCBCR and page.compression not in JPEG_CODINGS:
-        raise InputError(source, "a TIFF page of Y'CbCr samples not coded as JPEG", remedy)
+    if page.photometric == YCBCR and page.compression not in JPEG_COMPRESSIONS:
+        raise InputError(source, "a TIFF page of Y'CbCr samples not compressed as JPEG", remedy)
     if not 0 <= page.samplesperpixel - COLORS[int(page.photometric)] <= 1:
         raise InputError(source, f"a TIFF page with {page.samplesperpixel} samples a pixel", remedy)
 
 
 def _stored_bands(source: Path, page: tifffile.TiffPage) -> Iterator[NDArray[Any]]:
-    """Rows [n, W, C] as stored, decoded as few at a time as the file's strips or tiles allow."""
+    """Rows [n, W, C] as stored, as few at a time as the strips or tiles of the file allow."""
     height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
     together = page.planarconfig == 1 or samples == 1
     if together and page.is_memmappable:
-        assert page.dtype is not None  # `_check` has seen to it
+        assert page.dtype is not None  # see `_check`
         order = page.dtype.newbyteorder(page.parent.byteorder)
         mapped = np.memmap(source, order, "r", page.dataoffsets[0], (height, width, samples))
         rows = max(1, BAND_PIXELS // width)
@@ -76,7 +76,7 @@ def _stored_bands(source: Path, page: tifffile.TiffPage) -> Iterator[NDArray[Any
 
 
 def _segment_rows(page: tifffile.TiffPage, height: int, width: int, samples: int) -> Iterator[NDArray[Any]]:
-    """Strips as they are, tiles put together into rows of tiles."""
+    """Strips as they are, or rows of tiles."""
     rows = page.tilelength if page.is_tiled else page.rowsperstrip
     for top in range(0, height, rows):
         band = np.zeros((min(rows, height - top), width, samples), page.dtype)
@@ -84,10 +84,10 @@ def _segment_rows(page: tifffile.TiffPage, height: int, width: int, samples: int
         first = top // rows * per_row
         for index in range(first, first + per_row):
             coded = _segment_bytes(page, index)
-            segment, place, shape = page.decode(coded, index, jpegtables=page.jpegtables)
+            segment, position, shape = page.decode(coded, index, jpegtables=page.jpegtables)
             if segment is None:
                 continue  # a hole in a sparse file
-            left, high, wide = place[-2], shape[-3], shape[-2]
+            left, high, wide = position[-2], shape[-3], shape[-2]
             piece = segment.reshape(segment.shape[-3:])[:high, :wide]
             band[: len(piece), left : left + piece.shape[1]] = piece[: len(band), : width - left]
         yield band
@@ -106,7 +106,7 @@ def _segment_bytes(page: tifffile.TiffPage, index: int) -> bytes | None:
 
 
 def _normalizer(page: tifffile.TiffPage, photometric: int, depth: int, profile: bytes | None) -> Normalize:
-    """What turns stored samples into gray or RGB of `depth` bits, with whatever alpha there is."""
+    """A function from stored samples to gray or RGB of `depth` bits, and alpha if there is one."""
     top = (1 << page.bitspersample) - 1
     peak = (1 << depth) - 1
     if photometric == PALETTE:
@@ -117,9 +117,7 @@ def _normalizer(page: tifffile.TiffPage, photometric: int, depth: int, profile: 
         return lambda band: _with_alpha(icc.rgb_from_cmyk(_native(band[:, :, :4]), profile), band[:, :, 4:])
 
     def widen(band: NDArray[Any]) -> Pixels:
-        if band.dtype == bool or top != peak:
-            band = (band.astype(np.uint32) * peak // top).astype(np.uint8 if depth == 8 else np.uint16)
-        band = _native(band)
+        band = _native(stretched(band, top))
         return peak - band if photometric == WHITE_IS_ZERO else band
 
     return widen
