@@ -37,6 +37,7 @@ def colorize_image(
     format stays, the file is copied. `on_progress` gets the steps done and their total, two for each page.
 
     Raises:
+        UsageError: the suffix of the output is not that of a format that can hold color.
         InputError: the source cannot be read, or the output cannot be written or cannot hold what is in it.
         RefusedError: a page has more pixels than `options.max_pixels`.
         SetupError: a format needs a library that is not installed.

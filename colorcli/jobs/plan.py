@@ -11,7 +11,8 @@ from colorcli.files import STDIO
 from colorcli.images.codecs.registry import (
     HEAD,
     SUFFIXES,
-    known_suffixes,
+    colorized_name,
+    output_format,
     sniff,
     suffix_of,
 )
@@ -46,7 +47,7 @@ def make_plan(
             _check_outside(source, output)
             jobs += _folder_jobs(source, output, report)
         else:
-            jobs.append(_job(source, output / source.name if into_folder else output))
+            jobs.append(_job(source, output / colorized_name(Path(source.name)) if into_folder else output))
     jobs = list(dict.fromkeys(jobs))  # named twice is done once
     _check_collisions(jobs)
     return [_settled(job, options) for job in jobs]
@@ -95,7 +96,7 @@ def _folder_jobs(folder: Path, output: Path, report: Sink) -> Iterator[Job]:
             elif not source.is_file():
                 report(Note(str(source), "a pipe, socket or device, left out"))
             else:
-                yield Job(source, output / source.relative_to(folder), kind)
+                yield Job(source, output / colorized_name(source.relative_to(folder)), kind)
     for error in denied:
         place = Path(error.filename or folder)
         problem = InputError(place, f"the folder cannot be read ({error.strerror})", "check its rights")
@@ -190,12 +191,14 @@ def _settled(job: Job, options: RunOptions) -> Job:
 
 def _unknown_format(output: Path, options: RunOptions) -> UsageError | None:
     """What is wrong with a picture's output format, going by its suffix or by `--format`."""
-    remedy = f"use one of {known_suffixes()}"
-    if output != STDIO and output.suffix.lower() not in SUFFIXES:
-        return UsageError(output, "no picture format is known by this suffix", remedy)
     asked = options.stream_format
-    if output == STDIO and asked and f".{asked.lower().lstrip('.')}" not in SUFFIXES:
-        return UsageError(f"--format {asked}", "no picture format is known by this name", remedy)
+    try:
+        if output != STDIO:
+            output_format(output)
+        elif asked:
+            output_format(Path(f"stdout.{asked.lstrip('.')}"), f"--format {asked}")
+    except UsageError as error:
+        return error
     return None
 
 

@@ -1,4 +1,4 @@
-"""WebP, BMP, AVIF (and HEIC, see heic.py), read and written by Pillow, as exactly as each can hold an image."""
+"""WebP, BMP and AVIF, read and written by Pillow, as exactly as each format can hold an image."""
 
 import io
 import warnings

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorcli.errors import InputError
+from colorcli.errors import InputError, UsageError
 
 if TYPE_CHECKING:
     from colorcli.images.codecs.base import Codec
@@ -125,16 +125,17 @@ def input_format(source: Path) -> Format:
     return found
 
 
-def output_format(output: Path) -> Format:
-    """The format to write, by the suffix.
+def output_format(output: Path, subject: str | None = None) -> Format:
+    """The format to write, by the suffix; `subject` is what an error is about if it is not `output`.
 
     Raises:
-        InputError: no format has this suffix, or its format cannot hold color.
+        UsageError: no format has this suffix, or its format cannot hold color.
     """
     suffix = output.suffix.lower()
     if suffix in GRAY_SUFFIXES:
         cause = f"{suffix[1:].upper()} cannot hold color"
-        raise InputError(output, cause, f"name the output {colorized_name(output).name}")
+        raise UsageError(subject or output, cause, f"use {GRAY_SUFFIXES[suffix][1:]} instead")
     if suffix not in SUFFIXES:
-        raise InputError(output, "no image format has this suffix", f"use one of {known_suffixes()}")
+        remedy = f"use one of {known_suffixes()}"
+        raise UsageError(subject or output, "no picture format has this suffix", remedy)
     return SUFFIXES[suffix]
