@@ -1,15 +1,45 @@
-"""What a run was asked for, as frozen values; `commands/run.py` fills them in."""
+"""What a run is asked for, as frozen values. Each option is stated here once.
 
-from dataclasses import dataclass, field
+A field's `Flag` says how the command line offers it; flag, environment variable and configuration key follow
+from the field's name, type and default (`colorcli.cli.parameters`). The Python API takes the same names.
+"""
+
+from dataclasses import dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, Any, ClassVar, TypeVar
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"
 MAX_PIXELS = 400_000_000
 
+Options = TypeVar("Options")
+
+
+@dataclass(frozen=True)
+class Flag:
+    """Marks a value that the command line can set, as `--name`; a true boolean is cleared by `--no-name`."""
+
+    help: str
+    name: str = ""
+    """Without dashes; the name of the field or parameter if empty."""
+    short: str = ""
+    """One more spelling, such as `-o`."""
+    env: bool = False
+    """Whether the environment variable COLORCLI_NAME sets it, too."""
+    metavar: str | None = None
+    min: float | None = None
+    max: float | None = None
+
+
+ModelFile = Annotated[Path, Flag("Model file; the included one by default.", env=True)]
+Device = Annotated[str, Flag("auto, cpu, cuda, cuda:N, openvino or tensorrt.", env=True)]
+WorkingSize = Annotated[int | None, Flag("Short side in pixels at which the network works.", min=32)]
+Saturation = Annotated[float, Flag("Factor on the colors; 0 is gray.", env=True, min=0, max=4)]
+Json = Annotated[bool, Flag("Write JSON instead of text, one object per line.")]
+
 
 class Existing(StrEnum):
-    """What to do where an output already exists."""
+    """What to do if an output already exists."""
 
     REFUSE = "refuse"
     SKIP = "skip"
@@ -19,68 +49,99 @@ class Existing(StrEnum):
 
 @dataclass(frozen=True)
 class ColorOptions:
-    """How pictures are colored."""
+    """How images and film are colorized."""
 
-    model: Path = DEFAULT_MODEL
-    device: str = "auto"
-    size: int | None = None
-    """Working short side in pixels; the model's own if None."""
-    saturation: float = 1.0
-    hints: Path | None = None
-    reference: Path | None = None
-    recolor: bool = False
-    """Do pictures and shots that already have color, too."""
-    provenance: bool = True
-    """Mark outputs as algorithmically colorized."""
+    PANEL: ClassVar = "Color"
+
+    model: ModelFile = DEFAULT_MODEL
+    device: Device = "auto"
+    size: WorkingSize = None
+    """Working short side in pixels; None takes the model's own."""
+    saturation: Saturation = 1.0
+    hints: Annotated[
+        Path | None, Flag("Known colors: JSON or CSV of x, y, color, or a PNG with painted pixels.")
+    ] = None
+    reference: Annotated[Path | None, Flag("Color image whose palette is transferred.")] = None
+    recolor: Annotated[bool, Flag("Colorize inputs that already have color, too.")] = False
+    provenance: Annotated[bool, Flag("Mark outputs as algorithmically colorized.")] = True
 
 
 @dataclass(frozen=True)
 class VideoOptions:
     """How film is read and encoded."""
 
-    codec: str | None = None
-    """Encoder; None takes the one that suits container and source best."""
-    crf: float | None = None
-    preset: str | None = None
-    pix_fmt: str | None = None
-    encoder_args: str = ""
-    """More arguments for the encoder, split as a shell would."""
-    start: str | None = None
+    PANEL: ClassVar = "Film"
+
+    codec: Annotated[
+        str | None, Flag("Encoder: libx264, libx265, libsvtav1, prores_ks, ffv1, ...", env=True)
+    ] = None
+    """None takes the encoder that suits container and source best."""
+    crf: Annotated[float | None, Flag("Encoder quality; lower is better.", env=True)] = None
+    preset: Annotated[str | None, Flag("Encoder speed.", env=True)] = None
+    pix_fmt: Annotated[str | None, Flag("Pixel format; the source's own by default.")] = None
+    encoder_args: Annotated[str, Flag("More arguments for ffmpeg's encoder.")] = ""
+    """Split as a shell would."""
+    start: Annotated[str | None, Flag("First frame: 12.5, 00:01:02.5, 00:01:02:12 or 300f.")] = None
     """Seconds (`12.5`, `12.5s`), timecode (`00:01:02.5`, `00:01:02:12`) or frame number (`300f`)."""
-    end: str | None = None
-    stabilize: bool = True
-    references: Path | None = None
-    shots: Path | None = None
-    deinterlace: bool = False
-    tonemap: bool = False
-    contact_sheet: Path | None = None
+    end: Annotated[str | None, Flag("First frame after the part, likewise.")] = None
+    stabilize: Annotated[bool, Flag("Keep colors stable within a shot.")] = True
+    references: Annotated[
+        Path | None, Flag("Frames colorized by hand, named by number or timecode.", metavar="FOLDER")
+    ] = None
+    shots: Annotated[Path | None, Flag("Shot list: read if it exists, else written.", metavar="FILE")] = None
+    deinterlace: Annotated[bool, Flag("Turn fields into frames.")] = False
+    tonemap: Annotated[bool, Flag("Convert HDR to SDR.")] = False
+    contact_sheet: Annotated[
+        Path | None, Flag("One image with a frame of each shot.", metavar="FILE.png")
+    ] = None
 
 
 @dataclass(frozen=True)
 class RunOptions:
+    """Everything that a run is asked for."""
+
+    PANEL: ClassVar = "Batch"
+
     color: ColorOptions = field(default_factory=ColorOptions)
     video: VideoOptions = field(default_factory=VideoOptions)
     existing: Existing = Existing.REFUSE
-    fail_fast: bool = False
-    jobs: int | None = None
-    """Worker processes for stills; None fits them to cores and memory."""
-    max_pixels: int = MAX_PIXELS
-    """Pictures with more pixels by their header are refused before decoding."""
-    compare: bool = False
-    """Write gray and color side by side."""
-    preserve_times: bool = False
-    stream_format: str | None = None
-    """Format written to standard output."""
+    fail_fast: Annotated[bool, Flag("Stop at the first failure.")] = False
+    jobs: Annotated[int | None, Flag("Worker processes for images.", env=True, min=1)] = None
+    """None fits them to cores and memory."""
+    max_pixels: Annotated[int, Flag("Refuse images with more pixels.", env=True, min=1)] = MAX_PIXELS
+    """Checked against the header, before decoding."""
+    compare: Annotated[bool, Flag("Write gray and color side by side.")] = False
+    preserve_times: Annotated[bool, Flag("Keep modification times.")] = False
+    stream_format: Annotated[
+        str | None,
+        Flag("Format of standard output: png, jpg, tif, ...; mkv, nut, y4m.", name="format", metavar="EXT"),
+    ] = None
+
+
+def build_options(kind: type[Options], values: dict[str, Any]) -> Options:
+    """An options value from a flat dictionary of field names, those of nested options included.
+
+    The names that are used are removed from `values`; missing ones take their defaults.
+    """
+    arguments = {}
+    for each in fields(kind):  # type: ignore[arg-type]
+        if isinstance(each.type, type) and is_dataclass(each.type):
+            arguments[each.name] = build_options(each.type, values)
+        elif each.name in values:
+            arguments[each.name] = values.pop(each.name)
+    return kind(**arguments)
 
 
 def comparison_path(output: Path) -> Path:
-    """Where `--compare` puts its picture."""
+    """Where `--compare` writes the comparison of an image."""
     return output.with_name(f"{output.name}.compare.jpg")
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one input; `action` as in `events.Done`."""
+    """What became of one input."""
 
     action: str = "colorized"
+    """`colorized`, `copied` (it already had color) or `skipped` (the output existed)."""
     facts: dict[str, object] = field(default_factory=dict)
+    """Width, height and pages of an image; frames and encoder of a film."""
