@@ -88,7 +88,7 @@ def test_console_names_failures_and_counts(quiet: bool, terminal: bool) -> None:
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
     assert "colorcli: c [x].jpg: broken file; copy it again" in shown
     assert ("neither picture nor film" in shown) is not quiet
-    assert ("files a second" in shown) is not quiet
+    assert ("files per second" in shown) is not quiet
     if not terminal:
         assert "\x1b" not in stream.getvalue()
         assert "\u2501" not in shown, "a bar where no terminal is"

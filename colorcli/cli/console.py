@@ -1,4 +1,4 @@
-"""Events for people: a bar while it runs, one line for each failure, a table at the end; all on stderr."""
+"""Progress and results for people, on stderr: a bar, a line for each failure, a table at the end."""
 
 import sys
 from collections import Counter
@@ -11,24 +11,40 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
+    ProgressColumn,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
-from rich.progress import (
-    Progress as Bar,
-)
+from rich.progress import Progress as ProgressBar
 from rich.table import Table
 
 from colorcli.events import Done, Event, Failed, Note, Planned, Progress, Sink, Started, Summary, to_json
 
 
+def progress_bar(
+    *columns: ProgressColumn, console: Console | None = None, visible: bool = True, transient: bool = True
+) -> ProgressBar:
+    """A progress bar on stderr, shown only on a terminal; `columns` follow the usual ones."""
+    console = console or Console(stderr=True)
+    return ProgressBar(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        *columns,
+        console=console,
+        transient=transient,
+        disable=not (visible and console.is_terminal),
+    )
+
+
 @contextmanager
 def open_sink(*, json: bool, quiet: bool, stdout_is_data: bool, page: Path | None = None) -> Iterator[Sink]:
-    """Where a run's events go.
+    """A sink for the events of a run.
 
-    `json` puts them on stdout, one object a line (on stderr while stdout carries the picture); `page` is
-    where they are made into an HTML page besides, when the run is over.
+    `json` writes them to stdout, one object per line, or to stderr if stdout carries the result. `page` is
+    an HTML page that is written when the run is over.
     """
     with ExitStack() as stack:
         sinks: list[Sink] = []
@@ -41,15 +57,15 @@ def open_sink(*, json: bool, quiet: bool, stdout_is_data: bool, page: Path | Non
 
             sinks.append(stack.enter_context(HtmlReport(page)))
 
-        def everywhere(event: Event) -> None:
+        def broadcast(event: Event) -> None:
             for sink in sinks:
                 sink(event)
 
-        yield everywhere
+        yield broadcast
 
 
 def json_sink(stream: TextIO) -> Sink:
-    """Each event as one line, at once."""
+    """Write each event as one line, at once."""
 
     def write(event: Event) -> None:
         stream.write(to_json(event) + "\n")
@@ -59,7 +75,7 @@ def json_sink(stream: TextIO) -> Sink:
 
 
 class ConsoleSink:
-    """A context manager and sink; `quiet` leaves the failures only."""
+    """A sink and context manager that shows events; `quiet` shows failures only."""
 
     def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
@@ -67,15 +83,7 @@ class ConsoleSink:
         self._causes: Counter[str] = Counter()
         self._tasks: dict[str, TaskID] = {}
         self._all = TaskID(0)
-        self._bar = Bar(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=self._console,
-            transient=True,
-            disable=quiet or not self._console.is_terminal,
-        )
+        self._bar = progress_bar(console=self._console, visible=not quiet)
 
     def __enter__(self) -> "ConsoleSink":
         self._bar.start()
@@ -116,8 +124,8 @@ class ConsoleSink:
         done = summary.colorized + summary.copied
         rows = [
             ("colorized", summary.colorized),
-            ("copied, had color", summary.copied),
-            ("skipped, were there", summary.skipped),
+            ("copied (already had color)", summary.copied),
+            ("skipped (output exists)", summary.skipped),
             ("failed", summary.failed),
         ]
         for name, count in rows:
@@ -125,6 +133,6 @@ class ConsoleSink:
                 table.add_row(name, str(count))
         for cause, count in self._causes.most_common():
             table.add_row("", f"{count} x {cause}")
-        rate = f", {done / summary.seconds:.2f} files a second" if done and summary.seconds else ""
+        rate = f", {done / summary.seconds:.2f} files per second" if done and summary.seconds else ""
         table.add_row("time", f"{summary.seconds:.1f} s{rate}")
         return table

@@ -11,12 +11,12 @@ from dataclasses import asdict, dataclass
 from importlib.metadata import packages_distributions, version
 from math import inf
 from pathlib import Path
-from typing import Annotated
 
 import typer
-from typer import Option
 
+from colorcli.cli.parameters import with_options
 from colorcli.errors import ColorcliError, ExitCode
+from colorcli.options import DEFAULT_MODEL, Json, ModelFile
 
 
 @dataclass(frozen=True)
@@ -45,16 +45,10 @@ class Diagnosis:
     advice: list[str]
 
 
-def doctor(
-    model: Annotated[
-        Path | None, Option(envvar="COLORCLI_MODEL", help="Generator file; the built-in one if left out.")
-    ] = None,
-    json: Annotated[bool, Option("--json", help="The findings as one JSON object.")] = False,
-) -> None:
-    """Say what is installed and what is missing, measure this machine, and say what would be faster."""
-    from colorcli.options import DEFAULT_MODEL
-
-    diagnosis = examine(model or DEFAULT_MODEL)
+@with_options
+def doctor(model: ModelFile = DEFAULT_MODEL, json: Json = False) -> None:
+    """Report what is installed and what is missing, measure this machine, and suggest faster setups."""
+    diagnosis = examine(model)
     if json:
         typer.echo(json_format.dumps(asdict(diagnosis), ensure_ascii=False))
     else:

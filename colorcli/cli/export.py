@@ -1,4 +1,4 @@
-"""`colorcli export`: a checkpoint's generator as a file for the machine that will run it."""
+"""`colorcli export`: a checkpoint as a model file for the machine that will run it."""
 
 import signal
 from contextlib import nullcontext
@@ -6,9 +6,11 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
+from colorcli.cli.parameters import with_options
 from colorcli.errors import SetupError, UsageError
+from colorcli.options import Flag
 
 if TYPE_CHECKING:
     from colorcli.engines.builders.export import Cost
@@ -24,52 +26,46 @@ class Precision(StrEnum):
 
 
 SHAPES = ("1x256x256", "8x512x512", "16x1024x1024")
-"""Of `--min`, `--opt` and `--max`: pictures, height, width."""
+"""Defaults of `--min`, `--opt` and `--max`: images, height, width."""
 
 
+@with_options
 def export(
     checkpoint: Annotated[Path, Argument(help="generator.safetensors of a training run.")],
     output: Annotated[
-        Path,
-        Option("-o", "--output", metavar="FILE", help="FILE.onnx for any machine, FILE.engine for TensorRT."),
+        Path, Flag("FILE.onnx for any machine, FILE.engine for TensorRT.", short="-o", metavar="FILE")
     ],
-    precision: Annotated[Precision, Option(help="Of weights and activations.")] = Precision.FP32,
+    precision: Annotated[Precision, Flag("Precision of weights and activations.")] = Precision.FP32,
     calibrate: Annotated[
-        Path | None, Option(metavar="FOLDER", help="int8: training pictures to measure ranges on.")
+        Path | None, Flag("int8: training images on which ranges are measured.", metavar="FOLDER")
     ] = None,
     evaluate: Annotated[
-        Path | None, Option(metavar="FOLDER", help="Color pictures on which to print what the export costs.")
+        Path | None, Flag("Color images on which the cost of the export is measured.", metavar="FOLDER")
     ] = None,
     smallest: Annotated[
-        list[str] | None, Option("--min", metavar="NxHxW", help=f"TensorRT: smallest shape [{SHAPES[0]}].")
+        list[str] | None, Flag(f"TensorRT: smallest shape [{SHAPES[0]}].", name="min", metavar="NxHxW")
     ] = None,
     best: Annotated[
-        list[str] | None, Option("--opt", metavar="NxHxW", help=f"TensorRT: fastest shape [{SHAPES[1]}].")
+        list[str] | None, Flag(f"TensorRT: fastest shape [{SHAPES[1]}].", name="opt", metavar="NxHxW")
     ] = None,
     largest: Annotated[
         list[str] | None,
-        Option(
-            "--max",
+        Flag(
+            f"TensorRT: largest shape [{SHAPES[2]}]. Give all three again for another profile.",
+            name="max",
             metavar="NxHxW",
-            help=f"TensorRT: largest shape [{SHAPES[2]}]. All three again: another profile.",
         ),
     ] = None,
     timing_cache: Annotated[
-        Path | None, Option(metavar="FILE", help="TensorRT: measurements kept from build to build.")
+        Path | None, Flag("TensorRT: measurements to keep from build to build.", metavar="FILE")
     ] = None,
-    version_compatible: Annotated[
-        bool, Option("--version-compatible", help="TensorRT: run with later versions, too.")
-    ] = False,
-    hardware_compatible: Annotated[
-        bool, Option("--hardware-compatible", help="TensorRT: run on any GPU from Ampere on.")
-    ] = False,
-    via: Annotated[
-        str, Option(metavar="onnx|torch2trt", help="TensorRT: what hands it the network.")
-    ] = "onnx",
-    device: Annotated[str, Option(help="TensorRT: the GPU to build on, cuda or cuda:N.")] = "cuda",
-    overwrite: Annotated[bool, Option("--overwrite", help="Replace an existing output.")] = False,
+    version_compatible: Annotated[bool, Flag("TensorRT: run with later versions, too.")] = False,
+    hardware_compatible: Annotated[bool, Flag("TensorRT: run on any GPU from Ampere on.")] = False,
+    via: Annotated[str, Flag("TensorRT: builder that reads the network.", metavar="onnx|torch2trt")] = "onnx",
+    device: Annotated[str, Flag("TensorRT: the GPU to build on, cuda or cuda:N.")] = "cuda",
+    overwrite: Annotated[bool, Flag("Replace an existing output.")] = False,
 ) -> None:
-    """Write a generator for the machine that will run it, and print how far it is from PyTorch."""
+    """Write a model for the machine that will run it, and print how far it is from PyTorch."""
     from colorcli.engines.engine_file import EngineOptions
 
     _check(output, precision, calibrate, via, overwrite=overwrite)
@@ -91,21 +87,21 @@ def export(
 
 
 def _check(output: Path, precision: Precision, calibrate: Path | None, via: str, *, overwrite: bool) -> None:
-    """Whatever can be told before the heavy imports.
+    """Find what is wrong with a request before the heavy imports.
 
     Raises:
         UsageError: the request makes no sense.
     """
     if output.suffix not in (".onnx", ".engine"):
-        raise UsageError(output, "not a kind of file that can be exported", "name it .onnx or .engine")
+        raise UsageError(output, "no model can be exported to this kind of file", "name it .onnx or .engine")
     if output.suffix == ".onnx" and precision == Precision.BF16:
         raise UsageError(output, "bf16 is for TensorRT", "name it .engine, or choose fp16")
     if precision == Precision.INT8 and calibrate is None:
         raise UsageError(
-            "--precision int8", "has no pictures to measure ranges on", "give --calibrate FOLDER"
+            "--precision int8", "has no images on which to measure ranges", "give --calibrate FOLDER"
         )
     if via not in ("onnx", "torch2trt"):
-        raise UsageError(f"--via {via}", "no such way to TensorRT", "give onnx or torch2trt")
+        raise UsageError(f"--via {via}", "is not a builder for TensorRT", "give onnx or torch2trt")
     if output.exists() and not overwrite:
         raise UsageError(output, "exists", "give another name, or --overwrite")
 
@@ -122,14 +118,14 @@ def _profiles(
 
 
 class _BuildProgress:
-    """TensorRT's phases as bars on stderr while a person is watching; Ctrl-C ends the build in good order."""
+    """Shows TensorRT's phases as progress bars; Ctrl-C ends the build in good order."""
 
     def __init__(self) -> None:
-        from rich.console import Console
-        from rich.progress import Progress, TaskID
+        from rich.progress import TaskID
 
-        console = Console(stderr=True)
-        self._bars = Progress(console=console, disable=not console.is_terminal, transient=True)
+        from colorcli.cli.console import progress_bar
+
+        self._bars = progress_bar()
         self._phases: dict[str, TaskID] = {}
         self._interrupted = False
 
@@ -142,7 +138,7 @@ class _BuildProgress:
         return not self._interrupted
 
     def __enter__(self) -> None:
-        # An exception must not pass through TensorRT's own frames: note the signal, and tell it to stop.
+        # An exception must not pass through TensorRT's own frames: the next report asks it to stop.
         self._before = signal.signal(signal.SIGINT, self._interrupt)
         self._bars.start()
 
@@ -161,10 +157,10 @@ def _print_parity(rows: list["Parity"], precision: Precision) -> None:
     from rich.table import Table
 
     title = f"Chroma, {precision} against PyTorch, in code values"
-    table = Table("pictures", "size", "largest", "mean", title=title)
+    table = Table("images", "size", "largest", "mean", title=title)
     for row in rows:
-        pictures, height, width = row.shape
-        table.add_row(str(pictures), f"{width}x{height}", f"{row.largest:.2g}", f"{row.mean:.2g}")
+        count, height, width = row.shape
+        table.add_row(str(count), f"{width}x{height}", f"{row.largest:.2g}", f"{row.mean:.2g}")
     Console().print(table)
 
 
@@ -172,7 +168,7 @@ def _print_costs(costs: list["Cost"]) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("", "CIEDE2000", "colorfulness", "ms per picture", title="What the export costs")
+    table = Table("", "CIEDE2000", "colorfulness", "ms per image", title="What the export costs")
     reference = costs[0]
     for cost in costs:
         table.add_row(

@@ -1,23 +1,26 @@
-"""`colorcli train`: pictures to a generator."""
+"""`colorcli train`: images to a model."""
 
 from pathlib import Path
 from typing import Annotated
 
-from typer import Argument, Option
+from typer import Argument
 
+from colorcli.cli.parameters import with_options
 from colorcli.errors import SetupError
+from colorcli.options import Flag
 
 
+@with_options
 def train(
-    data: Annotated[list[str], Argument(metavar="DATA...", help="Folders of pictures, or coco-sample.")],
-    output: Annotated[Path, Option("-o", "--output", metavar="RUN", help="Folder for weights and logs.")],
+    data: Annotated[list[str], Argument(metavar="DATA...", help="Folders of images, or coco-sample.")],
+    output: Annotated[Path, Flag("Folder for weights and logs.", short="-o", metavar="RUN")],
     config: Annotated[
-        Path | None, Option(metavar="FILE.toml", help="What differs from the defaults.")
+        Path | None, Flag("Settings that differ from the defaults.", metavar="FILE.toml")
     ] = None,
-    resume: Annotated[bool, Option("--resume", help="Continue the run in RUN.")] = False,
-    device: Annotated[str, Option(envvar="COLORCLI_DEVICE", help="auto, cpu, cuda or cuda:N.")] = "auto",
+    resume: Annotated[bool, Flag("Continue the run in RUN.")] = False,
+    device: Annotated[str, Flag("auto, cpu, cuda or cuda:N.", env=True)] = "auto",
 ) -> None:
-    """Train a generator, alone first, then against a discriminator."""
+    """Train a model: the generator alone first, then against a discriminator."""
     try:
         from colorcli.train.run import start
     except ModuleNotFoundError as error:

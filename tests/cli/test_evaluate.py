@@ -76,7 +76,7 @@ def test_the_table_names_both_ways_of_averaging(pictures: Path, toy_model: Path)
     done = colorcli_eval(pictures, "--model", toy_model)
     assert done.returncode == 0
     for row in (
-        "mean of the pictures'",
+        "mean of the images'",
         "of the mean squared error",
         "SSIM",
         "CIEDE2000",
