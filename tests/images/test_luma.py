@@ -4,13 +4,12 @@ import io
 from pathlib import Path
 
 import cv2
-import imagecodecs
 import jpeglib
 import numpy as np
 import pytest
-import tifffile
 from numpy.typing import NDArray
 from PIL import Image
+from support.images import gray, load, save
 from support.scenes import Colorize, scene
 
 from colorcli.images.codecs.jpeg import chroma as jpeg_chroma
@@ -18,48 +17,8 @@ from colorcli.images.codecs.jpeg import luma as jpeg_luma
 from colorcli.images.codecs.jpeg import segments as jpeg_segments
 from colorcli.images.codecs.jpeg import turbojpeg as jpeg_turbo
 
-KR, KG, KB = 0.299, 0.587, 0.114
-
-
-def gray(rgb: NDArray[np.generic]) -> NDArray[np.float64]:
-    """Gray of RGB or gray pixels, in their own code values."""
-    if rgb.ndim == 2 or rgb.shape[2] < 3:
-        return np.asarray(rgb if rgb.ndim == 2 else rgb[:, :, 0], np.float64)
-    return np.rint(rgb[:, :, :3] @ np.array([KR, KG, KB]))
-
-
-def load(path: Path) -> NDArray[np.generic]:
-    """Any of the formats as stored: [H, W] or [H, W, C] in RGB order."""
-    match path.suffix:
-        case ".tif":
-            return tifffile.imread(path)
-        case ".jp2":
-            return imagecodecs.jpeg2k_decode(path.read_bytes())
-        case ".png":
-            return imagecodecs.png_decode(path.read_bytes())
-    image = Image.open(path)
-    return np.asarray(image if image.mode in ("L", "LA", "RGB", "RGBA") else image.convert("RGB"))
-
-
-def save(path: Path, pixels: NDArray[np.generic]) -> Path:
-    match path.suffix:
-        case ".tif":
-            extra = {"extrasamples": ["unassalpha"]} if pixels.ndim == 3 and pixels.shape[2] in (2, 4) else {}
-            colors = "rgb" if pixels.ndim == 3 and pixels.shape[2] > 2 else "minisblack"
-            tifffile.imwrite(path, pixels, photometric=colors, planarconfig="contig", **extra)
-        case ".jp2":
-            path.write_bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True))
-        case ".png":
-            path.write_bytes(imagecodecs.png_encode(pixels))
-        case ".webp":
-            Image.fromarray(pixels).save(path, lossless=True, exact=True)
-        case _:
-            Image.fromarray(pixels).save(path)
-    return path
-
-
 FORMATS = [
-    *((suffix, depth) for suffix in (".png", ".tif", ".jp2") for depth in (8, 16)),
+    *((suffix, depth) for suffix in (".png", ".tif", ".jp2", ".ppm") for depth in (8, 16)),
     *((suffix, 8) for suffix in (".webp", ".bmp", ".jpg", ".avif")),
 ]
 

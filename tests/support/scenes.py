@@ -11,6 +11,14 @@ Colorize = Callable[..., Outcome]
 """What the fixture `colorize` gives."""
 
 
+def color_scene(height: int = 90, width: int = 131, peak: int = 255) -> NDArray[np.generic]:
+    """A picture [H, W, 3] with colors of its own, blue at the top and red at the bottom."""
+    gray = scene(height, width, peak)
+    down = np.linspace(0, 1, height)[:, None]
+    color = np.stack([gray * down, gray / 2, gray * (1 - down)], axis=2)
+    return np.rint(color).astype(gray.dtype)
+
+
 def scene(height: int = 90, width: int = 131, peak: int = 255) -> NDArray[np.generic]:
     """A gray picture [H, W] of ramps, edges, noise, pure black and pure white."""
     rng = np.random.default_rng(height * width)

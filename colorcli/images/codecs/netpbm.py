@@ -32,7 +32,7 @@ class Header:
     """The highest value of a sample, 1 to 65535."""
     comments: tuple[bytes, ...]
     end: int
-    """Position of the first sample."""
+    """Position of the white space before the first sample."""
 
     @classmethod
     def of(cls, data: bytes) -> "Header":
@@ -44,8 +44,7 @@ class Header:
         if not (width and height and 0 < top < 1 << 16):
             raise ValueError("broken header")
         comments = tuple(COMMENT.findall(found[0]))
-        end = found.end() + 1  # exactly one white space
-        return cls(found[1], Size(height, width), top, comments, end)
+        return cls(found[1], Size(height, width), top, comments, found.end())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +65,10 @@ class NetpbmCodec(SinglePageCodec):
         if header.magic in PLAIN:
             values = _plain_samples(data[header.end :], samples)
         else:
-            if data[header.end + samples * kind.itemsize :].startswith(BINARY):
+            start = header.end + 1
+            if data[start + samples * kind.itemsize :].startswith(BINARY):
                 raise InputError(source, "a file of several images", "split it, as with pamsplit")
-            values = np.frombuffer(data, kind, samples, header.end)
+            values = np.frombuffer(data, kind, samples, start)
         if values.max() > header.top:
             raise ValueError("a sample is higher than the highest value in the header")
         pixels = stretched(values.astype(kind.newbyteorder("=")), header.top)
