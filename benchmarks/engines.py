@@ -28,22 +28,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from colorcli.engines.builders.export import ExportRequest, calibration_conditions, export_generator
+from colorcli.engines.builders.export import calibration_conditions, export_generator
 from colorcli.engines.builders.onnx import export_onnx
 from colorcli.engines.builders.parity import sample_condition
 from colorcli.engines.builders.quantize import FOR_CPU, quantize
+from colorcli.engines.builders.request import ExportRequest
 from colorcli.engines.device import cpu_threads
 from colorcli.engines.engine_file import EngineOptions, Profile
 from colorcli.engines.registry import BACKENDS, Backend
 from colorcli.errors import ColorcliError
-from colorcli.models.card import ModelCard
+from colorcli.networks.card import ModelCard
 from colorcli.networks.checkpoint import load_generator, save_generator
-from colorcli.networks.generators import Pix2PixUNet
+from colorcli.networks.pix2pix_unet import Pix2PixUNet
 from colorcli.train.pictures import find_pictures
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 SEED = 123
-PLAN = EngineOptions((Profile((1, 256, 256), (8, 512, 512), (8, 1024, 1024)),))
+ENGINE = EngineOptions((Profile((1, 256, 256), (8, 512, 512), (8, 1024, 1024)),))
 REFERENCE = "torch eager"
 TOGETHER = 4 << 20
 """Pixels in a call up to which all engines of a network are open at the same time."""
@@ -135,7 +136,8 @@ def entered(network: str, checkpoint: Path, made: Iterator[tuple[str, Path]]) ->
 
 
 def opened(backend: Backend, path: Path, device: str, stack: ExitStack) -> Run:
-    return stack.enter_context(backend.open(path, device)).colorize
+    engine = stack.enter_context(backend.open(path, device))
+    return lambda condition: engine.run({"condition": condition})["chroma"]
 
 
 def files(network: str, checkpoint: Path, calibrate: Path | None, folder: Path) -> Iterator[tuple[str, Path]]:
@@ -148,12 +150,12 @@ def files(network: str, checkpoint: Path, calibrate: Path | None, folder: Path) 
     if calibrate is not None:
         path = folder / f"{network}-int8.onnx"
         conditions = calibration_conditions(find_pictures([str(calibrate)]), card)
-        quantize(folder / f"{network}-fp32.onnx", path, conditions, recipe=FOR_CPU)
+        quantize(folder / f"{network}-fp32.onnx", path, conditions, settings=FOR_CPU)
         yield "int8", path
     if not BACKENDS["tensorrt"].missing and torch.cuda.is_available():
         for precision in ("fp32", "fp16"):
             path = folder / f"{network}-{precision}.engine"
-            export_generator(ExportRequest(checkpoint, path, precision, plan=PLAN), lambda *_: True)
+            export_generator(ExportRequest(checkpoint, path, precision, engine=ENGINE), lambda *_: True)
             yield precision, path
 
 

@@ -27,9 +27,9 @@ import cv2
 import numpy as np
 import typer
 
-from colorcli import engines
 from colorcli.color.ycbcr import Plane, fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
-from colorcli.colorizer.predictor import Colorizer
+from colorcli.colorizer.predictor import ChromaPredictor
+from colorcli.models import open_model
 from colorcli.options import DEFAULT_MODEL
 from colorcli.video.ffmpeg import find_ffmpeg
 from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, likeness
@@ -63,13 +63,13 @@ def speed(clips: Clips, model: Model = DEFAULT_MODEL, rounds: int = 3) -> None:
 @app.command()
 def steady(clips: Clips, model: Model = DEFAULT_MODEL, frames: int = 100) -> None:
     """Flicker, colorfulness and CIEDE2000, each frame alone and stabilized."""
-    with engines.open(model, "cpu", 1) as engine:
+    with open_model(model, "cpu", 1) as opened:
         for clip in clips:
             truth = _load(clip, frames)
             lumas = [luma for luma, _ in truth]
             _tell(f"{clip.name} truth", lumas, [chroma for _, chroma in truth], truth)
             for name, way in (("alone", PerFrameColorizer), ("stabilized", TemporalColorizer)):
-                steps = way(Colorizer(engine), lambda number, small: None).run(
+                steps = way(ChromaPredictor(opened), lambda number, small: None).run(
                     Step(number, luma) for number, luma in enumerate(lumas)
                 )
                 chromas = [step.chroma for step in steps if step.chroma is not None]

@@ -143,7 +143,7 @@ def engine_seconds(arguments: argparse.Namespace) -> float:
     condition = sample_condition((arguments.batch, 4, arguments.size, arguments.size))
     with engines.open(arguments.checkpoint, arguments.device) as engine:
         calls = 20 if engine.device != "cpu" else 2
-        return seconds(lambda: engine.colorize(condition), torch.device("cpu"), calls)
+        return seconds(lambda: engine.run({"condition": condition}), torch.device("cpu"), calls)
 
 
 def film(arguments: argparse.Namespace) -> dict[str, float]:

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colorcli import engines
+from colorcli.models import open_model
 from colorcli.options import DEFAULT_MODEL
 
 ROOT = Path(__file__).parents[1]
@@ -75,8 +75,8 @@ def front_page(pictures: list[Path]) -> Picture:
 
 
 def page(pictures: list[Path]) -> str:
-    with engines.open(DEFAULT_MODEL, "cpu") as engine:
-        model = f"{engine.card.name} {engine.card.version} ({engine.card.digest[:12]})"
+    with open_model(DEFAULT_MODEL, "cpu") as opened:
+        model = f"{opened.card.name} {opened.card.version} ({opened.card.digest[:12]})"
     lines = [
         "# Gallery",
         "",

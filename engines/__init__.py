@@ -1,6 +1,6 @@
-"""What runs a generator: one backend, one file, one contract; and what builds engine files (export)."""
+"""Inference engines: one module per runtime, one interface; `builders` makes the files that they open."""
 
-from colorcli.engines.base import Engine
+from colorcli.engines.base import Engine, TensorSpec
 from colorcli.engines.registry import open_engine as open
 
-__all__ = ["Engine", "open"]
+__all__ = ["Engine", "TensorSpec", "open"]

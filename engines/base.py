@@ -1,31 +1,50 @@
-"""The contract every backend keeps; `tests/engines/test_contract.py` runs over all of them."""
+"""The interface of every inference engine; `tests/engines/test_contract.py` runs over all of them."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
-from colorcli.models.card import ModelCard
+Tensors = Mapping[str, NDArray[Any]]
+"""Tensors by name."""
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """An input or output of a model."""
+
+    name: str
+    shape: tuple[int | None, ...]
+    """None where a dimension is dynamic."""
+    dtype: str
+    """NumPy's name of the type of its values, such as `float32`."""
 
 
 class Engine(ABC):
-    """A generator ready to run. A context manager; not safe for use from two threads at once."""
+    """A model file opened by a runtime: it moves named tensors and knows nothing about color.
 
-    card: ModelCard
+    A context manager. Not safe for use from two threads at once.
+    """
+
+    metadata: Mapping[str, str]
+    """The text that the file carries about itself: ONNX `metadata_props`, the safetensors header, ..."""
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
     device: str
-    """What it runs on: `cpu`, `cuda:0`, ..."""
+    """Where it runs: `cpu`, `cuda:0`, ..."""
 
     @abstractmethod
-    def colorize(self, condition: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Condition [N, 4, H, W] -> BT.601 chroma [N, 2, H, W] in [-0.5, 0.5].
+    def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
+        """Compute all outputs from all inputs, whose shapes and types must fit `inputs`.
 
-        H and W are multiples of `card.multiple_of`; any N >= 1.
+        The inputs are not changed; the outputs stay valid after the next call.
         """
 
-    def close(self) -> None:  # noqa: B027 - most backends hold nothing that needs freeing
-        """Free what the backend holds; the engine is of no use afterwards."""
+    def close(self) -> None:  # noqa: B027 - most engines hold nothing that must be freed
+        """Free memory and devices; the engine cannot be used afterwards."""
 
     def __enter__(self) -> Self:
         return self

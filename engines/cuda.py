@@ -1,4 +1,4 @@
-"""What is asked of CUDA outside torch: is there a GPU, and memory and streams to run plans with."""
+"""The CUDA runtime without torch: selecting a GPU, and memory and streams for TensorRT engines."""
 
 import ctypes
 from typing import Any
@@ -14,28 +14,26 @@ from colorcli.errors import SetupError
 def select_gpu(index: int) -> Gpu:
     """Make GPU `index` the current one.
 
-    To be called before anything of TensorRT: its Runtime, made without a driver, crashes the process.
+    Call this before anything of TensorRT: without a driver, creating its Runtime crashes the process.
 
     Raises:
-        SetupError: no driver, or no such GPU.
+        SetupError: there is no driver, or no such GPU.
     """
     subject = f"cuda:{index}"
     status, count = cudart.cudaGetDeviceCount()
     if status != cudart.cudaError_t.cudaSuccess:
-        raise SetupError(
-            subject, f"no usable GPU ({_reason(status)})", "check the NVIDIA driver, or --device cpu"
-        )
+        cause = f"no usable GPU ({_reason(status)})"
+        raise SetupError(subject, cause, "check the NVIDIA driver, or --device cpu")
     if index >= count:
-        raise SetupError(
-            subject, f"there are {count} GPUs, counted from 0", f"give cuda:0 to cuda:{count - 1}"
-        )
+        remedy = f"give cuda:0 to cuda:{count - 1}"
+        raise SetupError(subject, f"there are {count} GPUs, counted from 0", remedy)
     call(cudart.cudaSetDevice(index))
     (properties,) = call(cudart.cudaGetDeviceProperties(index))
     return Gpu(properties.name.decode(), (properties.major, properties.minor))
 
 
 def call(answer: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Take the status off a CUDA call's answer.
+    """Check the status in a CUDA call's return values, and return the others.
 
     Raises:
         SetupError: the call failed.
@@ -51,25 +49,29 @@ def _reason(status: Any) -> str:
 
 
 class Buffer:
-    """Memory for one tensor, on the GPU and page-locked on the host, with the copies between the two."""
+    """Memory for one tensor on the GPU and, page-locked, on the host, with the copies between them."""
 
-    def __init__(self, size: int) -> None:
-        """`size`: in float32 values."""
-        self._bytes = 4 * size
-        (self.device,) = call(cudart.cudaMalloc(self._bytes))
-        (self._host,) = call(cudart.cudaHostAlloc(self._bytes, cudart.cudaHostAllocDefault))
-        memory = (ctypes.c_float * size).from_address(int(self._host))
-        self.values: NDArray[np.float32] = np.ctypeslib.as_array(memory)
-        """The host's side, [size]."""
+    def __init__(self, size: int, dtype: str) -> None:
+        """`size`: number of values; `dtype`: NumPy's name of their type."""
+        self._item = np.dtype(dtype).itemsize
+        length = self._item * size
+        (self.device,) = call(cudart.cudaMalloc(length))
+        (self._host,) = call(cudart.cudaHostAlloc(length, cudart.cudaHostAllocDefault))
+        memory = (ctypes.c_uint8 * length).from_address(int(self._host))
+        self.values: NDArray[Any] = np.ctypeslib.as_array(memory).view(dtype)
+        """The host's copy, [size]."""
 
     def upload(self, size: int, stream: Any) -> None:
+        """Queue the copy of the first `size` values to the GPU."""
         kind = cudart.cudaMemcpyKind.cudaMemcpyHostToDevice
-        call(cudart.cudaMemcpyAsync(self.device, self._host, 4 * size, kind, stream))
+        call(cudart.cudaMemcpyAsync(self.device, self._host, self._item * size, kind, stream))
 
     def download(self, size: int, stream: Any) -> None:
+        """Queue the copy of the first `size` values to the host."""
         kind = cudart.cudaMemcpyKind.cudaMemcpyDeviceToHost
-        call(cudart.cudaMemcpyAsync(self._host, self.device, 4 * size, kind, stream))
+        call(cudart.cudaMemcpyAsync(self._host, self.device, self._item * size, kind, stream))
 
     def free(self) -> None:
+        """Free both sides."""
         cudart.cudaFree(self.device)
         cudart.cudaFreeHost(self._host)

@@ -1,4 +1,4 @@
-"""Devices as the command line names them, and the CPU threads at hand."""
+"""Devices by the names of the command line, and the number of CPU threads to use."""
 
 import os
 import re
@@ -13,20 +13,20 @@ Kind = Literal["auto", "cpu", "openvino", "cuda", "tensorrt"]
 
 @dataclass(frozen=True)
 class Device:
-    """Where a generator is to run."""
+    """The device that a model is to run on."""
 
     kind: Kind
     """`openvino` is the CPU through OpenVINO; `tensorrt` is CUDA through ONNX Runtime's TensorRT provider,
-    which compiles at the first picture."""
+    which builds its engine at the first picture."""
     index: int = 0
-    """Which GPU."""
+    """Number of the GPU, counted from 0."""
 
     @classmethod
     def parse(cls, text: str) -> "Device":
         """Read `auto`, `cpu`, `openvino`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`.
 
         Raises:
-            UsageError: it is none of them.
+            UsageError: it is none of these.
         """
         match = re.fullmatch(r"(auto|cpu|openvino)|(cuda|tensorrt)(?::(\d+))?", text)
         if match is None:
@@ -38,10 +38,10 @@ class Device:
 
 
 def cpu_threads() -> int:
-    """Cores this process may use; a container or `taskset` may grant fewer than the machine has."""
+    """CPU cores that this process may use, by its affinity and its container's quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()  # Linux, control groups v2
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()  # Linux, cgroup v2
         return max(1, min(cores, round(int(quota) / int(period))))
-    except (OSError, ValueError):  # another system, or the quota is "max"
+    except (OSError, ValueError):  # another system, or no quota ("max")
         return cores

@@ -1,32 +1,29 @@
-"""A TensorRT plan with a header before it, so that the wrong machine finds out before it tries.
+"""Engine files: a serialized TensorRT engine behind a header that says what it is and where it runs.
 
-Layout: `MAGIC`, the header's length (uint32, little endian), the header (JSON, UTF-8), the plan.
+Layout: `MAGIC`, the header's length (uint32, little endian), the header (JSON, UTF-8), the engine.
 """
 
 import json
 import re
 import struct
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from colorcli.engines.builders.parity import Shape
 from colorcli.errors import SetupError, UsageError
-from colorcli.models.card import ModelCard
+from colorcli.networks.card import ModelCard
 
-_SHAPE = re.compile(r"(\d+)x(\d+)x(\d+)")
-MAGIC = b"colorcli plan 1\n"
+MAGIC = b"colorcli engine 1\n"
 _LENGTH = struct.Struct("<I")
+_SHAPE = re.compile(r"(\d+)x(\d+)x(\d+)")
 
-
-Report = Callable[[str, int, int], bool]
-"""Told of a build's progress: a phase's name, steps done and steps in all; its False stops the build."""
+Shape = tuple[int, int, int]
+"""Pictures, height, width."""
 
 
 @dataclass(frozen=True)
 class Profile:
-    """A range of shapes that TensorRT makes a plan fast for; `opt` is where it is fastest."""
+    """An optimization profile: the range of shapes that an engine runs, and the one it is fastest at."""
 
     min: Shape
     opt: Shape
@@ -37,7 +34,7 @@ class Profile:
         """Read three shapes written as `8x512x512`.
 
         Raises:
-            UsageError: they are no shapes, do not grow, or the smallest is more than one picture.
+            UsageError: they are not shapes, do not grow, or the smallest is more than one picture.
         """
         made = cls(*map(_shape, (smallest, best, largest)))
         if any(
@@ -45,11 +42,11 @@ class Profile:
         ):
             raise UsageError(str(made), "shapes must grow from min to opt to max", "reorder them")
         if made.min[0] != 1:
-            raise UsageError(smallest, "a film's last pictures may come alone", "begin --min with 1")
+            raise UsageError(smallest, "the last batch of a film may hold one picture", "begin --min with 1")
         return made
 
     def covers(self, height: int, width: int) -> bool:
-        """Can pictures of this size run, if need be padded up to `min`?"""
+        """Whether pictures of this size run, padded to `min` where they are smaller."""
         return height <= self.max[1] and width <= self.max[2]
 
     def __str__(self) -> str:
@@ -61,17 +58,19 @@ class Profile:
 
 @dataclass(frozen=True)
 class EngineOptions:
-    """What a plan is built to run."""
+    """The shapes and machines that an engine is built for."""
 
     profiles: tuple[Profile, ...]
     version_compatible: bool = False
-    """It also runs with later versions of TensorRT, and is the larger for it."""
+    """Run with later versions of TensorRT, too; the file is larger."""
     hardware_compatible: bool = False
-    """It runs on any GPU from Ampere on, somewhat slower."""
+    """Run on any GPU from Ampere on, somewhat slower."""
 
 
 @dataclass(frozen=True)
 class Gpu:
+    """A model of GPU."""
+
     name: str
     capability: tuple[int, int]
     """Compute capability, major and minor."""
@@ -79,67 +78,70 @@ class Gpu:
 
 @dataclass(frozen=True)
 class EngineHeader:
+    """Everything in an engine file but the engine."""
+
     card: ModelCard
     tensorrt: str
-    """Version that built the plan."""
+    """Version of TensorRT that built the engine."""
     gpu: Gpu
-    """That it was built on."""
+    """GPU that it was built on."""
     options: EngineOptions
     rebuild: str
-    """The command that builds it anew."""
+    """Command that rebuilds it."""
     engine_bytes: int
+    """Size of the serialized engine in bytes."""
 
     def check(self, path: Path, tensorrt: str, gpu: Gpu) -> None:
-        """Is the plan for this TensorRT and this GPU?
+        """Check that the engine runs with this version of TensorRT on this GPU.
 
         Raises:
-            SetupError: it is not; the remedy is the command that rebuilds it.
+            SetupError: it does not; the remedy is the command that rebuilds it.
         """
         if not self._runs_with(tensorrt):
-            cause = f"built with TensorRT {self.tensorrt}, and this is {tensorrt}"
+            cause = f"built with TensorRT {self.tensorrt}, but this machine has {tensorrt}"
             raise SetupError(path, cause, f"rebuild it: {self.rebuild}")
         if not self._runs_on(gpu):
-            cause = f"built for {self.gpu.name}, and this is {gpu.name}"
+            cause = f"built for {self.gpu.name}, but this machine has {gpu.name}"
             raise SetupError(path, cause, f"rebuild it: {self.rebuild}")
 
     def _runs_with(self, tensorrt: str) -> bool:
-        """Plans run with the version that built them; version-compatible ones also with later ones."""
+        """Engines run with the version that built them; version-compatible ones also with later versions."""
         if self.options.version_compatible:
             return _version(tensorrt) >= _version(self.tensorrt)
         return tensorrt == self.tensorrt
 
     def _runs_on(self, gpu: Gpu) -> bool:
-        """Plans run on the model of GPU that built them; hardware-compatible ones on Ampere and later."""
+        """Engines run on the model of GPU that built them; hardware-compatible ones on Ampere and later."""
         return gpu.capability >= (8, 0) if self.options.hardware_compatible else gpu == self.gpu
 
 
-def write_engine(path: Path, header: EngineHeader, plan: bytes) -> None:
+def write_engine_file(path: Path, header: EngineHeader, serialized: bytes) -> None:
+    """Write a serialized engine behind its header."""
     text = json.dumps(asdict(header), sort_keys=True).encode()
-    path.write_bytes(MAGIC + _LENGTH.pack(len(text)) + text + plan)
+    path.write_bytes(MAGIC + _LENGTH.pack(len(text)) + text + serialized)
 
 
-def read_engine(path: Path) -> tuple[EngineHeader, bytes]:
-    """Read what `write_engine` wrote.
+def read_engine_file(path: Path) -> tuple[EngineHeader, bytes]:
+    """Read a file's header and serialized engine.
 
     Raises:
-        SetupError: it is no plan of ours, or only a part of one.
+        SetupError: it is not a file that `write_engine_file` wrote, or only a part of one.
     """
     content = path.read_bytes()
     start = len(MAGIC) + _LENGTH.size
     try:
         if not content.startswith(MAGIC):
-            raise ValueError("a plan made by other means carries no model card")
+            raise ValueError("an engine built by other means carries no model card")
         (length,) = _LENGTH.unpack(content[len(MAGIC) : start])
         header = _header(json.loads(content[start : start + length]))
     except (ValueError, KeyError, TypeError, struct.error) as error:
-        raise SetupError(
-            path, f"not an exported plan ({error})", "export it with `colorcli export`"
-        ) from error
-    plan = content[start + length :]
-    if len(plan) != header.engine_bytes:  # TensorRT is not sure to survive half a plan
-        cause = f"{len(plan)} of {header.engine_bytes} bytes of plan are there"
+        cause = f"not an engine file ({error})"
+        raise SetupError(path, cause, "export it with `colorcli export`") from error
+    serialized = content[start + length :]
+    if len(serialized) != header.engine_bytes:  # TensorRT may crash on a truncated engine
+        cause = f"truncated: {len(serialized)} of {header.engine_bytes} bytes of the engine"
         raise SetupError(path, cause, f"rebuild it: {header.rebuild}")
-    return header, plan
+    return header, serialized
 
 
 def _shape(text: str) -> Shape:

@@ -1,9 +1,10 @@
-"""PyTorch: runs a training run's checkpoint as it is, on the CPU or on CUDA."""
+"""PyTorch: runs generator checkpoints as training leaves them, on the CPU or on CUDA."""
 
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from colorcli.engines.base import Engine
+from colorcli.engines.base import Engine, Tensors, TensorSpec
 from colorcli.engines.device import Device, cpu_threads
 from colorcli.errors import SetupError
 from colorcli.networks.checkpoint import load_generator
@@ -20,33 +21,39 @@ Runner = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 class TorchEngine(Engine):
+    """A generator checkpoint, under the tensor names of its export to ONNX."""
+
+    inputs = (TensorSpec("condition", (None, 4, None, None), "float32"),)
+    outputs = (TensorSpec("chroma", (None, 2, None, None), "float32"),)
+
     def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
         """Open `generator.safetensors`; on CUDA it computes in float16.
 
         Raises:
-            InputError: not a generator's checkpoint.
-            SetupError: the device is not to be had.
+            InputError: the file is not a generator checkpoint.
+            SetupError: the device is not available.
         """
-        asked = _available(Device.parse(device))
-        generator, self.card = load_generator(path)
+        chosen = _available(Device.parse(device))
+        generator, card = load_generator(path)
         fold_batch_norm(generator)
         generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.device = str(asked)
-        if asked.kind == "cuda":
+        self.metadata = card.to_metadata()
+        self.device = str(chosen)
+        if chosen.kind == "cuda":
             from colorcli.engines.pytorch_cuda import GraphRunner
 
-            self._run: Runner = GraphRunner(generator, torch.device(self.device))
+            self._runner: Runner = GraphRunner(generator, torch.device(self.device))
         else:
             torch.set_num_threads(threads or cpu_threads())
-            self._run = partial(_run_on_cpu, generator)
+            self._runner = partial(_run_on_cpu, generator)
 
-    def colorize(self, condition: NDArray[np.float32]) -> NDArray[np.float32]:
+    def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
         with torch.inference_mode():
-            return self._run(condition)
+            return {"chroma": self._runner(tensors["condition"])}
 
 
 def _run_on_cpu(generator: nn.Module, condition: NDArray[np.float32]) -> NDArray[np.float32]:
-    batch = torch.from_numpy(np.ascontiguousarray(condition))  # torch knows no negative strides
+    batch = torch.from_numpy(np.ascontiguousarray(condition))  # torch does not support negative strides
     chroma: NDArray[np.float32] = generator(batch.to(memory_format=torch.channels_last)).contiguous().numpy()
     return chroma
 
@@ -55,9 +62,8 @@ def _available(device: Device) -> Device:
     if device.kind == "auto":
         return Device("cuda" if torch.cuda.is_available() else "cpu")
     if device.kind in ("openvino", "tensorrt"):
-        raise SetupError(
-            str(device), "it does not run checkpoints", "export an .onnx, or use --device cpu or cuda"
-        )
+        remedy = "export an .onnx file, or use --device cpu or cuda"
+        raise SetupError(str(device), "does not run checkpoints", remedy)
     if device.kind == "cuda" and device.index >= torch.cuda.device_count():
         cause = f"PyTorch finds {torch.cuda.device_count()} GPUs"
         raise SetupError(str(device), cause, "check the driver, install torch for CUDA, or use --device cpu")
@@ -65,9 +71,9 @@ def _available(device: Device) -> Device:
 
 
 def fold_batch_norm(generator: nn.Module) -> None:
-    """Fold every batch norm that follows a convolution into that convolution's weights, in place.
+    """Fold every batch norm that follows a convolution into the convolution's weights, in place.
 
-    In eval mode the result is the same up to rounding, for less work.
+    In eval mode the result is the same up to rounding.
     """
     for parent in list(generator.modules()):
         for (before, convolution), (name, norm) in pairwise(list(parent.named_children())):

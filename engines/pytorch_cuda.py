@@ -1,18 +1,20 @@
-"""PyTorch on CUDA: float16, channels last, each shape recorded once as a CUDA graph and replayed."""
+"""PyTorch on CUDA: float16, channels last; each shape is recorded once as a CUDA graph, then replayed."""
 
 from collections import OrderedDict
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from colorcli.engines.base import Tensors
 from colorcli.engines.lanes import Lane, run_in_lanes
 
 PIECE = 8
-"""Pictures computed at once: enough to fill a GPU, few enough for copies to hide behind them."""
+"""Pictures computed at once: enough to fill a GPU, few enough to overlap copies with computation."""
 SHAPES_KEPT = 4
-"""Recorded shapes: each holds memory for all its activations."""
+"""Recorded shapes kept: each holds memory for all its activations."""
 WARM_UP = 3
 """Runs before recording, in which cuDNN chooses its algorithms."""
 
@@ -20,7 +22,7 @@ Shape = tuple[int, ...]
 
 
 class GraphRunner:
-    """A generator on one GPU, any shape."""
+    """A generator on one GPU, for any shape."""
 
     def __init__(self, generator: nn.Module, device: torch.device) -> None:
         torch.cuda.set_device(device)
@@ -33,10 +35,14 @@ class GraphRunner:
         """Condition [N, 4, H, W] -> chroma [N, 2, H, W]."""
         pictures = len(condition)
         shape = (min(pictures, PIECE), *condition.shape[1:])
-        if shape not in self._seen:  # one photograph of its size: recording would take longer than it saves
+        if (
+            shape not in self._seen
+        ):  # for a single picture of its size, recording would take longer than it saves
             self._seen.add(shape)
             return np.concatenate([self._once(condition[n : n + PIECE]) for n in range(0, pictures, PIECE)])
-        return run_in_lanes(self._lanes_of(shape, 1 if pictures <= PIECE else 2), condition, shape[0])
+        lanes = self._lanes_of(shape, 1 if pictures <= PIECE else 2)
+        chroma: NDArray[np.float32] = run_in_lanes(lanes, {"condition": condition}, shape[0])["chroma"]
+        return chroma
 
     def _once(self, condition: NDArray[np.float32]) -> NDArray[np.float32]:
         batch = torch.from_numpy(np.ascontiguousarray(condition)).to(self._device)
@@ -53,7 +59,7 @@ class GraphRunner:
 
 
 class GraphLane(Lane):
-    """A recorded run for one shape, with its stream and memory."""
+    """A recorded run at one shape, with its stream and memory."""
 
     def __init__(self, generator: nn.Module, shape: Shape, device: torch.device) -> None:
         self._stream = torch.cuda.Stream(device)
@@ -69,8 +75,9 @@ class GraphLane(Lane):
         self._chroma_host = torch.empty(self._chroma.shape, pin_memory=True)
         self._pictures = 0
 
-    def start(self, condition: NDArray[np.float32]) -> None:
-        """Fewer pictures than recorded are computed beside what the last turn left."""
+    def start(self, tensors: Tensors) -> None:
+        """Run as many pictures as recorded; where fewer are given, the last run's fill the rest."""
+        condition: NDArray[Any] = tensors["condition"]
         self._pictures = pictures = len(condition)
         self._condition_host.numpy()[:pictures] = condition
         with torch.cuda.stream(self._stream):
@@ -78,10 +85,9 @@ class GraphLane(Lane):
             self._graph.replay()
             self._chroma_host[:pictures].copy_(self._chroma[:pictures], non_blocking=True)
 
-    def finish(self) -> NDArray[np.float32]:
+    def finish(self) -> Tensors:
         self._stream.synchronize()
-        chroma: NDArray[np.float32] = self._chroma_host.numpy()[: self._pictures]
-        return chroma
+        return {"chroma": self._chroma_host.numpy()[: self._pictures]}
 
 
 def infer(generator: nn.Module, condition: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""Which backend opens which file, and what installs one that is missing."""
+"""The engines by name: which files each opens, what it needs installed, and what installs it."""
 
 from dataclasses import dataclass
 from importlib import import_module
@@ -16,30 +16,37 @@ def _extra(name: str) -> str:
 
 @dataclass(frozen=True)
 class Backend:
+    """A runtime and the engine class that wraps it."""
+
     name: str
     suffix: str
-    """Of the files it opens."""
+    """Suffix of the files that it opens."""
     engine: str
-    """`module:class` in `colorcli.engines`; imported only when used, for some runtimes take seconds."""
+    """`module:class` in `colorcli.engines`; imported only when used, because some runtimes take seconds."""
     needs: tuple[str, ...]
-    """Modules it imports."""
+    """Modules that it imports."""
     install: str
+    """Command that installs them."""
 
     @property
     def missing(self) -> list[str]:
-        """What of `needs` is not installed."""
+        """The modules of `needs` that are not installed."""
         return [module for module in self.needs if not _installed(module)]
 
     def require(self, subject: Path) -> None:
-        """Raise a SetupError about `subject` where the backend is not installed."""
+        """Check that the backend is installed.
+
+        Raises:
+            SetupError: it is not; the error names `subject` and the command that installs it.
+        """
         if self.missing:
             raise SetupError(subject, f"{' and '.join(self.missing)} not installed", self.install)
 
     def open(self, path: Path, device: str = "auto", threads: int | None = None) -> Engine:
-        """Open a generator file.
+        """Open a model file.
 
         Raises:
-            SetupError: the backend is not installed, the file is unfit for it, or there is no such device.
+            SetupError: the backend is not installed, cannot read the file, or lacks the device.
         """
         self.require(path)
         module, name = self.engine.split(":")
@@ -59,15 +66,15 @@ BACKENDS = {backend.name: backend for backend in _ALL}
 
 
 def open_engine(path: Path, device: str = "auto", threads: int | None = None) -> Engine:
-    """Open a generator file: `.onnx`, a checkpoint's `.safetensors`, or a TensorRT `.engine`.
+    """Open a model file: `.onnx`, a checkpoint (`.safetensors`) or a TensorRT engine (`.engine`).
 
     Args:
-        device: as `Device.parse` reads it; `auto` takes a GPU where there is one.
-        threads: CPU threads to use, all cores if None.
+        device: a name that `Device.parse` reads; `auto` takes a GPU where there is one.
+        threads: CPU threads to use; None uses all cores.
 
     Raises:
-        SetupError: no such file, an unknown kind of file, or a backend or device that is missing.
-        UsageError: no such device.
+        SetupError: the file is missing or of an unknown kind, or the backend or device is not available.
+        UsageError: no device has this name.
     """
     path = Path(path)
     if not path.is_file():

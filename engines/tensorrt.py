@@ -1,16 +1,18 @@
-"""TensorRT: runs plans that `export` built on this machine's model of GPU."""
+"""TensorRT: runs engine files that `export` built for this model of GPU."""
 
+from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorrt as trt
 from cuda.bindings import runtime as cudart
 from numpy.typing import NDArray
 
-from colorcli.engines.base import Engine
+from colorcli.engines.base import Engine, Tensors, TensorSpec
 from colorcli.engines.cuda import Buffer, call, select_gpu
 from colorcli.engines.device import Device
-from colorcli.engines.engine_file import EngineHeader, Profile, read_engine
+from colorcli.engines.engine_file import EngineHeader, Profile, read_engine_file
 from colorcli.engines.lanes import Lane, run_in_lanes
 from colorcli.errors import SetupError
 
@@ -18,38 +20,43 @@ LANES = 2
 
 
 class TensorrtEngine(Engine):
+    """A TensorRT engine; its tensors are [N, C, H, W], with the same N, H and W in all of them."""
+
     def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
-        """Open an exported plan. A plan is code: open only those you trust.
+        """Open an engine file. It contains code: open only files from a source you trust.
 
         Raises:
-            SetupError: no GPU, another GPU or TensorRT than the plan is for, or not an exported plan.
+            SetupError: no GPU, built for another GPU or TensorRT, or not an engine file.
         """
-        asked = Device.parse(device)
-        if asked.kind in ("cpu", "openvino"):
-            raise SetupError(path, "plans run on GPUs only", "export an .onnx for the CPU")
-        self._header, plan = read_engine(path)
-        # First of all, for without a driver the Runtime below would crash the process.
-        gpu = select_gpu(asked.index)
+        requested = Device.parse(device)
+        if requested.kind in ("cpu", "openvino"):
+            raise SetupError(path, "engine files run on GPUs only", "export an .onnx file for the CPU")
+        self._header, serialized = read_engine_file(path)
+        # Before anything of TensorRT: without a driver, the Runtime below would crash the process.
+        gpu = select_gpu(requested.index)
         self._header.check(path, trt.__version__, gpu)
-        self._runtime, self._engine = _deserialize(path, self._header, plan)
+        self._runtime, self._engine = _deserialize(path, self._header, serialized)
         self._lanes: dict[Profile, list[EngineLane]] = {}
         self._path = path
-        self.card = self._header.card
-        self.device = f"cuda:{asked.index}"
+        self.metadata = self._header.card.to_metadata()
+        self.inputs = _specs(self._engine, trt.TensorIOMode.INPUT)
+        self.outputs = _specs(self._engine, trt.TensorIOMode.OUTPUT)
+        self.device = f"cuda:{requested.index}"
 
-    def colorize(self, condition: NDArray[np.float32]) -> NDArray[np.float32]:
-        """As the contract says, up to the largest height and width the plan was built for.
+    def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
+        """See `Engine.run`; inputs smaller than the engine's smallest are padded, outputs cropped back.
 
         Raises:
-            SetupError: the pictures are larger.
+            SetupError: the inputs are larger than the engine's largest.
         """
-        height, width = condition.shape[2:]
+        height, width = next(iter(tensors.values())).shape[2:]
         profile = self._profile(height, width)
         missing = max(0, profile.min[1] - height), max(0, profile.min[2] - width)
         if any(missing):
-            condition = np.pad(condition, ((0, 0), (0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
-        chroma = run_in_lanes(self._lanes_of(profile), condition, profile.opt[0])
-        return chroma[:, :, :height, :width]
+            pad = ((0, 0), (0, 0), (0, missing[0]), (0, missing[1]))
+            tensors = {name: np.pad(values, pad, mode="edge") for name, values in tensors.items()}
+        outputs = run_in_lanes(self._lanes_of(profile), tensors, profile.opt[0])
+        return {name: values[:, :, :height, :width] for name, values in outputs.items()}
 
     def close(self) -> None:
         for lane in [lane for lanes in self._lanes.values() for lane in lanes]:
@@ -57,67 +64,99 @@ class TensorrtEngine(Engine):
         self._lanes.clear()
 
     def _profile(self, height: int, width: int) -> Profile:
-        """The profile that covers this size and is fastest nearest to it."""
+        """Of the profiles that cover this size, the one with the nearest optimum."""
         fitting = [profile for profile in self._header.options.profiles if profile.covers(height, width)]
         if not fitting:
             cause = f"built for pictures smaller than {width}x{height}"
-            raise SetupError(
-                self._path, cause, f"give a smaller --size, or more --max: {self._header.rebuild}"
-            )
+            remedy = f"give a smaller --size, or a larger --max: {self._header.rebuild}"
+            raise SetupError(self._path, cause, remedy)
         return min(fitting, key=lambda profile: abs(profile.opt[1] * profile.opt[2] - height * width))
 
     def _lanes_of(self, profile: Profile) -> list["EngineLane"]:
         if profile not in self._lanes:
             index = self._header.options.profiles.index(profile)
-            self._lanes[profile] = [EngineLane(self._engine, index, profile) for _ in range(LANES)]
+            self._lanes[profile] = [
+                EngineLane(self._engine, index, profile, self.inputs, self.outputs) for _ in range(LANES)
+            ]
         return self._lanes[profile]
 
 
-def _deserialize(path: Path, header: EngineHeader, plan: bytes) -> tuple["trt.Runtime", "trt.ICudaEngine"]:
-    """The runtime comes back too, since it must outlive its engine."""
+def _deserialize(
+    path: Path, header: EngineHeader, serialized: bytes
+) -> tuple["trt.Runtime", "trt.ICudaEngine"]:
+    """The engine, and the runtime that must outlive it."""
     runtime = trt.Runtime(trt.Logger(trt.Logger.ERROR))
-    # A version-compatible plan brings its own runtime along, as code for the host.
+    # A version-compatible engine contains its own runtime, as code for the host.
     runtime.engine_host_code_allowed = header.options.version_compatible
-    engine = runtime.deserialize_cuda_engine(plan)
+    engine = runtime.deserialize_cuda_engine(serialized)
     if engine is None:
-        raise SetupError(path, "TensorRT cannot read this plan", f"rebuild it: {header.rebuild}")
+        raise SetupError(path, "TensorRT cannot read this engine", f"rebuild it: {header.rebuild}")
     return runtime, engine
 
 
-class EngineLane(Lane):
-    """An execution context with its stream and buffers, all made once for the profile's largest shape."""
+def _specs(engine: "trt.ICudaEngine", mode: "trt.TensorIOMode") -> tuple[TensorSpec, ...]:
+    names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
+    return tuple(_spec(engine, name) for name in names if engine.get_tensor_mode(name) == mode)
 
-    def __init__(self, engine: "trt.ICudaEngine", index: int, profile: Profile) -> None:
-        pixels = profile.max[0] * profile.max[1] * profile.max[2]
-        self._condition, self._chroma = Buffer(4 * pixels), Buffer(2 * pixels)
+
+def _spec(engine: "trt.ICudaEngine", name: str) -> TensorSpec:
+    shape = tuple(None if length < 0 else length for length in engine.get_tensor_shape(name))
+    return TensorSpec(name, shape, np.dtype(trt.nptype(engine.get_tensor_dtype(name))).name)
+
+
+class EngineLane(Lane):
+    """An execution context with its stream, and buffers for the profile's largest shape."""
+
+    def __init__(
+        self,
+        engine: "trt.ICudaEngine",
+        index: int,
+        profile: Profile,
+        inputs: tuple[TensorSpec, ...],
+        outputs: tuple[TensorSpec, ...],
+    ) -> None:
         (self._stream,) = call(cudart.cudaStreamCreateWithFlags(cudart.cudaStreamNonBlocking))
         self._context = engine.create_execution_context()
         if self._context is None or not self._context.set_optimization_profile_async(
             index, int(self._stream)
         ):
-            raise SetupError(
-                "TensorRT", "no memory for an execution context", "free some, or build a smaller --max"
-            )
-        self._context.set_tensor_address("condition", int(self._condition.device))
-        self._context.set_tensor_address("chroma", int(self._chroma.device))
-        self._shape: tuple[int, ...] = ()
+            remedy = "free some, or build with a smaller --max"
+            raise SetupError("TensorRT", "no memory for an execution context", remedy)
+        pixels = prod(profile.max)
+        self._outputs = outputs
+        self._buffers = {
+            spec.name: Buffer(pixels * (spec.shape[1] or 1), spec.dtype) for spec in (*inputs, *outputs)
+        }
+        for name, buffer in self._buffers.items():
+            self._context.set_tensor_address(name, int(buffer.device))
+        self._pixels: tuple[int, ...] = ()
+        """Of what was started: N, H, W."""
 
-    def start(self, condition: NDArray[np.float32]) -> None:
-        pictures, _, height, width = condition.shape
-        self._shape = (pictures, 2, height, width)
-        self._condition.values[: condition.size] = condition.ravel()
-        self._condition.upload(condition.size, self._stream)
-        self._context.set_input_shape("condition", condition.shape)
+    def start(self, tensors: Tensors) -> None:
+        for name, values in tensors.items():
+            buffer = self._buffers[name]
+            buffer.values[: values.size] = values.ravel()
+            buffer.upload(values.size, self._stream)
+            self._context.set_input_shape(name, values.shape)
+            self._pixels = values.shape[0], *values.shape[2:]
         if not self._context.execute_async_v3(int(self._stream)):
-            raise SetupError("TensorRT", f"the plan does not run at {condition.shape}", "export it again")
-        self._chroma.download(int(np.prod(self._shape)), self._stream)
+            raise SetupError("TensorRT", f"the engine does not run at {self._pixels}", "export it again")
+        for spec in self._outputs:
+            self._buffers[spec.name].download(prod(self._shape(spec)), self._stream)
 
-    def finish(self) -> NDArray[np.float32]:
+    def finish(self) -> Tensors:
         call(cudart.cudaStreamSynchronize(self._stream))
-        return self._chroma.values[: np.prod(self._shape)].reshape(self._shape)
+        shapes = {spec.name: self._shape(spec) for spec in self._outputs}
+        return {
+            name: self._buffers[name].values[: prod(shape)].reshape(shape) for name, shape in shapes.items()
+        }
+
+    def _shape(self, spec: TensorSpec) -> tuple[int, ...]:
+        return self._pixels[0], spec.shape[1] or 1, *self._pixels[1:]
 
     def free(self) -> None:
+        """Free context, buffers and stream."""
         del self._context
-        self._condition.free()
-        self._chroma.free()
+        for buffer in self._buffers.values():
+            buffer.free()
         cudart.cudaStreamDestroy(self._stream)

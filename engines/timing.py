@@ -1,22 +1,26 @@
-"""How long an engine takes."""
+"""How long a model takes in an engine."""
 
 from statistics import median
 from time import perf_counter
 
+import numpy as np
+
 from colorcli.engines.base import Engine
-from colorcli.engines.builders.parity import sample_condition
 
 
-def milliseconds(engine: Engine, *, batch: int = 1, size: int | None = None, calls: int = 15) -> float:
-    """Median time of one `colorize` of `batch` square pictures; `size` is the card's working size if None.
+def milliseconds(engine: Engine, *, batch: int = 1, size: int = 256, calls: int = 15) -> float:
+    """Median time of one run, with `batch` for a dynamic first dimension and `size` for any other.
 
-    Two calls go before those that count: in them, memory is allocated and algorithms are chosen.
+    Two more calls come first and do not count: in them memory is allocated and algorithms are chosen.
     """
-    side = size or engine.card.working_size
-    sample = sample_condition((batch, 4, side, side))
+    rng = np.random.default_rng(0)
+    sample = {}
+    for spec in engine.inputs:
+        shape = [length or (size if axis else batch) for axis, length in enumerate(spec.shape)]
+        sample[spec.name] = rng.random(shape).astype(spec.dtype)
     times = []
     for _ in range(calls + 2):
         start = perf_counter()
-        engine.colorize(sample)
+        engine.run(sample)
         times.append(1000 * (perf_counter() - start))
     return median(times[2:])

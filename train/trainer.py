@@ -10,23 +10,20 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
 from colorcli.errors import UsageError
-from colorcli.models.card import ModelCard
-from colorcli.networks.checkpoint import (
-    load_state,
-    random_state,
-    restore_random_state,
-    save_generator,
-    save_state,
-)
+from colorcli.networks.card import ModelCard
+from colorcli.networks.checkpoint import save_generator
 from colorcli.networks.color_bins import classification_loss
-from colorcli.networks.generators import GENERATORS, FeatureDiscriminator, MobileUNet, PatchDiscriminator
+from colorcli.networks.generators import GENERATORS
+from colorcli.networks.mobile_unet import MobileUNet
 from colorcli.train import efficientnet, losses
 from colorcli.train.auxiliary_extractors import AuxiliaryExtractors
 from colorcli.train.config import Config, Phase
+from colorcli.train.discriminators import FeatureDiscriminator, PatchDiscriminator
 from colorcli.train.features import FeatureExtractor, Features
 from colorcli.train.muon import Muon
 from colorcli.train.ranks import Ranks
 from colorcli.train.squeezenet import SqueezeNet
+from colorcli.train.state import load_state, random_state, restore_random_state, save_state
 
 Batch = dict[str, Tensor]
 
@@ -100,7 +97,7 @@ class Trainer:
         for group in self.generator_steps.param_groups:
             group["lr"] = group["share"] * learning_rate(phase, done, self.config.warmup)
         with self._in_half():
-            made, logits = self.generator.guess(batch["condition"])
+            made, logits = self.generator.predict(batch["condition"])
             made = made.float()
             seen = self._seen(batch, made)
             with torch.no_grad():

@@ -1,4 +1,4 @@
-"""`colorcli doctor`: what is installed, what is missing, how fast this machine is."""
+"""`colorcli doctor`: reports what is installed and what is missing, and measures this machine's speed."""
 
 import json as json_format
 import os
@@ -21,25 +21,31 @@ from colorcli.options import DEFAULT_MODEL, Json, ModelFile
 
 @dataclass(frozen=True)
 class Finding:
+    """One part of the installation."""
+
     what: str
     state: str
-    """`ok`, `missing` (it would be of use) or `broken` (nothing works without it)."""
+    """`ok`, `missing` (optional) or `broken` (nothing works without it)."""
     detail: str
     remedy: str = ""
 
 
 @dataclass(frozen=True)
 class Speed:
+    """The time that the network takes in one backend on one device."""
+
     backend: str
     device: str
     milliseconds: float
-    """For one picture of the model's working size, alone."""
+    """For a batch of one picture of the model's working size."""
     batch_milliseconds: float
-    """For one such picture among eight."""
+    """For each picture in a batch of eight."""
 
 
 @dataclass(frozen=True)
 class Diagnosis:
+    """Everything that `doctor` reports."""
+
     findings: list[Finding]
     speeds: list[Speed]
     advice: list[str]
@@ -58,28 +64,29 @@ def doctor(model: ModelFile = DEFAULT_MODEL, json: Json = False) -> None:
 
 
 def examine(model: Path) -> Diagnosis:
-    from colorcli.engines.registry import open_engine
+    """Check the installation, and time a model file in every backend that opens it."""
+    from colorcli.models import open_model
 
     gpu = _nvidia_gpu()
     findings = [_machine(), _ffmpeg(), *_backends()]
     if gpu:
         findings.append(Finding("NVIDIA GPU", "ok", gpu))
     try:
-        with open_engine(model) as engine:
-            card = engine.card
+        with open_model(model) as opened:
+            card = opened.card
     except ColorcliError as error:
         findings.append(Finding("model", "broken", f"{error.subject}: {error.cause}", error.remedy))
         return Diagnosis(findings, [], [])
-    detail = f"{card.name} {card.version}, {card.precision}, works at {card.working_size} pixels, {model}"
+    detail = f"{card.name} {card.version}, {card.precision}, working size {card.working_size} pixels, {model}"
     findings.append(Finding("model", "ok", detail))
-    speeds = list(_speeds(model))
+    speeds = list(_speeds(model, card.working_size))
     return Diagnosis(findings, speeds, list(_advice(model, card.precision, speeds, gpu)))
 
 
 def _machine() -> Finding:
     from colorcli.engines.device import cpu_threads
 
-    cores = f"{cpu_threads()} of {os.cpu_count()} cores to use"
+    cores = f"{cpu_threads()} of {os.cpu_count()} cores available"
     detail = f"{platform.system()} {platform.machine()}, {cores}, Python {platform.python_version()}"
     return Finding("machine", "ok", detail)
 
@@ -94,7 +101,7 @@ def _ffmpeg() -> Finding:
 
 
 def _backends() -> Iterator[Finding]:
-    """Only ONNX Runtime is a must: it runs the built-in generator."""
+    """Only ONNX Runtime is required: it runs the built-in model."""
     from colorcli.engines.registry import BACKENDS
 
     for backend in BACKENDS.values():
@@ -108,13 +115,13 @@ def _backends() -> Iterator[Finding]:
 
 
 def _version(module: str) -> str:
-    """Of the distribution that brought a module; `onnxruntime` may come from `onnxruntime-gpu`."""
+    """Name and version of the distribution that a module belongs to, such as `onnxruntime-gpu`."""
     distributions = packages_distributions().get(module, [])
     return ", ".join(f"{name} {version(name)}" for name in dict.fromkeys(distributions))
 
 
 def _nvidia_gpu() -> str:
-    """Name, memory and driver of the GPUs as the driver's own tool gives them; empty without one."""
+    """Name, memory and driver of the GPUs from the driver's own tool; empty where there is none."""
     if shutil.which("nvidia-smi") is None:
         return ""
     query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
@@ -125,8 +132,8 @@ def _nvidia_gpu() -> str:
     return "; ".join(done.stdout.splitlines()) if done.returncode == 0 else ""
 
 
-def _speeds(model: Path) -> Iterator[Speed]:
-    """Of every installed backend that opens this file, on every device it has."""
+def _speeds(model: Path, size: int) -> Iterator[Speed]:
+    """Time every installed backend that opens this file, on every device it has."""
     from colorcli.engines.registry import BACKENDS
     from colorcli.engines.timing import milliseconds
 
@@ -136,10 +143,11 @@ def _speeds(model: Path) -> Iterator[Speed]:
         for device in ("cpu", "cuda"):
             try:
                 with backend.open(model, device) as engine:
-                    alone, among = milliseconds(engine), milliseconds(engine, batch=8, calls=5) / 8
+                    single = milliseconds(engine, size=size)
+                    batched = milliseconds(engine, size=size, batch=8, calls=5) / 8
             except ColorcliError:  # it has no such device
                 continue
-            yield Speed(backend.name, engine.device, alone, among)
+            yield Speed(backend.name, engine.device, single, batched)
 
 
 def _advice(model: Path, precision: str, speeds: list[Speed], gpu: str) -> Iterator[str]:
@@ -149,17 +157,18 @@ def _advice(model: Path, precision: str, speeds: list[Speed], gpu: str) -> Itera
     if gpu and not on_gpu:
         yield (
             "This machine has an NVIDIA GPU that colorcli does not use: put onnxruntime-gpu in place of "
-            "onnxruntime, or build a plan: colorcli export CHECKPOINT -o model.engine --precision fp16"
+            "onnxruntime, or build an engine file: "
+            "colorcli export CHECKPOINT -o model.engine --precision fp16"
         )
     if model.suffix == ".onnx" and BACKENDS["openvino"].missing and not on_gpu:
         install = BACKENDS["openvino"].install
-        yield f"OpenVINO runs the same file faster on some CPUs; to have it measured here: {install}"
+        yield f"OpenVINO runs the same file faster on some CPUs; to measure it here: {install}"
     times = {speed.backend: speed.milliseconds for speed in speeds if speed.device == "cpu"}
     if times.get("openvino", inf) < times.get("onnxruntime", inf) and not on_gpu:
-        yield "OpenVINO is the faster one here: use --device openvino"
+        yield "OpenVINO is faster here: use --device openvino"
     if precision == "fp32" and not on_gpu:
         yield (
-            "An int8 model is about twice as fast on CPUs, for a little color: "
+            "An int8 model is about a sixth faster on CPUs, and loses little color: "
             "colorcli export CHECKPOINT -o int8.onnx --precision int8 --calibrate PICTURES"
         )
 
@@ -168,7 +177,7 @@ def _print(diagnosis: Diagnosis) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(markup=False, highlight=False)  # `colorcli[train]` is no markup
+    console = Console(markup=False, highlight=False)  # `[train]` in `colorcli[train]` is not markup
     found = Table("", "", "", title="Found", title_justify="left", show_header=False)
     for finding in diagnosis.findings:
         remedy = f"\n{finding.remedy}" if finding.remedy else ""

@@ -42,19 +42,19 @@ def evaluate(
         raise SetupError(
             "colorcli eval", f"{error.name} is not installed", "pip install 'colorcli[train]'"
         ) from error
-    from colorcli import engines
     from colorcli.cli.console import progress_bar
-    from colorcli.colorizer.predictor import Colorizer
+    from colorcli.colorizer.predictor import ChromaPredictor
+    from colorcli.models import open_model
 
     files = evaluation_files(data)
     network = RecognitionModel(recognition_model) if recognition_model else None
-    with engines.open(model, device) as engine, progress_bar() as bar:
+    with open_model(model, device) as opened, progress_bar() as bar:
         task = bar.add_task("images", total=len(files))
-        colorizer = Colorizer(engine, size=size, saturation=saturation)
+        colorizer = ChromaPredictor(opened, size=size, saturation=saturation)
         result = evaluate_colorizer(colorizer, files, network, lambda done: bar.update(task, completed=done))
-        title = f"{engine.card.name} {engine.card.version}"
+        title = f"{opened.card.name} {opened.card.version}"
         if json:
-            facts = {"model": vars(engine.card), "short_side": colorizer.size, "saturation": saturation}
+            facts = {"model": vars(opened.card), "short_side": colorizer.size, "saturation": saturation}
             typer.echo(json_format.dumps({**facts, **_as_json(result)}))
         else:
             _print_table(result, f"{title}, {result.pictures} images, short side {colorizer.size}")

@@ -1,7 +1,9 @@
 """`colorcli export`: a checkpoint as a model file for the machine that will run it."""
 
 import signal
+from collections.abc import Iterator
 from contextlib import nullcontext
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,12 +15,14 @@ from colorcli.errors import SetupError, UsageError
 from colorcli.options import Flag
 
 if TYPE_CHECKING:
-    from colorcli.engines.builders.export import Cost
     from colorcli.engines.builders.parity import Parity
+    from colorcli.engines.builders.request import ExportRequest
     from colorcli.engines.engine_file import Profile
 
 
 class Precision(StrEnum):
+    """Number type of a generator's weights and activations."""
+
     FP32 = "fp32"
     FP16 = "fp16"
     BF16 = "bf16"
@@ -66,31 +70,32 @@ def export(
     overwrite: Annotated[bool, Flag("Replace an existing output.")] = False,
 ) -> None:
     """Write a model for the machine that will run it, and print how far it is from PyTorch."""
+    from colorcli.engines.builders.request import ExportRequest
     from colorcli.engines.engine_file import EngineOptions
 
     _check(output, precision, calibrate, via, overwrite=overwrite)
-    plan = None
+    engine = None
     if output.suffix == ".engine":
-        plan = EngineOptions(_profiles(smallest, best, largest), version_compatible, hardware_compatible)
+        engine = EngineOptions(_profiles(smallest, best, largest), version_compatible, hardware_compatible)
     try:
-        from colorcli.engines.builders.export import ExportRequest, export_generator, measure_costs
+        from colorcli.engines.builders.export import export_generator
     except ModuleNotFoundError as error:
         cause = f"{error.name} is not installed"
         raise SetupError("colorcli export", cause, "pip install 'colorcli[train]'") from error
-    request = ExportRequest(checkpoint, output, precision, calibrate, plan, timing_cache, via, device)
+    request = ExportRequest(checkpoint, output, precision, calibrate, engine, timing_cache, via, device)
     progress = _BuildProgress()
-    with progress if plan else nullcontext():
+    with progress if engine else nullcontext():
         rows = export_generator(request, progress)
     _print_parity(rows, precision)
     if evaluate is not None:
-        _print_costs(measure_costs(request, evaluate))
+        _print_costs(list(_costs(request, evaluate)))
 
 
 def _check(output: Path, precision: Precision, calibrate: Path | None, via: str, *, overwrite: bool) -> None:
     """Find what is wrong with a request before the heavy imports.
 
     Raises:
-        UsageError: the request makes no sense.
+        UsageError: the options contradict each other.
     """
     if output.suffix not in (".onnx", ".engine"):
         raise UsageError(output, "no model can be exported to this kind of file", "name it .onnx or .engine")
@@ -113,12 +118,12 @@ def _profiles(
 
     shapes = smallest or SHAPES[:1], best or SHAPES[1:2], largest or SHAPES[2:]
     if len(set(map(len, shapes))) > 1:
-        raise UsageError("--min, --opt, --max", "each profile needs all three", "give each as many times")
+        raise UsageError("--min, --opt, --max", "each profile needs all three", "repeat all three")
     return tuple(Profile.parse(*triple) for triple in zip(*shapes, strict=True))
 
 
 class _BuildProgress:
-    """Shows TensorRT's phases as progress bars; Ctrl-C ends the build in good order."""
+    """Shows TensorRT's phases as progress bars; Ctrl-C makes TensorRT stop the build."""
 
     def __init__(self) -> None:
         from rich.progress import TaskID
@@ -138,7 +143,7 @@ class _BuildProgress:
         return not self._interrupted
 
     def __enter__(self) -> None:
-        # An exception must not pass through TensorRT's own frames: the next report asks it to stop.
+        # An exception must not pass through TensorRT's frames: the next report asks it to stop.
         self._before = signal.signal(signal.SIGINT, self._interrupt)
         self._bars.start()
 
@@ -164,7 +169,36 @@ def _print_parity(rows: list["Parity"], precision: Precision) -> None:
     Console().print(table)
 
 
-def _print_costs(costs: list["Cost"]) -> None:
+@dataclass(frozen=True)
+class _Cost:
+    """Quality and speed of one file of a generator."""
+
+    name: str
+    ciede2000: float
+    colorfulness: float
+    milliseconds: float
+    """Median for one picture at the working size."""
+
+
+def _costs(request: "ExportRequest", folder: Path) -> Iterator[_Cost]:
+    """The checkpoint in PyTorch on the CPU, then the exported file, on a folder's color pictures."""
+    from colorcli import engines
+    from colorcli.colorizer.predictor import ChromaPredictor
+    from colorcli.engines.timing import milliseconds
+    from colorcli.evaluation.evaluate import evaluate_colorizer, evaluation_files
+    from colorcli.models.registry import adapt
+
+    files = evaluation_files([str(folder)])
+    for path, device in ((request.checkpoint, "cpu"), (request.output, request.run_device)):
+        with engines.open(path, device) as engine:
+            predictor = ChromaPredictor(adapt(engine, path))
+            scores = evaluate_colorizer(predictor, files).colorized.scores
+            name = f"{path.name}, {predictor.card.precision}, {engine.device}"
+            time = milliseconds(engine, size=predictor.size)
+            yield _Cost(name, scores.ciede2000, scores.colorfulness, time)
+
+
+def _print_costs(costs: list[_Cost]) -> None:
     from rich.console import Console
     from rich.table import Table
 

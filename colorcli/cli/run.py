@@ -102,9 +102,9 @@ def _check(options: RunOptions, batch: Batch) -> None:
         UsageError: hints or reference cannot be used, or a page or contact sheet cannot be written.
     """
     if options.color.hints or options.color.reference:
-        from colorcli.colorizer.color_sources import check_guidance
+        from colorcli.colorizer.color_sources import ColorSources
 
-        check_guidance(options.color)
+        ColorSources.load(options.color)
     for flag, file in (("--report", batch.report), ("--contact-sheet", options.video.contact_sheet)):
         if file is not None:
             check_writable(file, flag)

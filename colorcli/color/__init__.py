@@ -1,1 +1,1 @@
-"""Color math on planes: Y'CbCr, hints, propagation, palette transfer, color detection. NumPy and OpenCV only."""
+"""Color math on NumPy arrays: Y'CbCr, hints, propagation, palette transfer, color detection."""

@@ -1,1 +1,1 @@
-"""From luma to chroma at any size, with the colors that the user supplies."""
+"""From luma to chroma at any size, with the user's hints and reference picture."""

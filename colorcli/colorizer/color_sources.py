@@ -1,47 +1,85 @@
-"""What the user knows of a picture's colors, from --hints and --reference, as one condition."""
+"""The colors that the user supplies with --hints and --reference, read once a run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from colorcli.color.condition import Hints
-from colorcli.color.hints import Shape, read_hints
-from colorcli.color.palette_transfer import read_reference, reference_hints
+from colorcli.color.hints import Points, Shape, Strokes, read_hints
+from colorcli.color.palette_transfer import Reference, read_reference, transfer_palette
 from colorcli.color.propagation import influence
 from colorcli.color.ycbcr import Plane
-from colorcli.colorizer.predictor import Colorizer
+from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.options import ColorOptions
 
-SPOKEN_FOR = 0.1
-"""Influence of a person's hint from which the reference is silent: the two must not meet within one thing."""
+HINT_INFLUENCE = 0.1
+"""Influence of a user's hint from which on the reference gives none: both within one object would clash."""
 
 
-def check_guidance(look: ColorOptions) -> None:
-    """See to it that the files can be used, before work starts.
+class ReferencePicture:
+    """A reference picture, and what each predictor makes of it, computed once."""
 
-    Raises:
-        UsageError: one of them is missing, or holds no hints or colors.
-    """
-    if look.hints is not None:
-        read_hints(look.hints)
-    if look.reference is not None:
-        read_reference(look.reference)
+    def __init__(self, path: Path) -> None:
+        """Read the picture.
 
+        Raises:
+            UsageError: it cannot be read, or has no colors.
+        """
+        self._reference = Reference.of(read_reference(path))
+        self._predictions: WeakKeyDictionary[ChromaPredictor, Plane] = WeakKeyDictionary()
 
-def guidance(look: ColorOptions, shape: Shape, luma: Plane, colorizer: Colorizer) -> Hints | None:
-    """For a picture of `shape` as displayed, its luma [h, w] at the working size: hints of that size, if any.
-
-    Raises:
-        UsageError: a file that `look` names is missing or holds no hints or colors.
-        InputError: the hints do not belong to this picture.
-    """
-    given = read_hints(look.hints).on(shape, luma.shape) if look.hints else None
-    if look.reference is None:
-        return given
-    found = reference_hints(read_reference(look.reference), luma, lambda plane: colorizer.predict([plane])[0])
-    return found if given is None else _united(given, found, luma)
+    def hints_for(self, luma: Plane, predictor: ChromaPredictor) -> Hints:
+        """Hints of the size of luma [h, w], which is at the working size."""
+        if predictor not in self._predictions:
+            (self._predictions[predictor],) = predictor.predict([self._reference.luma])
+        prediction = self._predictions[predictor]
+        return transfer_palette(
+            self._reference, prediction, luma, lambda plane: predictor.predict([plane])[0]
+        )
 
 
-def _united(given: Hints, found: Hints, luma: Plane) -> Hints:
-    """The person's hints, and the reference's where those do not reach."""
-    free = found.mask * (influence(given.mask, luma) < SPOKEN_FOR)
+@dataclass(frozen=True)
+class ColorSources:
+    """The hint file and the reference picture of a run."""
+
+    hints: Points | Strokes | None = None
+    reference: ReferencePicture | None = None
+
+    @classmethod
+    def load(cls, color: ColorOptions) -> "ColorSources":
+        """Read the files that the options name.
+
+        Raises:
+            UsageError: one of them is missing, or holds no hints or colors.
+        """
+        return cls(
+            read_hints(color.hints) if color.hints else None,
+            ReferencePicture(color.reference) if color.reference else None,
+        )
+
+    def hints_for(self, shape: Shape, luma: Plane, predictor: ChromaPredictor) -> Hints | None:
+        """The known colors of one picture: the user's hints, and the reference's where those do not reach.
+
+        Args:
+            shape: height and width of the picture as displayed.
+            luma: [h, w], upright at the working size.
+
+        Returns:
+            Hints of the shape of `luma`; None where there are no sources.
+
+        Raises:
+            InputError: the hints do not belong to this picture.
+        """
+        given = self.hints.on(shape, luma.shape) if self.hints else None
+        if self.reference is None:
+            return given
+        found = self.reference.hints_for(luma, predictor)
+        return found if given is None else _combined(given, found, luma)
+
+
+def _combined(given: Hints, found: Hints, luma: Plane) -> Hints:
+    free = found.mask * (influence(given.mask, luma) < HINT_INFLUENCE)
     chroma = np.where(given.mask > 0, given.chroma, found.chroma)
     return Hints(chroma, np.maximum(given.mask, free))

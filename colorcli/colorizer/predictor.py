@@ -1,23 +1,36 @@
-"""Luma in, chroma out: what stills and film share."""
+"""Luma in, chroma out at the working size: the step that stills and video share."""
+
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from colorcli.color.condition import Hints, condition
+from colorcli.color.condition import Hints
 from colorcli.color.guided_filter import guided_upsample
 from colorcli.color.propagation import apply_hints
 from colorcli.color.ycbcr import Plane
-from colorcli.engines import Engine
+from colorcli.models import ModelAdapter
+from colorcli.networks.card import ModelCard
 
 
-class Colorizer:
-    """A generator at its working size, with the way down to that size and up again."""
+class ChromaPredictor:
+    """A model at a working size, with the way down to that size and up again."""
 
-    def __init__(self, engine: Engine, *, size: int | None = None, saturation: float = 1.0) -> None:
-        """`size`: working short side in pixels, the card's if None; `saturation` multiplies chroma."""
-        self.engine = engine
-        self.size = size or engine.card.working_size
+    def __init__(self, model: ModelAdapter, *, size: int | None = None, saturation: float = 1.0) -> None:
+        """Set up a predictor; the caller closes the model.
+
+        Args:
+            size: working short side in pixels; None takes the one on the model card.
+            saturation: factor for all predicted chroma.
+        """
+        self._model = model
+        self.size = size or model.card.working_size
         self.saturation = saturation
+
+    @property
+    def card(self) -> ModelCard:
+        """The model's card."""
+        return self._model.card
 
     def working_shape(self, height: int, width: int) -> tuple[int, int]:
         """Height and width at the working size: aspect kept, never larger than the picture."""
@@ -29,33 +42,38 @@ class Colorizer:
         height, width = self.working_shape(*luma.shape)
         return cv2.resize(luma, (width, height), interpolation=cv2.INTER_AREA)
 
-    def predict(self, lumas: list[Plane], hints: list[Hints | None] | None = None) -> list[Plane]:
-        """Lumas [h, w] at working size, all of one shape, -> chroma [2, h, w] each, in one batch.
+    def predict(self, lumas: Sequence[Plane], hints: Sequence[Hints | None] | None = None) -> list[Plane]:
+        """Predict chroma [2, h, w] in [-0.5, 0.5] for lumas [h, w] in [0, 1], in one batch.
 
-        Where there are hints the chroma meets them, and around them up to the next edge.
+        Chroma equals the hints where they are, and follows them up to the next edge around.
+
+        Args:
+            lumas: at the working size, all of one shape.
+            hints: one entry for each luma, of its shape.
         """
         hints = hints or [None] * len(lumas)
-        made = self._forward([condition(*pair) for pair in zip(lumas, hints, strict=True)])
-        hinted = [(place, known) for place, known in enumerate(hints) if known is not None]
+        chroma = self._predict(lumas, hints)
+        hinted = [(index, known) for index, known in enumerate(hints) if known is not None]
         if hinted:
-            alone = self._forward([condition(lumas[place]) for place, _ in hinted])
-            for (place, known), plain in zip(hinted, alone, strict=True):
-                made[place] = np.clip(apply_hints(made[place], plain, known, lumas[place]), -0.5, 0.5)
-        return made
+            unhinted = self._predict([lumas[index] for index, _ in hinted], [None] * len(hinted))
+            for (index, known), plain in zip(hinted, unhinted, strict=True):
+                applied = apply_hints(chroma[index], plain, known, lumas[index])
+                chroma[index] = np.clip(applied, -0.5, 0.5)
+        return chroma
 
-    def _forward(self, conditions: list[Plane]) -> list[Plane]:
-        """Conditions [4, h, w] -> chroma [2, h, w] each, padded on the way as the network wants it."""
-        height, width = conditions[0].shape[1:]
-        pad = ((0, 0), (0, 0), (0, -height % self.multiple_of), (0, -width % self.multiple_of))
-        chroma = self.engine.colorize(np.pad(np.stack(conditions), pad, mode="edge"))[:, :, :height, :width]
-        return list(np.clip(chroma * self.saturation, -0.5, 0.5))
+    def _predict(self, lumas: Sequence[Plane], hints: Sequence[Hints | None]) -> list[Plane]:
+        """The model's own prediction, at the saturation asked for."""
+        chroma = self._model.predict(lumas, hints)
+        if self.saturation == 1:
+            return chroma
+        return [np.clip(plane * self.saturation, -0.5, 0.5) for plane in chroma]
 
     def colorize(self, luma: Plane, hints: Hints | None = None) -> Plane:
-        """Luma [H, W] -> chroma [2, H, W], not yet fitted into the gamut; hints are at working size."""
+        """Luma [H, W] of any size -> chroma [2, H, W], not yet fitted into the gamut.
+
+        Args:
+            hints: at the working size.
+        """
         small = self.shrink(luma)
         (chroma,) = self.predict([small], [hints])
         return guided_upsample(chroma, small, luma)
-
-    @property
-    def multiple_of(self) -> int:
-        return self.engine.card.multiple_of

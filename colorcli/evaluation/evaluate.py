@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from colorcli.color.ycbcr import fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
-from colorcli.colorizer.predictor import Colorizer
+from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import InputError
 from colorcli.evaluation.metrics import Picture, Scores, mean_scores, score
 from colorcli.evaluation.recognition import (
@@ -79,7 +79,7 @@ def evaluation_files(data: Sequence[str]) -> list[Path]:
 
 
 def evaluate_colorizer(
-    colorizer: Colorizer,
+    colorizer: ChromaPredictor,
     files: Sequence[Path],
     recognition_model: RecognitionModel | None = None,
     progress: Callable[[int], None] = lambda done: None,
@@ -120,7 +120,7 @@ def figures_as_json(figures: Figures) -> dict[str, Any]:
 
 
 def _trios(
-    colorizer: Colorizer,
+    colorizer: ChromaPredictor,
     files: Sequence[Path],
     pool: ThreadPoolExecutor,
     skipped: list[str],
@@ -142,7 +142,7 @@ def _trios(
         progress(start + len(batch))
 
 
-def _trio(colorizer: Colorizer, real: Picture) -> Trio:
+def _trio(colorizer: ChromaPredictor, real: Picture) -> Trio:
     luma, _ = ycbcr_from_rgb(real.transpose(2, 0, 1) / np.float32(255))
     chroma = fit_gamut(luma, colorizer.colorize(luma))
     return Trio(real, to_picture(np.stack([luma] * 3)), to_picture(rgb_from_ycbcr(luma, chroma)))

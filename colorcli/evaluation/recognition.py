@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from colorcli.errors import SetupError
 from colorcli.evaluation.metrics import Picture
-from colorcli.networks.generators import MobileEncoder, SameConv
+from colorcli.networks.mobile_unet import MobileEncoder, SameConv
 
 SIDE = 224
 """Side in pixels of what the recognition_model sees."""

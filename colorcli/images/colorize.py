@@ -13,9 +13,10 @@ from pathlib import Path
 import numpy as np
 
 from colorcli.color.detection import has_color
+from colorcli.colorizer.color_sources import ColorSources
+from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import ColorcliError, InputError, RefusedError
 from colorcli.files import atomic_write
-from colorcli.images._interim import ChromaPredictor, ColorSources
 from colorcli.images.chroma import GuidedChroma
 from colorcli.images.codecs.base import Codec, OutputPage, Page
 from colorcli.images.codecs.registry import input_format, output_format

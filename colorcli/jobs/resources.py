@@ -1,8 +1,9 @@
 """How many workers this machine can feed, and how much memory each may take."""
 
-import os
 from contextlib import suppress
 from pathlib import Path
+
+from colorcli.engines.device import cpu_threads
 
 GIGABYTE = 1 << 30
 MEMORY_PER_WORKER = GIGABYTE
@@ -16,7 +17,7 @@ SHARE = 0.9
 def worker_count(stills: int, asked: int | None) -> int:
     """As many workers as asked for, or as cores and memory allow; never more than pictures."""
     if asked is None:
-        asked = min(len(os.sched_getaffinity(0)), max(1, free_memory() // MEMORY_PER_WORKER))
+        asked = min(cpu_threads(), max(1, free_memory() // MEMORY_PER_WORKER))
     return max(1, min(asked, stills))
 
 

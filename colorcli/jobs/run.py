@@ -97,8 +97,9 @@ def _settled(job: Job, tally: _Tally) -> bool:
 
 
 def _run_film(job: Job, options: RunOptions, tally: _Tally) -> None:
-    from colorcli.colorizer.predictor import Colorizer
-    from colorcli.engines import open as open_engine
+    from colorcli.colorizer.color_sources import ColorSources
+    from colorcli.colorizer.predictor import ChromaPredictor
+    from colorcli.models import open_model
     from colorcli.video.colorize import colorize_video
 
     tally.report(Started(str(job.source), str(job.output)))
@@ -107,9 +108,10 @@ def _run_film(job: Job, options: RunOptions, tally: _Tally) -> None:
         # The network runs seldom and beside the other stages: more threads would wait more than they work.
         threads = 1 if options.video.stabilize else None
         color = options.color
-        with open_engine(color.model, color.device, threads) as engine:
-            predictor = Colorizer(engine, size=color.size, saturation=color.saturation)
-            outcome = colorize_video(job.source, job.output, options, predictor, None, tally.report)
+        with open_model(color.model, color.device, threads) as model:
+            predictor = ChromaPredictor(model, size=color.size, saturation=color.saturation)
+            sources = ColorSources.load(color)
+            outcome = colorize_video(job.source, job.output, options, predictor, sources, tally.report)
     except ColorcliError as error:
         tally.failed(job, error)
     except KeyboardInterrupt:

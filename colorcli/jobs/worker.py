@@ -21,7 +21,7 @@ from colorcli.errors import ColorcliError
 from colorcli.options import Existing, Outcome, RunOptions
 
 if TYPE_CHECKING:
-    from colorcli.images._interim import ChromaPredictor
+    from colorcli.colorizer.predictor import ChromaPredictor
 
 try:
     import resource
@@ -64,17 +64,17 @@ def serve(connection: Connection, options: RunOptions, memory: int) -> None:
     `memory` bounds what a decoder gone wild can take, in bytes.
     """
     _settle(memory)
-    import colorcli.engines
-    from colorcli.images._interim import ChromaPredictor
+    from colorcli.colorizer.predictor import ChromaPredictor
+    from colorcli.models import open_model
 
     look = options.color
     try:
-        engine = colorcli.engines.open(look.model, look.device, threads=1)
+        model = open_model(look.model, look.device, threads=1)
     except ColorcliError as error:
         connection.send(error)
         return
-    with engine:
-        colorizer = ChromaPredictor(engine, size=look.size, saturation=look.saturation)
+    with model:
+        colorizer = ChromaPredictor(model, size=look.size, saturation=look.saturation)
         connection.send(Ready())
         while True:
             try:
@@ -89,7 +89,7 @@ def serve(connection: Connection, options: RunOptions, memory: int) -> None:
 def _attempt(
     source: Path, output: Path, options: RunOptions, colorizer: "ChromaPredictor", connection: Connection
 ) -> Outcome | ColorcliError:
-    from colorcli.images._interim import ColorSources
+    from colorcli.colorizer.color_sources import ColorSources
     from colorcli.images.colorize import colorize_image
     from colorcli.images.comparison import write_comparison
 

@@ -1,4 +1,4 @@
-"""What outputs say of themselves: IPTC's term for pictures that a trained model has added to."""
+"""The term by which outputs declare that a trained model added to them."""
 
 DIGITAL_SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia"
-"""Photo Metadata Standard, Digital Source Type: a composite that includes trained algorithmic media."""
+"""IPTC Photo Metadata Standard, Digital Source Type: a composite that includes trained algorithmic media."""

@@ -1,106 +1,38 @@
-"""Checkpoints: tensors in safetensors, everything else as JSON in its header; never a pickle.
-
-`state.safetensors` is what `--resume` needs, `generator.safetensors` the averaged generator with its card.
-"""
+"""Generator checkpoints: weights in safetensors, the model card in its header; never a pickle."""
 
 import hashlib
-import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
-from torch import Tensor
 
 from colorcli.errors import InputError
 from colorcli.files import atomic_write
-from colorcli.models.card import CARD_KEY, ModelCard
+from colorcli.networks.card import ModelCard
 from colorcli.networks.generators import GENERATORS, Generator
-
-STATE_KEY = "colorcli.state"
 
 
 def save_generator(generator: Generator, card: ModelCard, path: Path) -> None:
-    """Write weights and card; the card's digest is that of the weights."""
+    """Write the weights and the card, with the weights' digest in it."""
     tensors = {name: value.contiguous() for name, value in generator.state_dict().items()}
     digest = hashlib.sha256(save(tensors)).hexdigest()
     with atomic_write(path) as partial:
-        partial.write_bytes(save(tensors, {CARD_KEY: replace(card, digest=digest).to_json()}))
+        partial.write_bytes(save(tensors, replace(card, digest=digest).to_metadata()))
 
 
 def load_generator(path: Path) -> tuple[Generator, ModelCard]:
-    """Read what `save_generator` wrote, in eval mode on the CPU.
+    """Read what `save_generator` wrote: the generator, in eval mode on the CPU, and its card.
 
     Raises:
-        InputError: no such file, or not a generator's checkpoint.
+        InputError: no such file, or not a generator checkpoint.
     """
     try:
         with safe_open(path, "pt") as file:
-            card = ModelCard.from_json((file.metadata() or {})[CARD_KEY])
+            card = ModelCard.from_metadata(file.metadata() or {})
         generator = GENERATORS[card.architecture]()
         generator.load_state_dict(load_file(path))
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
-        cause = f"no generator checkpoint ({error})"
+        cause = f"not a generator checkpoint ({error})"
         raise InputError(path, cause, "give generator.safetensors of a training run") from error
     return generator.eval(), card
-
-
-def save_state(path: Path, parts: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Write the state dicts of `parts` (nested dicts of tensors and numbers) and the JSON `facts`."""
-    tensors: dict[str, Tensor] = {}
-    outline = {name: _split(part, name, tensors) for name, part in parts.items()}
-    with atomic_write(path) as partial:
-        partial.write_bytes(save(tensors, {STATE_KEY: json.dumps({"parts": outline, "facts": facts})}))
-
-
-def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Read what `save_state` wrote.
-
-    Raises:
-        InputError: no such file, or not a state.
-    """
-    try:
-        with safe_open(path, "pt") as file:
-            content = json.loads((file.metadata() or {})[STATE_KEY])
-        tensors = load_file(path)
-    except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(path, f"no training state ({error})", "start the run without --resume") from error
-    return _join(content["parts"], tensors), content["facts"]
-
-
-def _split(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """Move tensors out of nested containers; in their place stands {"tensor": name}."""
-    if isinstance(value, Tensor):
-        tensors[name] = value.detach().cpu().contiguous().clone()
-        return {"tensor": name}
-    if isinstance(value, dict):
-        return {"items": [[key, _split(item, f"{name}/{key}", tensors)] for key, item in value.items()]}
-    if isinstance(value, list | tuple):
-        return [_split(item, f"{name}/{index}", tensors) for index, item in enumerate(value)]
-    return value
-
-
-def _join(value: Any, tensors: dict[str, Tensor]) -> Any:
-    if isinstance(value, list):
-        return [_join(item, tensors) for item in value]
-    if isinstance(value, dict):
-        if "tensor" in value:
-            return tensors[value["tensor"]]
-        pairs = value["items"] if "items" in value else value.items()
-        return {key: _join(item, tensors) for key, item in pairs}
-    return value
-
-
-def random_state() -> dict[str, Tensor]:
-    state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def restore_random_state(state: dict[str, Tensor]) -> None:
-    torch.set_rng_state(state["cpu"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])

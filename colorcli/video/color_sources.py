@@ -7,7 +7,8 @@ from pathlib import Path
 
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
-from colorcli.colorizer.predictor import Colorizer
+from colorcli.colorizer.color_sources import ReferencePicture
+from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import UsageError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
@@ -24,7 +25,9 @@ from colorcli.video.temporal_colorizer import HintSource
 
 
 @contextmanager
-def known_colors(film: Prepared, colorizer: Colorizer, report: Sink) -> Iterator[tuple[Plan, HintSource]]:
+def known_colors(
+    film: Prepared, colorizer: ChromaPredictor, report: Sink
+) -> Iterator[tuple[Plan, HintSource]]:
     """The plan of shots and the source of hints for a film.
 
     Raises:
@@ -60,12 +63,10 @@ def known_identity(options: RunOptions) -> list[str]:
 
 
 def _palette(
-    colorizer: Colorizer, reference: Path | None, plan: ShotPlan | None, folder: Path | None
+    colorizer: ChromaPredictor, reference: Path | None, plan: ShotPlan | None, folder: Path | None
 ) -> HintSource:
     """Hints from a picture's palette: the shot's own one, or the one for the whole film."""
-    from colorcli.color.palette_transfer import read_reference, reference_hints
-
-    pictures: dict[Path, Plane] = {}
+    pictures: dict[Path, ReferencePicture] = {}
 
     def known(number: int, small: Plane) -> Hints | None:
         shot = plan.of(number) if plan else None
@@ -73,8 +74,8 @@ def _palette(
         if path is None:
             return None
         if path not in pictures:
-            pictures[path] = read_reference(path)
-        return reference_hints(pictures[path], small, lambda luma: colorizer.predict([luma])[0])
+            pictures[path] = ReferencePicture(path)
+        return pictures[path].hints_for(small, colorizer)
 
     return known if reference or plan else nothing_known
 

@@ -13,12 +13,12 @@ import av
 import cv2
 
 from colorcli._version import __version__
-from colorcli.colorizer.predictor import Colorizer
-from colorcli.engines import Engine
+from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import InputError
 from colorcli.events import Note, Progress, Sink
 from colorcli.files import STDIO, atomic_write
 from colorcli.models.provenance import DIGITAL_SOURCE_TYPE
+from colorcli.networks.card import ModelCard
 from colorcli.options import Existing, Outcome, RunOptions, VideoOptions
 from colorcli.video.color_sources import known_colors, known_identity
 from colorcli.video.contact_sheet import write_contact_sheet
@@ -42,7 +42,7 @@ def colorize_video(
     source: Path,
     output: Path,
     options: RunOptions,
-    predictor: Colorizer,
+    predictor: ChromaPredictor,
     sources: object,
     report: Sink,
 ) -> Outcome:
@@ -51,18 +51,17 @@ def colorize_video(
     Raises:
         ColorcliError: what failed, and why. A reader who leaves standard output is no failure.
     """
-    engine = predictor.engine
     with prepared(source, output, options, report) as film:
         # Every stage has a thread of its own; OpenCV's own would burn time waiting for work.
         cv2.setNumThreads(1)
         with known_colors(film, predictor, report) as (plan, known):
             frame_colorizer = FrameColorizer(film, predictor, plan=plan, known=known)
-            _run(frame_colorizer, engine, report)
+            _run(frame_colorizer, predictor.card, report)
         _mention_damage(film, report)
         return _outcome(frame_colorizer)
 
 
-def _run(frame_colorizer: FrameColorizer, engine: Engine, report: Sink) -> None:
+def _run(frame_colorizer: FrameColorizer, card: ModelCard, report: Sink) -> None:
     film = frame_colorizer.film
     tick = _ticker(film, report)
     if film.pictures is not None:
@@ -71,9 +70,9 @@ def _run(frame_colorizer: FrameColorizer, engine: Engine, report: Sink) -> None:
         head = reader.head if isinstance(reader, SequenceReader) else lambda number: b""
         write_pictures(frames, film.pictures, head, tick)
     elif STDIO in (film.source, film.output):
-        _stream(frame_colorizer, engine, tick, report)
+        _stream(frame_colorizer, card, tick, report)
     else:
-        _write(frame_colorizer, engine, tick, report)
+        _write(frame_colorizer, card, tick, report)
     if film.options.preserve_times and film.pictures is None and STDIO not in (film.source, film.output):
         times = film.source.stat()
         os.utime(film.output, ns=(times.st_atime_ns, times.st_mtime_ns))
@@ -99,10 +98,10 @@ def check_video(source: Path, output: Path, options: RunOptions) -> None:
 
 
 def _stream(
-    frame_colorizer: FrameColorizer, engine: Engine, tick: Callable[[int], None], report: Sink
+    frame_colorizer: FrameColorizer, card: ModelCard, tick: Callable[[int], None], report: Sink
 ) -> None:
     film = frame_colorizer.film
-    tags = _tags(film, engine)
+    tags = _tags(film, card)
     if film.output != STDIO:
         with atomic_write(film.output) as partial:
             stream_film(frame_colorizer, segment_url(partial), tags, tick)
@@ -119,10 +118,10 @@ def _stream(
 
 
 def _write(
-    frame_colorizer: FrameColorizer, engine: Engine, tick: Callable[[int], None], report: Sink
+    frame_colorizer: FrameColorizer, card: ModelCard, tick: Callable[[int], None], report: Sink
 ) -> None:
     film = frame_colorizer.film
-    segments = Segments(film.output, _identity(film, engine))
+    segments = Segments(film.output, _identity(film, card))
     with segments.claimed():
         if segments.open(resume=film.options.existing is Existing.RESUME):
             report(Note(str(film.source), f"continuing after {segments.frames} finished frames"))
@@ -135,7 +134,7 @@ def _write(
             with atomic_write(film.output) as partial:
                 shutil.copyfile(film.source, partial)
         else:
-            join(film, segments, film.output, _tags(film, engine))
+            join(film, segments, film.output, _tags(film, card))
         segments.remove()
 
 
@@ -162,7 +161,7 @@ def _list_shots(film: Prepared, segments: Segments) -> None:
     write_shots(path, shots_between(starts, starts[0][0] + segments.frames), film.info.rate)
 
 
-def _identity(film: Prepared, engine: Engine) -> dict[str, Any]:
+def _identity(film: Prepared, card: ModelCard) -> dict[str, Any]:
     """All that the output's frames depend on."""
     look = {name: value for name, value in asdict(film.options.color).items() if name != "model"}
     settings = {name: value for name, value in asdict(film.options.video).items() if name != "contact_sheet"}
@@ -171,7 +170,7 @@ def _identity(film: Prepared, engine: Engine) -> dict[str, Any]:
         "ffmpeg": version_line(),
         "av": av.__version__,
         "source": _source_identity(film),
-        "model": asdict(engine.card),
+        "model": asdict(card),
         "look": look,
         "film": settings,
         "compare": film.options.compare,
@@ -185,14 +184,13 @@ def _source_identity(film: Prepared) -> object:
     return reader.identity() if isinstance(reader, SequenceReader) else digest_of(film.source)
 
 
-def _tags(film: Prepared, engine: Engine) -> dict[str, str]:
+def _tags(film: Prepared, card: ModelCard) -> dict[str, str]:
     """The mark that algorithms gave the colors, as a tag of the film."""
     if not film.options.color.provenance:
         return {}
     container = film.reader.container
     used = {key.lower() for key in container.metadata} if container else set()
     free = next((tag for tag in PROVENANCE_TAGS if tag not in used), "colorized")
-    card = engine.card
     return {
         free: f"Colorized by colorcli {__version__} with {card.name} {card.version}; {DIGITAL_SOURCE_TYPE}"
     }

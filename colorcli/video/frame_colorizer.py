@@ -8,7 +8,7 @@ from av.video.frame import VideoFrame
 
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
-from colorcli.colorizer.predictor import Colorizer
+from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.video.color_detection import ColorDetector
 from colorcli.video.frame_converter import open_converter, side_by_side
 from colorcli.video.preflight import Prepared
@@ -32,7 +32,7 @@ class FrameColorizer:
     def __init__(
         self,
         film: Prepared,
-        colorizer: Colorizer,
+        colorizer: ChromaPredictor,
         *,
         plan: Plan = see_for_yourself,
         known: HintSource = nothing_known,

@@ -17,7 +17,7 @@ import numpy as np
 
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
-from colorcli.colorizer.predictor import Colorizer
+from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, Positions, likeness
 
 LONGEST = 12
@@ -93,7 +93,7 @@ class _Link:
 class TemporalColorizer:
     """Colors a film's pictures in order."""
 
-    def __init__(self, colorizer: Colorizer, known: HintSource, key: Keyframe | None = None) -> None:
+    def __init__(self, colorizer: ChromaPredictor, known: HintSource, key: Keyframe | None = None) -> None:
         """`key`: of the picture before the first one, when a run is continued."""
         self._colorizer, self._known = colorizer, known
         self._window: list[_Link] = []

@@ -1,1 +1,1 @@
-"""Builders of engine files: ONNX, int8, TensorRT."""
+"""Makes the files that engines open: ONNX, int8 ONNX and TensorRT engine files."""

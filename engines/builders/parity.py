@@ -1,4 +1,4 @@
-"""Does an exported generator give what torch gives? Differences in 8-bit code values, at several shapes."""
+"""Compares an exported generator with its checkpoint: differences in chroma at several shapes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -9,56 +9,64 @@ from numpy.typing import NDArray
 
 from colorcli.color.condition import CHANNELS
 from colorcli.engines.base import Engine
-
-Shape = tuple[int, int, int]
-"""Pictures, height, width."""
+from colorcli.engines.engine_file import Shape
 
 SHAPES = ((1, 2, 2), (1, 8, 8), (3, 8, 4), (8, 4, 6))
-"""Height and width in multiples of what the generator takes."""
+"""Pictures, and height and width in multiples of what the generator takes."""
 
 LIMITS = {"fp32": (0.25, 0.05), "fp16": (4.0, 0.5), "bf16": (24.0, 3.0), "int8": (64.0, 6.0)}
-"""Largest and mean difference allowed, by precision: fp32 may round a code value differently, no more; the
-others may cost what their bits cost, while a wrong layer, order of channels or padding costs far more."""
+"""Largest and mean difference allowed, by precision, in code values. fp32 may differ in rounding only; the
+others may lose what their bits lose, while a wrong layer, channel order or padding differs far more."""
 
 
 @dataclass(frozen=True)
 class Parity:
+    """The difference between two engines' chroma at one shape."""
+
     shape: Shape
     largest: float
-    """Largest difference of chroma, in code values of 255."""
+    """In code values of 255."""
     mean: float
+    """In code values of 255."""
 
     def within(self, precision: str) -> bool:
+        """Whether a precision explains the difference."""
         largest, mean = LIMITS[precision]
         return self.largest <= largest and self.mean <= mean
 
 
-def compare(reference: Engine, made: Engine, shapes: Sequence[Shape] = ()) -> Iterator[Parity]:
-    """Run both over every shape, those of `SHAPES` if none are given, and yield how far they are apart."""
-    multiple = reference.card.multiple_of
-    usual = [(batch, rows * multiple, columns * multiple) for batch, rows, columns in SHAPES]
-    for shape in shapes or usual:
+def default_shapes(multiple_of: int) -> list[Shape]:
+    """`SHAPES` in pixels."""
+    return [(batch, rows * multiple_of, columns * multiple_of) for batch, rows, columns in SHAPES]
+
+
+def compare(reference: Engine, exported: Engine, shapes: Sequence[Shape]) -> Iterator[Parity]:
+    """Run two engines with the same generator at every shape."""
+    for shape in shapes:
         batch, height, width = shape
         condition = sample_condition((batch, CHANNELS, height, width))
-        difference = 255 * np.abs(reference.colorize(condition) - made.colorize(condition))
+        expected, actual = (
+            engine.run({"condition": condition})["chroma"] for engine in (reference, exported)
+        )
+        difference = 255 * np.abs(expected - actual)
         yield Parity(shape, float(difference.max()), float(difference.mean()))
 
 
 def sample_condition(shape: tuple[int, ...], seed: int = 0) -> NDArray[np.float32]:
-    """A condition [N, 4, H, W] with a photograph's spectrum (about 1 / f), every other picture with hints."""
+    """A random condition [N, 4, H, W]: luma with a spectrum of about 1 / f, hints in every other picture."""
     rng = np.random.default_rng(seed)
     height, width = shape[2:]
-    made = np.zeros(shape, np.float32)
-    for picture in made:
+    conditions = np.zeros(shape, np.float32)
+    for picture in conditions:
         picture[0] = _octaves(rng, height, width)
-    for picture in made[1::2]:
+    for picture in conditions[1::2]:
         picture[3] = rng.random((height, width)) < 0.02
         picture[1:3] = rng.uniform(-0.3, 0.3, (2, height, width)) * picture[3]
-    return made
+    return conditions
 
 
 def _octaves(rng: np.random.Generator, height: int, width: int) -> NDArray[np.float32]:
-    """Noise [H, W] in [0, 1] whose octaves are the fainter the finer they are."""
+    """Noise [H, W] in [0, 1], the sum of octaves whose amplitude falls with their frequency."""
     total = np.zeros((height, width), np.float32)
     side = min(height, width)
     for octave in range(int(np.log2(side)) + 1):

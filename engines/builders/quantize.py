@@ -1,4 +1,4 @@
-"""A generator in 8-bit integers: ONNX with quantize and dequantize nodes, ranges taken from pictures."""
+"""Quantizes an exported generator to int8: ONNX with QuantizeLinear and DequantizeLinear nodes."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
 from colorcli.engines.builders.quiet import quiet
-from colorcli.models.card import CARD_KEY, ModelCard
+from colorcli.networks.card import ModelCard
 
 FLOAT_PARTS = ("generator.encoder.", "generator.bottleneck.")
-"""Convolutions whose weights are named so stay float32: the ImageNet encoder, and what reads its features.
-Some of its depthwise weights are thirty times their neighbors', and its last features are many and faint."""
+"""Prefixes of the weights of convolutions that stay float32: the ImageNet encoder and the layer that reads
+it. Some of its depthwise weights are thirty times their neighbors', its last features many and small."""
 
 FOR_CPU = {"activation_type": QuantType.QUInt8, "weight_type": QuantType.QInt8}
-"""What ONNX Runtime and OpenVINO are fast at."""
+"""Settings that ONNX Runtime and OpenVINO run fast."""
 FOR_TENSORRT = {
     "activation_type": QuantType.QInt8,
     "weight_type": QuantType.QInt8,
@@ -30,20 +30,20 @@ FOR_TENSORRT = {
         "QuantizeBias": False,
     },
 }
-"""What TensorRT takes: zero points of 0, each convolution with nodes of its own, biases in float32."""
+"""Settings that TensorRT accepts: zero points of 0, nodes for each convolution alone, biases in float32."""
 
 
 def quantize(
-    model: Path, output: Path, conditions: Iterable[NDArray[np.float32]], *, recipe: dict[str, Any]
+    model: Path, output: Path, conditions: Iterable[NDArray[np.float32]], *, settings: dict[str, Any]
 ) -> ModelCard:
-    """Write `model` (an export in float32) in int8, weights per channel.
+    """Quantize a float32 ONNX export, weights per channel, and write the result.
 
     Args:
-        conditions: [1, 4, H, W] each, of one size: what the layers' ranges are measured on.
-        recipe: `FOR_CPU` or `FOR_TENSORRT`.
+        conditions: [1, 4, H, W] each, of one size, on which the layers' ranges are measured.
+        settings: `FOR_CPU` or `FOR_TENSORRT`.
     """
     graph = onnx.load(model)
-    card = ModelCard.from_json({entry.key: entry.value for entry in graph.metadata_props}[CARD_KEY])
+    card = ModelCard.from_metadata({entry.key: entry.value for entry in graph.metadata_props})
     card = replace(card, precision="int8")
     with quiet():
         quantize_static(
@@ -53,27 +53,27 @@ def quantize(
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             nodes_to_exclude=_float_layers(graph.graph),
-            **recipe,
+            **settings,
         )
     quantized = onnx.load(output)
-    onnx.helper.set_model_props(quantized, {CARD_KEY: card.to_json()})
+    onnx.helper.set_model_props(quantized, card.to_metadata())
     onnx.save(quantized, output)
     return card
 
 
 def _float_layers(graph: onnx.GraphProto) -> list[str]:
-    """Names of the nodes to leave alone: convolutions as above, each with what follows it up to the next.
+    """Names of the nodes that stay float32: the convolutions above, each with the nodes up to the next one.
 
-    So is what chooses among colors, from the first matrix product on: its odds want more than 256 steps.
+    So does the choice among colors, from the first matrix product on: its logits need more than 256 levels.
     """
     names: list[str] = []
-    apart = True  # what comes before the first convolution prepares the encoder's input
+    keep = True  # nodes before the first convolution prepare the encoder's input
     for node in graph.node:
         if node.op_type in ("Conv", "ConvTranspose"):
-            apart = node.input[1].startswith(FLOAT_PARTS)
+            keep = node.input[1].startswith(FLOAT_PARTS)
         elif node.op_type == "MatMul":
-            apart = True
-        if apart:
+            keep = True
+        if keep:
             names.append(node.name)
     return names
 

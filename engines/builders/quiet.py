@@ -1,4 +1,4 @@
-"""Exporters that talk about their own internals, which nobody who exports can change."""
+"""Silence for exporters that report internals which the user cannot change."""
 
 import logging
 import warnings
@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Neither warnings nor logged ones inside; errors pass."""
+    """Suppress warnings, logged ones included, within the block; errors pass."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

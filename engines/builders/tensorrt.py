@@ -1,27 +1,28 @@
-"""An ONNX generator compiled by TensorRT into a plan, for versions 10 and 11 alike.
+"""Builds a TensorRT engine from an ONNX file, with TensorRT 10 or 11.
 
-The network is strongly typed: the ONNX file says what is computed in which precision (TensorRT 11 knows no
-other way), so that a plan computes what was checked.
+The network is strongly typed: the ONNX file defines the precision of every layer, so that the engine computes
+what was checked. TensorRT 11 supports nothing else.
 """
 
 from pathlib import Path
 
 import tensorrt as trt
 
-from colorcli.engines.engine_file import EngineOptions, Report
+from colorcli.engines.builders.request import Report
+from colorcli.engines.engine_file import EngineOptions
 from colorcli.errors import InputError, SetupError
 
 WORKSPACE = 4 << 30
-"""Bytes of GPU memory that a layer's algorithm may take: enough for every convolution at 1024x1024."""
+"""GPU memory in bytes that a layer's algorithm may take: enough for every convolution at 1024x1024."""
 
 
 def build_engine(
     model: Path, options: EngineOptions, *, timing_cache: Path | None = None, report: Report
 ) -> bytes:
-    """Compile an ONNX file; select the GPU first (`cuda.select_gpu`), as without one TensorRT crashes.
+    """Build an engine and return it serialized. Call `cuda.select_gpu` first: without a GPU it crashes.
 
     Args:
-        timing_cache: measurements kept from build to build; the next one takes a fraction of the time.
+        timing_cache: file that keeps measurements; the next build takes a fraction of the time.
 
     Raises:
         InputError: TensorRT cannot read the model.
@@ -30,10 +31,10 @@ def build_engine(
     logger = _Logger()
     try:
         builder = trt.Builder(logger)
-    except TypeError as error:  # how the bindings put that they were given no builder
+    except TypeError as error:  # the bindings' way to say that creation failed
         cause = f"TensorRT {trt.__version__} does not start ({logger.last_error})"
         raise SetupError(model, cause, "check that its libraries fit the driver") from error
-    # By name, never by number: the flag is bit 1 in TensorRT 10 and bit 0 in 11.
+    # By name, because the flag is bit 1 in TensorRT 10 and bit 0 in 11.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, logger)
     if not parser.parse_from_file(str(model)):
@@ -44,19 +45,19 @@ def build_engine(
     if timing_cache is not None:
         known = timing_cache.read_bytes() if timing_cache.exists() else b""
         config.set_timing_cache(config.create_timing_cache(known), ignore_mismatch=False)
-    plan = builder.build_serialized_network(network, config)
-    if plan is None:
-        cause = f"TensorRT built no plan ({logger.last_error})"
+    serialized = builder.build_serialized_network(network, config)
+    if serialized is None:
+        cause = f"TensorRT built no engine ({logger.last_error})"
         raise SetupError(model, cause, "lower --max, or free GPU memory")
     if timing_cache is not None:
         timing_cache.write_bytes(bytes(memoryview(config.get_timing_cache().serialize())))
-    return bytes(memoryview(plan))
+    return bytes(memoryview(serialized))
 
 
 def _configure(builder: "trt.Builder", options: EngineOptions) -> "trt.IBuilderConfig":
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
-    # Left alone, TensorRT rounds float32 factors to 10 bits (TF32); who wants fewer bits asks for fp16.
+    # By default TensorRT rounds float32 factors to 10 bits (TF32); fp16 is there for fewer bits.
     config.clear_flag(trt.BuilderFlag.TF32)
     if options.version_compatible:
         config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
@@ -72,7 +73,7 @@ def _configure(builder: "trt.Builder", options: EngineOptions) -> "trt.IBuilderC
 
 
 class _Logger(trt.ILogger):  # type: ignore[misc]
-    """Keeps the last error, which the bindings would only write to stderr."""
+    """Keeps the last error message, which the default logger would only print."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -84,7 +85,7 @@ class _Logger(trt.ILogger):  # type: ignore[misc]
 
 
 class _Progress(trt.IProgressMonitor):  # type: ignore[misc]
-    """Hands TensorRT's phases to `report`."""
+    """Passes TensorRT's progress to `report`."""
 
     def __init__(self, report: Report) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""A plan by torch2trt in place of our own parser's way; for TensorRT 10, the last that torch2trt knows."""
+"""Builds a TensorRT engine through torch2trt; for TensorRT 10, the last version that torch2trt supports."""
 
 from pathlib import Path
 
@@ -13,11 +13,11 @@ from colorcli.networks.checkpoint import load_generator
 
 
 def build_engine_via_torch2trt(checkpoint: Path, options: EngineOptions, precision: str) -> bytes:
-    """Compile a checkpoint on the current GPU.
+    """Build an engine from a checkpoint on the current GPU, and return it serialized.
 
     Raises:
-        InputError: not a generator's checkpoint.
-        UsageError: something that torch2trt has no way to ask TensorRT for.
+        InputError: the file is not a generator checkpoint.
+        UsageError: torch2trt cannot pass these options to TensorRT.
         SetupError: the build failed.
     """
     if precision not in ("fp32", "fp16"):
@@ -33,15 +33,14 @@ def build_engine_via_torch2trt(checkpoint: Path, options: EngineOptions, precisi
         generator.cuda(),
         [torch.zeros(best, device="cuda")],
         fp16_mode=precision == "fp16",
-        use_onnx=True,  # its own converters know no resize of this kind
+        use_onnx=True,  # its own converters lack this kind of resize
         input_names=["condition"],
         output_names=["chroma"],
         min_shapes=[low],
         opt_shapes=[best],
         max_shapes=[high],
     )
-    if module.engine is None:  # torch2trt itself goes on, and fails at the first picture
-        raise SetupError(
-            checkpoint, f"torch2trt built no plan with TensorRT {trt.__version__}", "leave out --via"
-        )
+    if module.engine is None:  # torch2trt does not check, and would fail at the first picture
+        cause = f"torch2trt built no engine with TensorRT {trt.__version__}"
+        raise SetupError(checkpoint, cause, "leave out --via")
     return bytes(memoryview(module.engine.serialize()))

@@ -11,18 +11,19 @@ import numpy as np
 import onnx
 import pytest
 
-from colorcli import engines
 from colorcli.engines.engine_file import EngineOptions, Profile
 from colorcli.engines.registry import BACKENDS
 from colorcli.errors import SetupError
-from colorcli.models.card import CARD_KEY, ModelCard
+from colorcli.models import open_model
+from colorcli.networks.card import CARD_KEY, ModelCard
 
 pytest.importorskip("torch", reason="pip install 'colorcli[train]'")
 
 from colorcli.engines.builders import export as exporting
-from colorcli.engines.builders.export import ExportRequest, calibration_conditions, export_generator
+from colorcli.engines.builders.export import calibration_conditions, export_generator
+from colorcli.engines.builders.request import ExportRequest
 from colorcli.networks.checkpoint import save_generator
-from colorcli.networks.generators import MobileUNet
+from colorcli.networks.mobile_unet import MobileUNet
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def test_an_existing_output_stays_unless_asked(checkpoint: Path, tmp_path: Path)
         (["-o", "model.onnx", "--precision", "int8"], 2, "--calibrate"),
         (["-o", "model.onnx", "--precision", "int8", "--calibrate", "nowhere"], 1, "nowhere"),
         (["-o", "model.engine", "--min", "1x100x100", "--max", "1x64x64"], 2, "min to opt to max"),
-        (["-o", "model.engine", "--max", "8x512x512", "--max", "1x1024x1024"], 2, "as many"),
+        (["-o", "model.engine", "--max", "8x512x512", "--max", "1x1024x1024"], 2, "repeat all three"),
         (["-o", "model.engine", "--via", "magic"], 2, "onnx or torch2trt"),
     ],
 )
@@ -121,7 +122,7 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [broken]
 
 
-def test_a_plan_without_tensorrt_says_what_is_missing(checkpoint: Path, tmp_path: Path) -> None:
+def test_an_engine_file_without_tensorrt_says_what_is_missing(checkpoint: Path, tmp_path: Path) -> None:
     if not BACKENDS["tensorrt"].missing:
         pytest.skip("TensorRT is installed here")
     done = export(checkpoint, "-o", tmp_path / "model.engine")
@@ -156,8 +157,8 @@ def test_half_the_bits_make_half_the_file(checkpoint: Path, tmp_path: Path) -> N
     rows = export_generator(ExportRequest(checkpoint, output, "fp16"), lambda *_: True)
     assert all(row.within("fp16") for row in rows)
     assert output.stat().st_size < 0.55 * checkpoint.stat().st_size
-    with engines.open(output, "cpu") as engine:
-        assert engine.card.precision == "fp16"
+    with open_model(output, "cpu") as model:
+        assert model.card.precision == "fp16"
 
 
 def test_int8_is_measured_on_pictures_and_says_what_it_costs(
@@ -169,9 +170,9 @@ def test_int8_is_measured_on_pictures_and_says_what_it_costs(
     )
     assert done.returncode == 0, done.stderr
     assert output.stat().st_size < 0.8 * checkpoint.stat().st_size
-    with engines.open(output, "cpu") as engine, engines.open(checkpoint, "cpu") as reference:
-        assert engine.card.precision == "int8"
-        assert engine.card.digest == reference.card.digest
+    with open_model(output, "cpu") as model, open_model(checkpoint, "cpu") as reference:
+        assert model.card.precision == "int8"
+        assert model.card.digest == reference.card.digest
     assert "CIEDE2000" in done.stdout
     assert len(re.findall(r"\(([+-]\d+\.\d+%)\)", done.stdout)) == 4
 
@@ -194,7 +195,7 @@ def test_the_request_as_a_command_asks_for_the_same() -> None:
         Path("my run/generator.safetensors"),
         Path("model.engine"),
         precision="fp16",
-        plan=EngineOptions(profiles, version_compatible=True),
+        engine=EngineOptions(profiles, version_compatible=True),
     )
     assert request.command == (
         "colorcli export 'my run/generator.safetensors' -o model.engine --overwrite --precision fp16 "

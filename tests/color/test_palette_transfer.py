@@ -1,12 +1,14 @@
 """A reference gives its colors where it fits, and none where it does not."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from colorcli.color.palette_transfer import read_reference, reference_hints
+from colorcli.color.condition import Hints
+from colorcli.color.palette_transfer import Reference, read_reference, transfer_palette
 from colorcli.color.ycbcr import Plane, luma_of, rgb_from_ycbcr, ycbcr_from_rgb
 from colorcli.errors import UsageError
 
@@ -17,6 +19,11 @@ SKY, WALL, GRASS = (-0.02, 0.16), (0.12, -0.1), (-0.12, -0.08)
 def clueless(luma: Plane) -> Plane:
     """A network that takes everything for the same."""
     return np.zeros((2, *luma.shape), np.float32)
+
+
+def reference_hints(rgb: Plane, luma: Plane, predict: Callable[[Plane], Plane]) -> Hints:
+    reference = Reference.of(rgb)
+    return transfer_palette(reference, predict(reference.luma), luma, predict)
 
 
 def landscape(seed: int, horizon: float = 0.5, exposure: float = 1.0) -> tuple[Plane, Plane]:
@@ -83,7 +90,7 @@ def test_what_the_network_tells_apart_does_not_mix() -> None:
     def guess(plane: Plane) -> Plane:
         calls.append(plane)
         chroma = clueless(plane)
-        if len(calls) == 1:  # the picture is asked about first
+        if len(calls) == 2:  # the reference comes first
             chroma[1, :, 80:] = 0.08
         return chroma
 

@@ -4,15 +4,16 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from colorcli import engines
-from colorcli.colorizer.color_sources import guidance
-from colorcli.colorizer.predictor import Colorizer
+from colorcli.colorizer.color_sources import ColorSources
+from colorcli.colorizer.predictor import ChromaPredictor
+from colorcli.models import open_model
 from colorcli.options import ColorOptions
 
 SHAPE = (192, 256)
@@ -37,9 +38,9 @@ def picture(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def colorizer(toy_model: Path) -> Iterator[Colorizer]:
-    with engines.open(toy_model, "cpu") as engine:
-        yield Colorizer(engine)
+def predictor(toy_model: Path) -> Iterator[ChromaPredictor]:
+    with open_model(toy_model, "cpu") as model:
+        yield ChromaPredictor(model)
 
 
 def chroma(path: Path) -> np.ndarray:
@@ -74,14 +75,14 @@ def test_a_reference_gives_its_colors(picture: Path, toy_model: Path, tmp_path: 
     assert left < 4
 
 
-def test_where_a_hint_reaches_the_reference_is_silent(colorizer: Colorizer, tmp_path: Path) -> None:
+def test_where_a_hint_reaches_the_reference_is_silent(predictor: ChromaPredictor, tmp_path: Path) -> None:
     luma = two_regions().astype(np.float32) / 255
     reference = np.repeat(two_regions()[..., None], 3, axis=2) + np.array((-20, 0, 40))
     cv2.imwrite(str(tmp_path / "r.png"), reference)
     (tmp_path / "h.csv").write_text("60,100,0,0,255\n")
-    look = ColorOptions(hints=tmp_path / "h.csv", reference=tmp_path / "r.png")
-    hints = guidance(look, SHAPE, luma, colorizer)
-    alone = guidance(ColorOptions(reference=tmp_path / "r.png"), SHAPE, luma, colorizer)
+    color = ColorOptions(hints=tmp_path / "h.csv", reference=tmp_path / "r.png")
+    hints = ColorSources.load(color).hints_for(SHAPE, luma, predictor)
+    alone = ColorSources.load(replace(color, hints=None)).hints_for(SHAPE, luma, predictor)
     assert hints is not None and alone is not None
     near, across = np.s_[90:110, 50:70], np.s_[:, 140:]
     assert hints.mask[near].sum() == 25
@@ -90,8 +91,9 @@ def test_where_a_hint_reaches_the_reference_is_silent(colorizer: Colorizer, tmp_
     assert hints.chroma[0, 100, 60] == pytest.approx(0.5)
 
 
-def test_nothing_asked_nothing_known(colorizer: Colorizer) -> None:
-    assert guidance(ColorOptions(), SHAPE, two_regions().astype(np.float32) / 255, colorizer) is None
+def test_nothing_asked_nothing_known(predictor: ChromaPredictor) -> None:
+    luma = two_regions().astype(np.float32) / 255
+    assert ColorSources.load(ColorOptions()).hints_for(SHAPE, luma, predictor) is None
 
 
 @pytest.mark.parametrize("flag", ["--hints", "--reference"])

@@ -9,9 +9,9 @@ import pytest
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained generator whose every weight and batch norm statistic has an effect."""
     torch = pytest.importorskip("torch", reason="pip install 'colorcli[train]'")
-    from colorcli.models.card import ModelCard
+    from colorcli.networks.card import ModelCard
     from colorcli.networks.checkpoint import save_generator
-    from colorcli.networks.generators import MobileUNet
+    from colorcli.networks.mobile_unet import MobileUNet
 
     torch.manual_seed(0)
     generator = MobileUNet().eval()

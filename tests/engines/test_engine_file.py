@@ -1,13 +1,20 @@
-"""The header before a TensorRT plan: what it says, and what it keeps from running."""
+"""Engine files: what the header says, and where it keeps an engine from running."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from colorcli.engines.engine_file import EngineHeader, EngineOptions, Gpu, Profile, read_engine, write_engine
+from colorcli.engines.engine_file import (
+    EngineHeader,
+    EngineOptions,
+    Gpu,
+    Profile,
+    read_engine_file,
+    write_engine_file,
+)
 from colorcli.errors import SetupError, UsageError
-from colorcli.models.card import ModelCard
+from colorcli.networks.card import ModelCard
 
 H200 = Gpu("NVIDIA H200", (9, 0))
 TURING = Gpu("NVIDIA T4", (7, 5))
@@ -17,34 +24,34 @@ PROFILES = (
     Profile((1, 64, 64), (4, 128, 128), (8, 256, 256)),
     Profile((1, 64, 64), (1, 512, 512), (2, 1024, 1024)),
 )
-PLAN = b"plan \x00\xff of machine code"
+ENGINE = b"engine \x00\xff of machine code"
 
 
 def header(**changes: bool) -> EngineHeader:
     card = ModelCard(name="test", version="1", architecture="toy", precision="fp16", digest="d" * 64)
-    return EngineHeader(card, "10.16.1.11", H200, EngineOptions(PROFILES, **changes), REBUILD, len(PLAN))
+    return EngineHeader(card, "10.16.1.11", H200, EngineOptions(PROFILES, **changes), REBUILD, len(ENGINE))
 
 
-def test_header_and_plan_come_back_as_they_were(tmp_path: Path) -> None:
+def test_header_and_engine_come_back_as_they_were(tmp_path: Path) -> None:
     path = tmp_path / "model.engine"
-    write_engine(path, header(version_compatible=True), PLAN)
-    assert read_engine(path) == (header(version_compatible=True), PLAN)
+    write_engine_file(path, header(version_compatible=True), ENGINE)
+    assert read_engine_file(path) == (header(version_compatible=True), ENGINE)
 
 
-@pytest.mark.parametrize("cut", [1, len(PLAN), len(PLAN) + 10])
-def test_part_of_a_plan_is_refused(tmp_path: Path, cut: int) -> None:
+@pytest.mark.parametrize("cut", [1, len(ENGINE), len(ENGINE) + 10])
+def test_a_truncated_file_is_refused(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "model.engine"
-    write_engine(path, header(), PLAN)
+    write_engine_file(path, header(), ENGINE)
     path.write_bytes(path.read_bytes()[:-cut])
     with pytest.raises(SetupError, match=r"model\.engine: .*export"):
-        read_engine(path)
+        read_engine_file(path)
 
 
-def test_a_plan_of_other_making_is_refused(tmp_path: Path) -> None:
+def test_an_engine_without_a_header_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "model.engine"
-    path.write_bytes(PLAN)
+    path.write_bytes(ENGINE)
     with pytest.raises(SetupError, match="no model card"):
-        read_engine(path)
+        read_engine_file(path)
 
 
 def test_it_runs_where_it_was_built() -> None:
@@ -54,10 +61,10 @@ def test_it_runs_where_it_was_built() -> None:
 @pytest.mark.parametrize(
     ("tensorrt", "gpu", "cause"),
     [
-        ("10.16.1.12", H200, "TensorRT 10.16.1.11, and this is 10.16.1.12"),
-        ("11.4.0.106", H200, "TensorRT 10.16.1.11, and this is 11.4.0.106"),
-        ("10.16.1.11", ADA, "built for NVIDIA H200, and this is NVIDIA L4"),
-        ("10.16.1.11", replace(H200, name="NVIDIA H100"), "this is NVIDIA H100"),
+        ("10.16.1.12", H200, "TensorRT 10.16.1.11, but this machine has 10.16.1.12"),
+        ("11.4.0.106", H200, "TensorRT 10.16.1.11, but this machine has 11.4.0.106"),
+        ("10.16.1.11", ADA, "built for NVIDIA H200, but this machine has NVIDIA L4"),
+        ("10.16.1.11", replace(H200, name="NVIDIA H100"), "has NVIDIA H100"),
     ],
 )
 def test_elsewhere_it_is_refused_with_the_command_that_rebuilds_it(
@@ -69,15 +76,15 @@ def test_elsewhere_it_is_refused_with_the_command_that_rebuilds_it(
     assert REBUILD in caught.value.remedy
 
 
-def test_a_version_compatible_plan_runs_with_later_versions_only() -> None:
+def test_a_version_compatible_engine_runs_with_later_versions_only() -> None:
     made = header(version_compatible=True)
     made.check(Path("model.engine"), "10.17.0.1", H200)
     made.check(Path("model.engine"), "11.4.0.106", H200)
-    with pytest.raises(SetupError, match=r"this is 10\.9\.0"):
+    with pytest.raises(SetupError, match=r"has 10\.9\.0"):
         made.check(Path("model.engine"), "10.9.0.34", H200)
 
 
-def test_a_hardware_compatible_plan_runs_from_ampere_on() -> None:
+def test_a_hardware_compatible_engine_runs_from_ampere_on() -> None:
     made = header(hardware_compatible=True)
     made.check(Path("model.engine"), "10.16.1.11", ADA)
     with pytest.raises(SetupError, match="T4"):

@@ -10,12 +10,12 @@ import pytest
 
 pytest.importorskip("torch", reason="eval needs the extra `train`")
 
-from colorcli import engines
-from colorcli.colorizer.predictor import Colorizer
+from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.evaluation import evaluate as evaluation
 from colorcli.evaluation.evaluate import evaluate_colorizer, evaluation_files
 from colorcli.evaluation.metrics import Picture
 from colorcli.evaluation.recognition import Predictions
+from colorcli.models import open_model
 
 
 class ColorJudge:
@@ -32,9 +32,9 @@ class ColorJudge:
 
 
 @pytest.fixture
-def colorizer(toy_model: Path) -> Iterator[Colorizer]:
-    with engines.open(toy_model, "cpu") as engine:
-        yield Colorizer(engine)
+def colorizer(toy_model: Path) -> Iterator[ChromaPredictor]:
+    with open_model(toy_model, "cpu") as model:
+        yield ChromaPredictor(model)
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def judged(colorizer: Any, files: list[Path]) -> evaluation.Evaluation:
     return evaluate_colorizer(colorizer, files, ColorJudge())  # type: ignore[arg-type]
 
 
-def test_gray_wins_nothing_back_and_is_as_far_as_gray(colorizer: Colorizer, files: list[Path]) -> None:
+def test_gray_wins_nothing_back_and_is_as_far_as_gray(colorizer: ChromaPredictor, files: list[Path]) -> None:
     result = judged(colorizer, files)
     assert result.gray.accuracy_recovered == 0
     assert result.gray.frechet_share == pytest.approx(1)
@@ -77,13 +77,13 @@ def _gray(rgb: Picture) -> Picture:
     return np.repeat(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
 
 
-def test_one_picture_has_no_frechet_distance(colorizer: Colorizer, files: list[Path]) -> None:
+def test_one_picture_has_no_frechet_distance(colorizer: ChromaPredictor, files: list[Path]) -> None:
     result = judged(colorizer, files[:1])
     assert result.colorized.frechet_share is None
     assert result.colorized.accuracy_recovered is not None
 
 
-def test_progress_counts_every_file(colorizer: Colorizer, files: list[Path]) -> None:
+def test_progress_counts_every_file(colorizer: ChromaPredictor, files: list[Path]) -> None:
     done: list[int] = []
     evaluate_colorizer(colorizer, files * 4, progress=done.append)
     assert done == [16, 32, 40]

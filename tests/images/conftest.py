@@ -7,20 +7,21 @@ from pathlib import Path
 import pytest
 from support.scenes import Colorize
 
-import colorcli.engines
-from colorcli.images._interim import ChromaPredictor, ColorSources
+from colorcli.colorizer.color_sources import ColorSources
+from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.images.colorize import colorize_image
+from colorcli.models import ModelAdapter, open_model
 from colorcli.options import ColorOptions, Outcome, RunOptions
 
 
 @pytest.fixture(scope="session")
-def colorizer(toy_model: Path) -> Iterator[ChromaPredictor]:
-    with colorcli.engines.open(toy_model, "cpu", threads=1) as engine:
-        yield ChromaPredictor(engine)
+def model(toy_model: Path) -> Iterator[ModelAdapter]:
+    with open_model(toy_model, "cpu", threads=1) as model:
+        yield model
 
 
 @pytest.fixture
-def colorize(colorizer: ChromaPredictor) -> Colorize:
+def colorize(model: ModelAdapter) -> Colorize:
     """Run one still through the pipeline: `colorize(source, output, saturation=..., look options ...)`."""
 
     def run(
@@ -33,7 +34,7 @@ def colorize(colorizer: ChromaPredictor) -> Colorize:
     ) -> Outcome:
         settings = options or RunOptions()
         settings = replace(settings, color=ColorOptions(**look))  # type: ignore[arg-type]
-        predictor = ChromaPredictor(colorizer.engine, saturation=saturation)
+        predictor = ChromaPredictor(model, saturation=saturation)
         return colorize_image(source, output, settings, predictor, ColorSources.load(settings.color))
 
     return run

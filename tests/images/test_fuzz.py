@@ -112,19 +112,20 @@ def test_mutated_files_end_cleanly(tmp_path: Path, colorize: Callable[[Path, Pat
 def main() -> None:
     from support.toy import toy_generator
 
-    import colorcli.engines
-    from colorcli.images._interim import ChromaPredictor, ColorSources
+    from colorcli.colorizer.color_sources import ColorSources
+    from colorcli.colorizer.predictor import ChromaPredictor
     from colorcli.images.colorize import colorize_image
+    from colorcli.models import open_model
     from colorcli.options import RunOptions
 
     warnings.simplefilter("ignore")
     rounds, options = int(sys.argv[1]), RunOptions(max_pixels=10**7)
     with tempfile.TemporaryDirectory() as scratch:
-        model = toy_generator(Path(scratch) / "toy.onnx")
+        path = toy_generator(Path(scratch) / "toy.onnx")
         folder = Path(scratch) / "files"
         folder.mkdir()
-        with colorcli.engines.open(model, "cpu", threads=1) as engine:
-            predictor, sources = ChromaPredictor(engine), ColorSources.load(options.color)
+        with open_model(path, "cpu", threads=1) as model:
+            predictor, sources = ChromaPredictor(model), ColorSources.load(options.color)
             counts = campaign(
                 folder, rounds, int(sys.argv[2]) if len(sys.argv) > 2 else 1,
                 lambda source, output: colorize_image(source, output, options, predictor, sources),

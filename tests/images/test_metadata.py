@@ -20,8 +20,8 @@ from colorcli.errors import RefusedError
 from colorcli.images.metadata import icc
 from colorcli.images.metadata.xmp import with_provenance
 from colorcli.images.orientation import displayed, stored
-from colorcli.models.card import ModelCard
 from colorcli.models.provenance import DIGITAL_SOURCE_TYPE
+from colorcli.networks.card import ModelCard
 from colorcli.options import RunOptions
 
 exiftool = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")

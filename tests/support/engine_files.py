@@ -1,16 +1,16 @@
-"""Plans and their headers for tests of TensorRT without TensorRT."""
+"""An engine and its header, for tests of TensorRT without a GPU."""
 
 from colorcli.engines.engine_file import EngineHeader, EngineOptions, Gpu, Profile
-from colorcli.models.card import ModelCard
+from colorcli.networks.card import ModelCard
 
 PROFILE = Profile((1, 64, 64), (2, 96, 96), (4, 128, 128))
 LARGER = Profile((1, 64, 64), (1, 256, 256), (1, 256, 256))
 ONE_PROFILE = EngineOptions((PROFILE,))
 GPU = Gpu("NVIDIA H200", (9, 0))
 REBUILD = "colorcli export generator.safetensors -o model.engine"
-PLAN = b"a plan"
+ENGINE = b"an engine"
 
 
 def header(version: str, *profiles: Profile) -> EngineHeader:
     card = ModelCard(name="test", version="1", architecture="toy")
-    return EngineHeader(card, version, GPU, EngineOptions(profiles or (PROFILE,)), REBUILD, len(PLAN))
+    return EngineHeader(card, version, GPU, EngineOptions(profiles or (PROFILE,)), REBUILD, len(ENGINE))

@@ -6,7 +6,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from colorcli.models.card import CARD_KEY, ModelCard
+from colorcli.networks.card import CARD_KEY, ModelCard
 
 CARD = ModelCard(name="toy", version="1", architecture="toy", working_size=64, multiple_of=8, digest="0" * 64)
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from colorcli.networks.generators import FeatureDiscriminator
+from colorcli.train.discriminators import FeatureDiscriminator
 from colorcli.train.efficientnet import WEIGHTS, EfficientNet
 from colorcli.train.losses import recognition_loss
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from colorcli.errors import SetupError
-from colorcli.networks.generators import FeatureDiscriminator
+from colorcli.train.discriminators import FeatureDiscriminator
 from colorcli.train.losses import perceptual_loss
 from colorcli.train.squeezenet import SqueezeNet
 
@@ -35,10 +35,7 @@ def test_the_made_picture_learns_from_them(squeezenet: SqueezeNet) -> None:
 def test_verdicts_depend_on_picture_and_condition(squeezenet: SqueezeNet) -> None:
     discriminator = FeatureDiscriminator(squeezenet.channels).eval()
     dark, light = torch.zeros(1, 4, 64, 64), torch.ones(1, 4, 64, 64)
-    red, blue = (
-        squeezenet(torch.eye(3)[i].view(1, 3, 1, 1).expand(1, 3, 64, 64)).features
-        for i in (0, 2)
-    )
+    red, blue = (squeezenet(torch.eye(3)[i].view(1, 3, 1, 1).expand(1, 3, 64, 64)).features for i in (0, 2))
     for others in (discriminator(light, red), discriminator(dark, blue)):
         for verdict, other in zip(discriminator(dark, red), others, strict=True):
             assert not torch.equal(verdict, other)

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from colorcli.networks.generators import GENERATORS, MobileUNet
+from colorcli.networks.generators import GENERATORS
+from colorcli.networks.mobile_unet import MobileUNet
 from colorcli.train.pictures import Pack, colorfulness
 from colorcli.train.validate import calibrated, central_square, validate
 

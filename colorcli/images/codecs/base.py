@@ -13,7 +13,7 @@ from colorcli.images.chroma import GuidedChroma, colorized
 from colorcli.images.metadata import exif, icc, xmp
 from colorcli.images.metadata.thumbnail import color_thumbnail
 from colorcli.images.raster import Raster, gray_of
-from colorcli.models.card import ModelCard
+from colorcli.networks.card import ModelCard
 
 HEADER_BYTES = 1 << 20
 """Bytes from the start of a file that are searched for the size of the image."""

@@ -7,8 +7,8 @@ Version Used). They are put into the packet a picture already has; nothing else 
 import re
 from html import escape
 
-from colorcli.models.card import ModelCard
 from colorcli.models.provenance import DIGITAL_SOURCE_TYPE
+from colorcli.networks.card import ModelCard
 
 NAMESPACE = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/"
 TERMS = ("DigitalSourceType", "AISystemUsed", "AISystemVersionUsed")

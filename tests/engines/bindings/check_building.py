@@ -1,4 +1,4 @@
-"""Run by `test_tensorrt.py`, once for each version of the bindings: building plans.
+"""Run by `test_tensorrt.py`, once for each version of the bindings: building engines.
 
 Builder and parser are autospecs of the real classes: what a version does not know raises.
 """
@@ -12,11 +12,11 @@ from unittest.mock import MagicMock, create_autospec
 import pytest
 import tensorrt as trt
 from cuda.bindings import runtime as cudart
-from support.plans import GPU, LARGER, ONE_PROFILE, PLAN, PROFILE, header
+from support.engine_files import ENGINE, GPU, LARGER, ONE_PROFILE, PROFILE, header
 
 from colorcli.engines import tensorrt
 from colorcli.engines.builders import tensorrt as tensorrt_export
-from colorcli.engines.engine_file import EngineOptions, write_engine
+from colorcli.engines.engine_file import EngineOptions, write_engine_file
 from colorcli.errors import InputError, SetupError, UsageError
 
 
@@ -38,7 +38,7 @@ def builder(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
     made.create_optimization_profile.side_effect = lambda: create_autospec(
         trt.IOptimizationProfile, instance=True, spec_set=True
     )
-    made.build_serialized_network.return_value = PLAN
+    made.build_serialized_network.return_value = ENGINE
     monkeypatch.setattr(trt, "Builder", lambda logger: made)
     return made
 
@@ -57,7 +57,7 @@ def build(options: EngineOptions = ONE_PROFILE, **more: Any) -> bytes:
 
 
 def test_the_network_is_strongly_typed(builder: MagicMock, parser: MagicMock) -> None:
-    assert build() == PLAN
+    assert build() == ENGINE
     (flags,) = builder.create_network.call_args.args
     assert flags == 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     assert flags == {"10": 2, "11": 1}[os.environ["TENSORRT_MAJOR"]]
@@ -78,10 +78,10 @@ def test_float32_is_not_rounded_on_the_way(builder: MagicMock, parser: MagicMock
     builder.create_builder_config().clear_flag.assert_called_once_with(trt.BuilderFlag.TF32)
 
 
-def test_a_plan_is_compared_at_shapes_it_was_built_for() -> None:
-    from colorcli.engines.builders.export import _shapes
+def test_an_engine_is_compared_at_shapes_that_it_is_built_for() -> None:
+    from colorcli.engines.builders.export import parity_shapes
 
-    assert _shapes(ONE_PROFILE) == [PROFILE.min, PROFILE.opt, (1, 128, 128)]
+    assert parity_shapes(ONE_PROFILE) == [PROFILE.min, PROFILE.opt, (1, 128, 128)]
 
 
 def test_compatibility_is_asked_for_only_when_wanted(builder: MagicMock, parser: MagicMock) -> None:
@@ -167,17 +167,18 @@ def test_progress_is_reported_and_can_stop_the_build(builder: MagicMock, parser:
 
 
 def test_without_a_gpu_tensorrt_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from colorcli.engines.builders.export import ExportRequest, export_generator
+    from colorcli.engines.builders.export import export_generator
+    from colorcli.engines.builders.request import ExportRequest
 
     monkeypatch.setattr(trt, "Builder", MagicMock(side_effect=AssertionError))
     monkeypatch.setattr(trt, "Runtime", MagicMock(side_effect=AssertionError))
     output = tmp_path / "model.engine"
     no_driver = cudart.cudaError_t.cudaErrorInsufficientDriver
     monkeypatch.setattr(cudart, "cudaGetDeviceCount", lambda: (no_driver, None))
-    request = ExportRequest(tmp_path / "generator.safetensors", output, plan=ONE_PROFILE)
+    request = ExportRequest(tmp_path / "generator.safetensors", output, engine=ONE_PROFILE)
     with pytest.raises(SetupError, match="no usable GPU"):
         export_generator(request, lambda phase, done, steps: True)
-    write_engine(output, header(trt.__version__), PLAN)
+    write_engine_file(output, header(trt.__version__), ENGINE)
     with pytest.raises(SetupError, match="no usable GPU"):
         tensorrt.TensorrtEngine(output)
     assert list(tmp_path.iterdir()) == [output]
@@ -187,14 +188,15 @@ def test_without_a_gpu_tensorrt_is_left_alone(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_torch2trt_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from colorcli.engines.builders.export import ExportRequest, export_generator
+    from colorcli.engines.builders.export import export_generator
+    from colorcli.engines.builders.request import ExportRequest
 
     monkeypatch.setattr("colorcli.engines.cuda.select_gpu", lambda index: GPU)
     monkeypatch.setattr(
         "colorcli.engines.builders.export._write_onnx", lambda request, output: header(trt.__version__).card
     )
     output = tmp_path / "model.engine"
-    request = ExportRequest(tmp_path / "g.safetensors", output, plan=ONE_PROFILE, via="torch2trt")
+    request = ExportRequest(tmp_path / "g.safetensors", output, engine=ONE_PROFILE, via="torch2trt")
     with pytest.raises(SetupError, match="torch2trt does not start"):
         export_generator(request, lambda phase, done, steps: True)
 

@@ -1,4 +1,4 @@
-"""Run by `test_tensorrt.py`, once for each version of the bindings: running plans.
+"""Run by `test_tensorrt.py`, once for each version of the bindings: running engines.
 
 Runtime, engine and context are autospecs of the real classes. The GPU is this process's memory, and
 `FakeContext` its network: Cb is luma minus one half, and Cr half of that.
@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import tensorrt as trt
 from cuda.bindings import runtime as cudart
-from support.plans import GPU, LARGER, PLAN, PROFILE, REBUILD, header
+from support.engine_files import ENGINE, GPU, LARGER, PROFILE, REBUILD, header
 
 from colorcli.engines import cuda, tensorrt
-from colorcli.engines.engine_file import Profile, write_engine
+from colorcli.engines.engine_file import Profile, write_engine_file
 from colorcli.errors import SetupError
 
 
@@ -84,20 +84,27 @@ class FakeContext:
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
+        """Of the inputs of every run."""
+        self._shape: tuple[int, ...] = ()
         self.addresses: dict[str, int] = {}
         self.profile: int | None = None
         self.spec = create_autospec(trt.IExecutionContext, instance=True, spec_set=True)
-        self.spec.set_input_shape.side_effect = lambda name, shape: bool(self.shapes.append(shape)) or True
+        self.spec.set_input_shape.side_effect = self._set_shape
         self.spec.set_tensor_address.side_effect = self.addresses.__setitem__
         self.spec.set_optimization_profile_async.side_effect = self._set_profile
         self.spec.execute_async_v3.side_effect = self._execute
+
+    def _set_shape(self, name: str, shape: tuple[int, ...]) -> bool:
+        self._shape = shape
+        return True
 
     def _set_profile(self, index: int, stream: int) -> bool:
         self.profile = index
         return True
 
     def _execute(self, stream: int) -> bool:
-        pictures, channels, height, width = self.shapes[-1]
+        self.shapes.append(self._shape)
+        pictures, channels, height, width = self._shape
         condition = self._tensor("condition", (pictures, channels, height, width))
         chroma = self._tensor("chroma", (pictures, 2, height, width))
         chroma[:, 0], chroma[:, 1] = condition[:, 0] - 0.5, (condition[:, 0] - 0.5) / 2
@@ -120,6 +127,13 @@ def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
 def contexts(monkeypatch: pytest.MonkeyPatch) -> list[FakeContext]:
     made: list[FakeContext] = []
     engine = create_autospec(trt.ICudaEngine, instance=True, spec_set=True)
+    engine.num_io_tensors = 2
+    engine.get_tensor_name.side_effect = ("condition", "chroma").__getitem__
+    modes = {"condition": trt.TensorIOMode.INPUT, "chroma": trt.TensorIOMode.OUTPUT}
+    engine.get_tensor_mode.side_effect = modes.__getitem__
+    shapes = {"condition": trt.Dims4(-1, 4, -1, -1), "chroma": trt.Dims4(-1, 2, -1, -1)}
+    engine.get_tensor_shape.side_effect = shapes.__getitem__
+    engine.get_tensor_dtype.return_value = trt.float32
 
     def create_context() -> MagicMock:
         made.append(FakeContext())
@@ -128,15 +142,19 @@ def contexts(monkeypatch: pytest.MonkeyPatch) -> list[FakeContext]:
 
     engine.create_execution_context.side_effect = create_context
     runtime = create_autospec(trt.Runtime, instance=True, spec_set=True)
-    runtime.deserialize_cuda_engine.side_effect = lambda plan: engine if plan == PLAN else None
+    runtime.deserialize_cuda_engine.side_effect = lambda serialized: engine if serialized == ENGINE else None
     monkeypatch.setattr(trt, "Runtime", lambda logger: runtime)
     return made
 
 
 def opened(tmp_path: Path, *profiles: Profile) -> tensorrt.TensorrtEngine:
     path = tmp_path / "model.engine"
-    write_engine(path, header(trt.__version__, *profiles), PLAN)
+    write_engine_file(path, header(trt.__version__, *profiles), ENGINE)
     return tensorrt.TensorrtEngine(path, "cuda:1")
+
+
+def run(engine: tensorrt.TensorrtEngine, condition: Any) -> Any:
+    return engine.run({"condition": condition})["chroma"]
 
 
 def random_condition(*shape: int) -> Any:
@@ -144,13 +162,13 @@ def random_condition(*shape: int) -> Any:
 
 
 @pytest.mark.parametrize("pictures", [1, 2, 3, 7])
-def test_pictures_go_through_the_plan_in_pieces(
+def test_pictures_go_through_the_engine_in_pieces(
     gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path, pictures: int
 ) -> None:
     condition = random_condition(pictures, 4, 96, 128)
     with opened(tmp_path) as engine:
         assert engine.device == "cuda:1"
-        chroma = engine.colorize(condition)
+        chroma = run(engine, condition)
         np.testing.assert_array_equal(chroma[:, 0], condition[:, 0] - 0.5)
         np.testing.assert_array_equal(chroma[:, 1], (condition[:, 0] - 0.5) / 2)
     sizes = [shape[0] for context in contexts for shape in context.shapes]
@@ -162,20 +180,20 @@ def test_buffers_are_allocated_once_and_freed_in_the_end(
     gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path
 ) -> None:
     with opened(tmp_path) as engine:
-        engine.colorize(random_condition(3, 4, 64, 64))
+        run(engine, random_condition(3, 4, 64, 64))
         allocated = set(gpu.memory)
-        engine.colorize(random_condition(7, 4, 128, 128))
+        run(engine, random_condition(7, 4, 128, 128))
         assert set(gpu.memory) == allocated
     assert not gpu.memory
     assert not gpu.streams
 
 
-def test_pictures_smaller_than_the_plans_smallest_are_padded_and_cropped(
+def test_pictures_smaller_than_the_smallest_are_padded_and_cropped(
     gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path
 ) -> None:
     condition = random_condition(1, 4, 32, 96)
     with opened(tmp_path) as engine:
-        chroma = engine.colorize(condition)
+        chroma = run(engine, condition)
     assert chroma.shape == (1, 2, 32, 96)
     np.testing.assert_array_equal(chroma[:, 0], condition[:, 0] - 0.5)
     assert contexts[0].shapes == [(1, 4, 64, 96)]
@@ -185,9 +203,9 @@ def test_the_profile_fastest_nearest_to_the_size_is_taken(
     gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path
 ) -> None:
     with opened(tmp_path, PROFILE, LARGER) as engine:
-        engine.colorize(random_condition(1, 4, 256, 224))
+        run(engine, random_condition(1, 4, 256, 224))
         assert {context.profile for context in contexts} == {1}
-        engine.colorize(random_condition(1, 4, 96, 96))
+        run(engine, random_condition(1, 4, 96, 96))
     assert {context.profile for context in contexts} == {0, 1}
 
 
@@ -195,12 +213,12 @@ def test_pictures_larger_than_every_profile_are_refused_with_the_way_out(
     gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path
 ) -> None:
     with opened(tmp_path) as engine, pytest.raises(SetupError, match=REBUILD):
-        engine.colorize(random_condition(1, 4, 160, 64))
+        run(engine, random_condition(1, 4, 160, 64))
 
 
 def test_a_gpu_beyond_the_last_is_refused(gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path) -> None:
     path = tmp_path / "model.engine"
-    write_engine(path, header(trt.__version__), PLAN)
+    write_engine_file(path, header(trt.__version__), ENGINE)
     with pytest.raises(SetupError, match="cuda:2"):
         tensorrt.TensorrtEngine(path, "cuda:2")
     with pytest.raises(SetupError, match="GPUs only"):
@@ -212,16 +230,16 @@ def test_another_version_is_refused_before_a_runtime_is_made(
 ) -> None:
     monkeypatch.setattr(trt, "Runtime", MagicMock(side_effect=AssertionError))
     path = tmp_path / "model.engine"
-    write_engine(path, header("9.3.0.1"), PLAN)
+    write_engine_file(path, header("9.3.0.1"), ENGINE)
     with pytest.raises(SetupError, match=REBUILD):
         tensorrt.TensorrtEngine(path)
 
 
-def test_a_plan_that_tensorrt_cannot_read_is_refused(
+def test_an_engine_that_tensorrt_cannot_read_is_refused(
     gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path
 ) -> None:
     path = tmp_path / "model.engine"
-    write_engine(path, header(trt.__version__), PLAN[::-1])
+    write_engine_file(path, header(trt.__version__), ENGINE[::-1])
     with pytest.raises(SetupError, match=REBUILD):
         tensorrt.TensorrtEngine(path)
 

@@ -7,9 +7,10 @@ import onnx
 import pytest
 from onnx import numpy_helper
 
-from colorcli.engines.builders.parity import compare, sample_condition
+from colorcli.engines.builders.parity import compare, default_shapes, sample_condition
 from colorcli.engines.builders.quantize import FLOAT_PARTS, FOR_CPU, FOR_TENSORRT, quantize
 from colorcli.engines.onnxruntime import OnnxEngine
+from colorcli.networks.card import ModelCard
 
 CONDITIONS = [sample_condition((2, 4, 64, 64), seed)[n : n + 1] for seed in range(4) for n in (0, 1)]
 
@@ -17,7 +18,7 @@ CONDITIONS = [sample_condition((2, 4, 64, 64), seed)[n : n + 1] for seed in rang
 @pytest.fixture(scope="module")
 def for_cpu(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("int8") / "cpu.onnx"
-    quantize(exported, path, CONDITIONS, recipe=FOR_CPU)
+    quantize(exported, path, CONDITIONS, settings=FOR_CPU)
     return path
 
 
@@ -45,14 +46,14 @@ def test_odds_stay_float32(for_cpu: Path) -> None:
 
 def test_it_gives_nearly_the_colors_of_float32(exported: Path, for_cpu: Path) -> None:
     with OnnxEngine(exported, "cpu") as reference, OnnxEngine(for_cpu, "cpu") as engine:
-        assert engine.card.precision == "int8"
-        for row in compare(reference, engine):
+        assert ModelCard.from_metadata(engine.metadata).precision == "int8"
+        for row in compare(reference, engine, default_shapes(32)):
             assert row.within("int8"), row
 
 
 def test_tensorrt_gets_zero_points_of_zero_and_float_biases(exported: Path, tmp_path: Path) -> None:
     path = tmp_path / "tensorrt.onnx"
-    quantize(exported, path, CONDITIONS, recipe=FOR_TENSORRT)
+    quantize(exported, path, CONDITIONS, settings=FOR_TENSORRT)
     graph = onnx.load(path).graph
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     zero_points = [

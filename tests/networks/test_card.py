@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from colorcli.models.card import ModelCard
+from colorcli.networks.card import ModelCard
 
 CARD = ModelCard(name="a", version="1", architecture="mobile_unet", training_data="pictures", license="MIT")
 

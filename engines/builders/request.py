@@ -1,0 +1,48 @@
+"""What an export is asked to do; free of torch, onnx and TensorRT."""
+
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from colorcli.engines.engine_file import EngineOptions
+
+Report = Callable[[str, int, int], bool]
+"""Receives a build's progress: phase, steps done, total steps. Returning False stops the build."""
+
+
+@dataclass(frozen=True)
+class ExportRequest:
+    """One file to make from a checkpoint."""
+
+    checkpoint: Path
+    output: Path
+    precision: str = "fp32"
+    calibrate: Path | None = None
+    """Folder of pictures on which the ranges for int8 are measured."""
+    engine: EngineOptions | None = None
+    """For a TensorRT engine file; None makes an ONNX file."""
+    timing_cache: Path | None = None
+    """TensorRT's measurements, kept from build to build."""
+    via: str = "onnx"
+    """How the network reaches TensorRT: `onnx` or `torch2trt`."""
+    device: str = "cuda"
+    """GPU on which and for which the engine is built."""
+
+    @property
+    def run_device(self) -> str:
+        """Device that runs the file made."""
+        return self.device if self.engine else "cpu"
+
+    @property
+    def command(self) -> str:
+        """The command line that repeats this request."""
+        words = ["colorcli", "export", str(self.checkpoint), "-o", str(self.output), "--overwrite"]
+        words += ["--precision", self.precision]
+        words += ["--calibrate", str(self.calibrate)] if self.calibrate else []
+        words += ["--via", self.via] if self.via != "onnx" else []
+        if self.engine is not None:
+            words += [word for profile in self.engine.profiles for word in str(profile).split()]
+            words += ["--version-compatible"] if self.engine.version_compatible else []
+            words += ["--hardware-compatible"] if self.engine.hardware_compatible else []
+        return shlex.join(words)
