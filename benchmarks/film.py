@@ -1,15 +1,15 @@
-"""How fast film is colored, how steady the colors are, and how near to the truth.
+"""How fast video is colorized, how stable the colors are over time, and how close to the truth.
 
-    python benchmarks/film.py speed GRAY_CLIP...     wall and CPU time over the plain transcode's
+    python benchmarks/film.py speed GRAY_CLIP...     wall and CPU time as multiples of a plain transcode's
     python benchmarks/film.py steady COLOR_CLIP...  flicker, colorfulness, CIEDE2000; needs scikit-image
 
-Speed: ffmpeg decodes and encodes the clip with the settings that `colorcli run` uses by default, and
-`colorcli run` does the same clip, one after the other, several times; the medians' ratio is told.
+Speed: ffmpeg decodes and encodes the clip with the default settings of `colorcli run`, and `colorcli run`
+colorizes the same clip, alternating several times; the ratio of the medians is printed.
 
-Steadiness: clips in color are made gray and colored; flicker is the mean difference of chroma, in code
-values, between a frame and the one before it moved along the optical flow, where that explains the luma; cuts
-do not count. Gray has none, and the truth's own is told beside it, for noise and light change colors in
-nature as well.
+Steadiness: color clips are made gray and colorized. Flicker is the mean difference of chroma, in code values,
+between a frame and the previous frame warped along the optical flow, where the flow explains the luma; cuts
+do not count. Gray has none. The original's own flicker is printed for comparison: noise and changing light
+change real colors, too.
 """
 
 import resource
@@ -32,12 +32,12 @@ from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.models import open_model
 from colorcli.options import DEFAULT_MODEL
 from colorcli.video.ffmpeg import find_ffmpeg
-from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, likeness
+from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, luma_agreement
 from colorcli.video.temporal_colorizer import PerFrameColorizer, Step, TemporalColorizer, is_cut
 
 SHORT_SIDE = 256
-JUDGED = 6
-"""Every so many frames CIEDE2000 and colorfulness are measured."""
+SAMPLED = 6
+"""CIEDE2000 and colorfulness are measured on every such frame."""
 
 app = typer.Typer(add_completion=False)
 Clips = Annotated[list[Path], typer.Argument(exists=True)]
@@ -46,7 +46,7 @@ Model = Annotated[Path, typer.Option(help="Generator to use.")]
 
 @app.command()
 def speed(clips: Clips, model: Model = DEFAULT_MODEL, rounds: int = 3) -> None:
-    """Wall and CPU time over those of a plain transcode."""
+    """Wall and CPU time as multiples of a plain transcode's."""
     for clip in clips:
         with tempfile.TemporaryDirectory() as folder:
             target = str(Path(folder) / "out.mp4")
@@ -56,24 +56,26 @@ def speed(clips: Clips, model: Model = DEFAULT_MODEL, rounds: int = 3) -> None:
             ours += ["--overwrite", "-q", "--model", str(model)]
             pairs = [(_timed(plain), _timed(ours)) for _ in range(rounds)]
         for name, which in (("wall", 0), ("CPU", 1)):
-            floor, full = (statistics.median(pair[i][which] for pair in pairs) for i in (0, 1))
-            typer.echo(f"{clip.name}: {name} {full:.2f} s over {floor:.2f} s: {full / floor:.2f}")
+            plain_time, our_time = (statistics.median(pair[i][which] for pair in pairs) for i in (0, 1))
+            typer.echo(
+                f"{clip.name}: {name} {our_time:.2f} s over {plain_time:.2f} s: {our_time / plain_time:.2f}"
+            )
 
 
 @app.command()
 def steady(clips: Clips, model: Model = DEFAULT_MODEL, frames: int = 100) -> None:
-    """Flicker, colorfulness and CIEDE2000, each frame alone and stabilized."""
+    """Flicker, colorfulness and CIEDE2000, per frame and stabilized."""
     with open_model(model, "cpu", 1) as opened:
         for clip in clips:
             truth = _load(clip, frames)
             lumas = [luma for luma, _ in truth]
-            _tell(f"{clip.name} truth", lumas, [chroma for _, chroma in truth], truth)
-            for name, way in (("alone", PerFrameColorizer), ("stabilized", TemporalColorizer)):
-                steps = way(ChromaPredictor(opened), lambda number, small: None).run(
+            _print(f"{clip.name} truth", lumas, [chroma for _, chroma in truth], truth)
+            for name, colorizer in (("per frame", PerFrameColorizer), ("stabilized", TemporalColorizer)):
+                steps = colorizer(ChromaPredictor(opened), lambda number, small: None).run(
                     Step(number, luma) for number, luma in enumerate(lumas)
                 )
                 chromas = [step.chroma for step in steps if step.chroma is not None]
-                _tell(f"{clip.name} {name}", lumas, chromas, truth)
+                _print(f"{clip.name} {name}", lumas, chromas, truth)
 
 
 def _timed(command: list[str]) -> tuple[float, float]:
@@ -86,10 +88,10 @@ def _timed(command: list[str]) -> tuple[float, float]:
 
 
 def _load(clip: Path, frames: int) -> list[tuple[Plane, Plane]]:
-    """Luma [h, w] and chroma [2, h, w] of a clip's first frames, at the size networks see."""
+    """Luma [h, w] and chroma [2, h, w] of a clip's first frames, at the working size."""
     found = []
-    with av.open(clip) as film:
-        for frame, _ in zip(film.decode(video=0), range(frames), strict=False):
+    with av.open(clip) as container:
+        for frame, _ in zip(container.decode(video=0), range(frames), strict=False):
             scale = SHORT_SIDE / min(frame.width, frame.height)
             size = (round(frame.width * scale), round(frame.height * scale))
             small = cv2.resize(frame.to_ndarray(format="rgb24"), size, interpolation=cv2.INTER_AREA)
@@ -97,9 +99,9 @@ def _load(clip: Path, frames: int) -> list[tuple[Plane, Plane]]:
     return found
 
 
-def _tell(name: str, lumas: list[Plane], chromas: list[Plane], truth: list[tuple[Plane, Plane]]) -> None:
-    pictures = [_rgb(*pair) for pair in zip(lumas, chromas, strict=True)][::JUDGED]
-    wanted = [_rgb(*pair) for pair in truth][::JUDGED]
+def _print(name: str, lumas: list[Plane], chromas: list[Plane], truth: list[tuple[Plane, Plane]]) -> None:
+    pictures = [_rgb(*pair) for pair in zip(lumas, chromas, strict=True)][::SAMPLED]
+    wanted = [_rgb(*pair) for pair in truth][::SAMPLED]
     colors = statistics.mean(map(colorfulness, pictures))
     error = statistics.mean(difference(*pair) for pair in zip(pictures, wanted, strict=True))
     flickers = flicker(lumas, chromas)
@@ -112,17 +114,19 @@ def _rgb(luma: Plane, chroma: Plane) -> Plane:
 
 
 def flicker(lumas: list[Plane], chromas: list[Plane]) -> float:
-    """Mean difference of chroma, in code values, from the frame before it moved along the flow."""
-    meter, eyes, missed = FlowMeter(), [FlowImage.of(luma) for luma in lumas], []
+    """Mean difference of chroma, in code values, from the previous frame warped along the flow."""
+    meter, changes = FlowMeter(), []
+    images = [FlowImage.of(luma) for luma in lumas]
     for number in range(1, len(lumas)):
-        places, _, trust, _ = meter.between(eyes[number - 1], eyes[number])
-        if is_cut(eyes[number - 1], eyes[number], places, trust):
+        previous, image = images[number - 1], images[number]
+        positions, _, trust, _ = meter.between(previous, image)
+        if is_cut(previous, image, positions, trust):
             continue
-        trail = AccumulatedFlow(places, trust * likeness(eyes[number - 1], eyes[number], places))
-        weight = trail.trust_at(lumas[number].shape)
-        change = np.abs(trail.bring(chromas[number - 1]) - chromas[number]).sum(axis=0)
-        missed.append(float((weight * change).sum() / weight.sum()) * 255)
-    return statistics.mean(missed)
+        flow = AccumulatedFlow(positions, trust * luma_agreement(previous, image, positions))
+        weight = flow.trust_at(lumas[number].shape)
+        change = np.abs(flow.warp(chromas[number - 1]) - chromas[number]).sum(axis=0)
+        changes.append(float((weight * change).sum() / weight.sum()) * 255)
+    return statistics.mean(changes)
 
 
 def colorfulness(rgb: Plane) -> float:

@@ -1,4 +1,4 @@
-"""What is known of a film's colors and shots before it is colored: shot list, references, a palette."""
+"""Colors known before a video is colorized: from references, from the shots' palettes, and for all frames."""
 
 import hashlib
 from collections.abc import Iterator
@@ -7,90 +7,74 @@ from pathlib import Path
 
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
-from colorcli.colorizer.color_sources import ReferencePicture
+from colorcli.colorizer.color_sources import ColorSources, ReferencePicture
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import UsageError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
 from colorcli.options import RunOptions
-from colorcli.video.frame_colorizer import nothing_known, see_for_yourself
-from colorcli.video.frame_converter import open_converter
-from colorcli.video.preflight import Prepared
-from colorcli.video.reader import VideoReader
-from colorcli.video.references import Carried, carry, find_references
-from colorcli.video.sequences import SequenceReader
-from colorcli.video.shots import ShotPlan, read_shots
-from colorcli.video.stages import Plan, ahead
+from colorcli.video.prefetch import Prefetch
+from colorcli.video.preflight import CheckedVideo
+from colorcli.video.references import PropagatedColors, find_references, propagate_references
+from colorcli.video.shot_list import ShotList
 from colorcli.video.temporal_colorizer import HintSource
 
 
 @contextmanager
-def known_colors(
-    film: Prepared, colorizer: ChromaPredictor, report: Sink
-) -> Iterator[tuple[Plan, HintSource]]:
-    """The plan of shots and the source of hints for a film.
+def open_color_sources(
+    video: CheckedVideo, shots: ShotList, predictor: ChromaPredictor, sources: ColorSources, report: Sink
+) -> Iterator[HintSource]:
+    """The hints for a video's frames: propagated references first, then palettes.
 
     Raises:
-        UsageError: a list or folder makes no sense, or the film cannot be read twice, as from a pipe.
+        UsageError: references or palettes cannot be used, or the video cannot be read twice.
+        InputError: a reference cannot be read.
     """
-    options = film.options
-    shots = options.video.shots
-    plan = ShotPlan(read_shots(shots)) if shots is not None and shots.exists() else None
-    known = _palette(colorizer, options.color.reference, plan, options.video.references)
-    if options.video.references is None:
-        yield plan or see_for_yourself, known
+    palettes = _Palettes(video, shots, predictor, sources)
+    folder = video.options.video.references
+    if folder is None:
+        yield palettes
         return
-    if film.source == STDIO:
-        raise UsageError("--references", "need a film that can be read twice, not a pipe", "give a file")
-    found = find_references(options.video.references, film.info.rate)
-    working = colorizer.working_shape(film.info.height, film.info.width)
-    with Carried(working) as carried:
-        missing = carry(found, ahead(_smalls(film, working)), film.info, carried)
+    if video.source.path == STDIO:
+        raise UsageError("--references", "need a video that can be read twice, not a pipe", "give a file")
+    references = find_references(folder, video.info.rate)
+    working = predictor.working_shape(video.info.height, video.info.width)
+    with PropagatedColors(working) as propagated:
+        with video.source.reopen() as source, Prefetch(video.lumas(source, working)) as lumas:
+            missing = propagate_references(references, lumas, video.info, propagated)
         for frame in missing:
-            report(Note(str(options.video.references), f"the film has no frame {frame}"))
-        yield plan or see_for_yourself, _first_of(carried, known)
+            report(Note(str(folder), f"the video has no frame {frame}"))
+        yield lambda number, small: propagated(number, small) or palettes(number, small)
 
 
-def known_identity(options: RunOptions) -> list[str]:
-    """Digests of what the user gave, for a continued run to be of the same."""
-    given = [options.video.shots, options.color.reference]
+class _Palettes:
+    """Hints from palettes: of the reference picture of a frame's shot, else what holds for the whole run."""
+
+    def __init__(
+        self, video: CheckedVideo, shots: ShotList, predictor: ChromaPredictor, sources: ColorSources
+    ) -> None:
+        """Read the reference pictures.
+
+        Raises:
+            UsageError: one of them cannot be read, or has no color.
+        """
+        self._shots, self._predictor, self._sources = shots, predictor, sources
+        self._shape = (video.info.height, video.info.width)
+        folder = video.options.video.references or Path()
+        names = {shot.reference for shot in shots.shots if shot.reference}
+        self._references = {name: ReferencePicture(folder / name) for name in sorted(names)}
+
+    def __call__(self, number: int, small: Plane) -> Hints | None:
+        shot = self._shots.find(number)
+        if shot and shot.reference:
+            return self._references[shot.reference].hints_for(small, self._predictor)
+        return self._sources.hints_for(self._shape, small, self._predictor)
+
+
+def color_sources_identity(options: RunOptions) -> list[str]:
+    """Digests of the files that colors come from, which a resumed run must find unchanged."""
     folder = options.video.references
-    files = [path for path in given if path] + (
-        sorted(folder.iterdir()) if folder and folder.is_dir() else []
-    )
-    # The list is only written at the end of the run that it was not there for.
+    files = [path for path in (options.video.shots, options.color.reference) if path]
+    files += sorted(folder.iterdir()) if folder and folder.is_dir() else []
+    # A shot list that did not exist is written at the end of the run only: its name stands for it.
     return [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else str(path) for path in files]
-
-
-def _palette(
-    colorizer: ChromaPredictor, reference: Path | None, plan: ShotPlan | None, folder: Path | None
-) -> HintSource:
-    """Hints from a picture's palette: the shot's own one, or the one for the whole film."""
-    pictures: dict[Path, ReferencePicture] = {}
-
-    def known(number: int, small: Plane) -> Hints | None:
-        shot = plan.of(number) if plan else None
-        path = (folder or Path()) / shot.reference if shot and shot.reference else reference
-        if path is None:
-            return None
-        if path not in pictures:
-            pictures[path] = ReferencePicture(path)
-        return pictures[path].hints_for(small, colorizer)
-
-    return known if reference or plan else nothing_known
-
-
-def _first_of(one: HintSource, other: HintSource) -> HintSource:
-    return lambda number, small: one(number, small) or other(number, small)
-
-
-def _smalls(film: Prepared, working: tuple[int, int]) -> Iterator[tuple[int, Plane]]:
-    """Every frame's number and luma at working size, in a reading of its own."""
-    again = isinstance(film.reader, SequenceReader)
-    reader = SequenceReader(film.source) if again else VideoReader(film.source, keep_packets=False)
-    try:
-        converter = open_converter(film.info, film.settings.layout)
-        for frame in film.prepare(reader.frames()):
-            yield frame.number, converter.views(converter.planar(frame.picture), working)[0].small
-    finally:
-        reader.close()

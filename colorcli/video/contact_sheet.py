@@ -1,4 +1,4 @@
-"""A contact sheet: the finished film at a glance."""
+"""A contact sheet: pictures from the whole length of a finished video on one page."""
 
 from pathlib import Path
 
@@ -10,39 +10,41 @@ from numpy.typing import NDArray
 
 from colorcli.errors import InputError
 from colorcli.files import atomic_write
-from colorcli.video.info import open_video, video_stream
+from colorcli.video.probe import open_video, video_stream
 
 COLUMNS, ROWS = 6, 5
 WIDTH = 320
-"""Pixels across each picture."""
+"""Width of each picture in pixels."""
 GAP = 8
+"""Pixels between pictures."""
+_BACKGROUND = 24
 
 
-def write_contact_sheet(film: Path, sheet: Path) -> None:
-    """Write pictures from a film, evenly spread over its length, as one PNG or JPEG.
+def write_contact_sheet(video: Path, sheet: Path) -> None:
+    """Write evenly spaced pictures of a video as one PNG or JPEG.
 
     Raises:
         InputError: the sheet cannot be written.
     """
-    pictures = [_thumbnail(frame) for frame in _spread(film, COLUMNS * ROWS)]
+    pictures = [_thumbnail(frame) for frame in _evenly_spaced(video, COLUMNS * ROWS)]
     height = max(picture.shape[0] for picture in pictures) + GAP
     rows = -(-len(pictures) // COLUMNS)
-    page = np.full((rows * height + GAP, COLUMNS * (WIDTH + GAP) + GAP, 3), 24, np.uint8)
+    page = np.full((rows * height + GAP, COLUMNS * (WIDTH + GAP) + GAP, 3), _BACKGROUND, np.uint8)
     for place, picture in enumerate(pictures):
         row, column = divmod(place, COLUMNS)
         top, left = row * height + GAP, column * (WIDTH + GAP) + GAP
         page[top : top + picture.shape[0], left : left + WIDTH] = picture
     done, encoded = cv2.imencode(sheet.suffix or ".png", page)
     if not done:
-        raise InputError(sheet, "is no picture format", "name it .png or .jpg")
+        raise InputError(sheet, "is not a picture format", "name it .png or .jpg")
     with atomic_write(sheet) as partial:
         partial.write_bytes(encoded.tobytes())
 
 
-def _spread(film: Path, count: int) -> list[VideoFrame]:
-    """Frames from the middles of so many equal parts of a film."""
-    with open_video(film) as container:
-        stream = video_stream(container, film)
+def _evenly_spaced(video: Path, count: int) -> list[VideoFrame]:
+    """Frames from the middles of `count` equal parts of a video."""
+    with open_video(video) as container:
+        stream = video_stream(container, video)
         stream.thread_type = "AUTO"
         length = container.duration or 0
         start = container.start_time or 0

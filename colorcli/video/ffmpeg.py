@@ -1,7 +1,7 @@
-"""Finding ffmpeg, asking it what it can do, and running it without hangs.
+"""The ffmpeg program: where it is, what it can do, and running it so that it never blocks.
 
-ffmpeg only ever encodes: it reads raw frames that we write to its standard input and never opens a file of
-the user's, so no container trick can make it read another one.
+ffmpeg only encodes: it reads frames from its standard input and never opens a file of the user, so a
+malicious container cannot make it read another file.
 """
 
 import os
@@ -19,28 +19,30 @@ from typing import IO, Self
 from colorcli.errors import InputError, SetupError
 
 OLDEST = (5, 1)
-"""The first with -fps_mode, without which frames of variable rate are dropped or doubled."""
+"""The first version with -fps_mode, without which frames of a variable rate are dropped or repeated."""
 PIPE_SIZE = 1 << 20
+FAILURE = "ffmpeg failed: "
+"""How the cause of a failure begins; the reason follows."""
 ERROR_LINES = 20
-"""How much of ffmpeg's last words is kept."""
-EMPTY_WORDS = (
+"""How many of the last lines that ffmpeg writes to standard error are kept."""
+_VAGUE = (
     "Conversion failed", "Terminating", "Task finished", "Nothing was written", "Error opening output",
     "Error while opening encoder", "Could not open encoder", "Error splitting", "Generic error",
     "Error sending frames", "Error initializing output",
 )  # fmt: skip
-"""Beginnings of lines that say that something failed, but not what."""
+"""Beginnings of error lines that give no cause."""
 
 
 @lru_cache
 def find_ffmpeg() -> str:
-    """The ffmpeg to use: `COLORCLI_FFMPEG`, else PATH's if new enough, else the one imageio-ffmpeg carries.
+    """The ffmpeg to use: `COLORCLI_FFMPEG`, else PATH's if new enough, else the one in imageio-ffmpeg.
 
     Raises:
-        SetupError: the named one does not run, or there is none.
+        SetupError: COLORCLI_FFMPEG does not run, or there is no ffmpeg.
     """
     if named := os.environ.get("COLORCLI_FFMPEG"):
         if version(named) < OLDEST:
-            raise SetupError(named, "is no ffmpeg of version 5.1 or newer", "correct COLORCLI_FFMPEG")
+            raise SetupError(named, "is not an ffmpeg of version 5.1 or newer", "correct COLORCLI_FFMPEG")
         return named
     found = shutil.which("ffmpeg")
     if found and version(found) >= OLDEST:
@@ -56,7 +58,7 @@ def find_ffmpeg() -> str:
 
 
 def version(binary: str) -> tuple[int, int]:
-    """Major and minor version of a binary; (0, 0) if it is no ffmpeg. Builds from git count as new."""
+    """Major and minor version of a binary; (0, 0) if it is not ffmpeg. Builds from git count as new."""
     try:
         line = subprocess.run([binary, "-version"], capture_output=True, text=True, timeout=20).stdout[:80]
     except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError):
@@ -68,35 +70,32 @@ def version(binary: str) -> tuple[int, int]:
 
 @lru_cache
 def version_line() -> str:
-    """The first line that ffmpeg says about itself: two runs by the same build say the same."""
-    said = subprocess.run([find_ffmpeg(), "-version"], capture_output=True, text=True, check=False).stdout
-    return said.partition("\n")[0]
+    """The first line of ffmpeg's own version output, which identifies the build."""
+    output = subprocess.run([find_ffmpeg(), "-version"], capture_output=True, text=True, check=False).stdout
+    return output.partition("\n")[0]
 
 
 @lru_cache
 def encoder_formats(encoder: str) -> tuple[str, ...]:
-    """Pixel formats that a video encoder takes, in its own order; empty where it does not say.
+    """Pixel formats that a video encoder takes, in its own order; empty if unknown.
 
     Raises:
         SetupError: this ffmpeg has no such encoder.
     """
-    asked = [find_ffmpeg(), "-hide_banner", "-h", f"encoder={encoder}"]
-    said = subprocess.run(asked, capture_output=True, text=True, check=False).stdout
-    if "Encoder" not in said or "Supported sample" in said:  # sound has samples, pictures have pixels
-        raise SetupError(
-            encoder,
-            "this ffmpeg has no such picture encoder",
-            "see `ffmpeg -encoders`, or COLORCLI_FFMPEG",
-        )
-    listed = re.search(r"Supported pixel formats: (.*)", said)
+    command = [find_ffmpeg(), "-hide_banner", "-h", f"encoder={encoder}"]
+    output = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    if "Encoder" not in output or "Supported sample" in output:  # audio encoders list sample formats
+        cause = "this ffmpeg has no such video encoder"
+        raise SetupError(encoder, cause, "see `ffmpeg -encoders`, or set COLORCLI_FFMPEG")
+    listed = re.search(r"Supported pixel formats: (.*)", output)
     return tuple(listed[1].split()) if listed else ()
 
 
 class Process:
-    """A running ffmpeg fed on its standard input. A context manager: leaving it in trouble kills it.
+    """A running ffmpeg that reads its standard input. A context manager that kills it on an error.
 
-    Standard error is drained by a thread, so that a talkative encoder never blocks; its last lines name the
-    cause when it fails.
+    A thread drains standard error, so that an encoder with many messages never blocks; the last lines give
+    the cause when it fails.
     """
 
     def __init__(self, command: list[str], *, subject: Path, read_output: bool = False) -> None:
@@ -106,14 +105,14 @@ class Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE if read_output else subprocess.DEVNULL,
             stderr=subprocess.PIPE,
-            # Ctrl-C goes to the whole terminal group; the encoder must outlive it to be ended in order.
+            # Ctrl-C reaches the terminal's process group; the encoder must not die before its input ends.
             start_new_session=True,
-            # A frame is megabytes: with the usual 64 kB, writer and reader would take turns all the time.
+            # Frames are megabytes large: with the default 64 kB, writer and reader would only alternate.
             pipesize=PIPE_SIZE,
         )
-        self._said: deque[str] = deque(maxlen=ERROR_LINES)
-        self._listener = threading.Thread(target=self._listen, daemon=True)
-        self._listener.start()
+        self._lines: deque[str] = deque(maxlen=ERROR_LINES)
+        self._drain = threading.Thread(target=self._read_errors, daemon=True)
+        self._drain.start()
 
     @property
     def stdin(self) -> IO[bytes]:
@@ -129,33 +128,31 @@ class Process:
         """Wait until it has encoded everything.
 
         Raises:
-            InputError: it failed; the cause is its own last words.
+            InputError: it failed; the message gives its last error lines.
         """
         if self._process.wait() != 0:
-            self._listener.join()
+            self._drain.join()
             raise self.failure()
 
     def kill(self) -> None:
-        """End it at once."""
+        """End it immediately."""
         self._process.kill()
 
     def failure(self) -> InputError:
-        """The error to raise when it went away early."""
+        """The error to raise when it has ended early."""
         self._process.wait()
-        self._listener.join()
-        return InputError(
-            self._subject, f"ffmpeg failed: {self.last_words}", "check the encoder's options and disk"
-        )
+        self._drain.join()
+        return InputError(self._subject, f"{FAILURE}{self._reason}", "check the encoder's options and disk")
 
     @property
-    def last_words(self) -> str:
-        telling = [line for line in self._said if line and not line.startswith(EMPTY_WORDS)]
-        return "; ".join((telling or list(self._said))[-2:]) or "it gave no reason"
+    def _reason(self) -> str:
+        specific = [line for line in self._lines if line and not line.startswith(_VAGUE)]
+        return "; ".join((specific or list(self._lines))[-2:]) or "it gave no reason"
 
-    def _listen(self) -> None:
+    def _read_errors(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            self._said.append(re.sub(r"^(\[[^]]*\] )+", "", line.decode(errors="replace").strip()))
+            self._lines.append(re.sub(r"^(\[[^]]*\] )+", "", line.decode(errors="replace").strip()))
 
     def __enter__(self) -> Self:
         return self
@@ -166,8 +163,13 @@ class Process:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        self._listener.join()
+        self._drain.join()
         for pipe in (self._process.stdin, self._process.stdout, self._process.stderr):
             if pipe is not None:
                 with suppress(BrokenPipeError):
                     pipe.close()
+
+
+def file_url(path: Path) -> str:
+    """A path as ffmpeg takes it literally, whatever characters it contains."""
+    return f"file:{path}"

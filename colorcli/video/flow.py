@@ -1,9 +1,9 @@
-"""Motion between frames, and how well it explains them.
+"""Optical flow between frames, and how well it explains them.
 
-Dense inverse search (Kroeger et al. 2016, arXiv:1603.03590) as OpenCV has it, at half the network's working
-size: chroma is coarser than luma, and color is brought to its edges by luma afterwards. Positions are
-absolute sample coordinates, so that a chain of flows is one map and chroma is resampled once, not once a
-frame: repeated resampling washes color out.
+Dense inverse search (Kroeger et al. 2016, arXiv:1603.03590) by OpenCV, at half the network's working size:
+chroma is coarser than luma, and luma-guided upsampling restores its edges later. Positions are absolute
+sample coordinates, so that a chain of flows is one map and chroma is resampled once instead of once a frame;
+repeated resampling would wash the colors out.
 """
 
 from dataclasses import dataclass
@@ -16,29 +16,33 @@ from numpy.typing import NDArray
 from colorcli.color.ycbcr import Plane
 
 Positions = NDArray[np.float32]
-"""[h, w, 2]: for each pixel of one frame, x and y of its place in another."""
+"""[h, w, 2]: for each pixel of one frame, the x and y at which it lies in another frame."""
 
 CONSISTENCY = 2.0
-"""Pixels of the flow's size by which going there and back may miss before trust has fallen to 1/e."""
-PER_MOTION = 0.05
-"""Square pixels more for each square pixel of motion: flow is the less exact, the faster things move
-(Sundaram, Brox and Keutzer 2010 grant 0.01; film blurs what is fast)."""
-FINEST, DESCENTS = 1, 8
-"""The search's finest scale, log2, and steps at each. At OpenCV's 2, flow is known at every fourth pixel
-only, and colors swim at edges: a third more flicker. Half of its 16 steps find as much."""
+"""Forward-backward error, in pixels of the flow's size, at which trust has fallen to 1/e."""
+CONSISTENCY_PER_MOTION = 0.05
+"""Added to CONSISTENCY squared for each square pixel of motion: flow is less exact where motion is fast
+(Sundaram, Brox and Keutzer 2010 allow 0.01; fast motion is blurred in film)."""
+FINEST_SCALE, DESCENT_STEPS = 1, 8
+"""The search's finest scale as log2, and gradient descent steps at each scale. At OpenCV's 2 the flow has one
+vector for four pixels across, and colors swim at edges: a third more flicker. Half of its 16 steps find as
+much."""
 LUMA_TOLERANCE = 0.06
 """Luma difference (15 of 255) at which trust has fallen to 1/e: above film grain, below most edges."""
+MOST_GAIN, LEAST_GAIN, MOST_OFFSET = 1.4, 0.7, 0.3
+"""Limits of the exposure change between two frames that is compensated."""
 
 
 @dataclass(frozen=True)
 class FlowImage:
-    """A frame as the flow sees it."""
+    """A frame as the flow search takes it."""
 
     image: NDArray[np.uint8]
-    """Luma [h, w], blurred a little against grain."""
+    """Luma [h, w] at half the working size, blurred slightly to suppress grain."""
 
     @classmethod
     def of(cls, small: Plane) -> "FlowImage":
+        """From luma [h, w] in [0, 1] at the working size."""
         size = (max(16, small.shape[1] // 2), max(16, small.shape[0] // 2))
         shrunk = cv2.resize(small, size, interpolation=cv2.INTER_AREA)
         return cls(cv2.GaussianBlur(cv2.convertScaleAbs(shrunk, alpha=255), (3, 3), 0))
@@ -46,44 +50,45 @@ class FlowImage:
 
 @dataclass(frozen=True)
 class AccumulatedFlow:
-    """Where each pixel of a frame lay in a frame some way before or after it, and how sure that is."""
+    """Where each pixel of a frame lies in a reference frame some frames away, and the trust in it."""
 
-    places: Positions
+    positions: Positions
     trust: Plane
     """[h, w] in [0, 1]."""
 
     @classmethod
     def start(cls, image: FlowImage) -> "AccumulatedFlow":
-        """A frame's trail to itself."""
+        """The flow of the reference frame to itself."""
         height, width = image.image.shape
         return cls(grid(height, width), np.ones((height, width), np.float32))
 
     @property
     def coverage(self) -> float:
-        """The share of the frame that is explained."""
+        """The share of the frame that the reference frame explains."""
         return float(self.trust.mean())
 
     def extend(
-        self, step: Positions, agreement: Plane, origin: FlowImage, image: FlowImage
+        self, step: Positions, step_trust: Plane, reference: FlowImage, image: FlowImage
     ) -> "AccumulatedFlow":
-        """The trail of a frame one step further, whose pixels lie at `step` in this trail's frame.
+        """The flow of the next frame to the same reference frame.
 
         Args:
-            agreement: trust [h, w] in that step alone.
-            origin: the frame at the trail's far end; the places are held against it, so errors do not add up.
+            step: positions of the next frame's pixels in this flow's frame.
+            step_trust: trust [h, w] in `step` alone.
+            reference: the reference frame; comparing with it directly keeps errors from adding up.
+            image: the next frame.
         """
-        places = sample(self.places, step)
-        trust = sample(self.trust, step) * agreement
-        return AccumulatedFlow(places, np.minimum(trust, likeness(origin, image, places)))
+        positions = sample(self.positions, step)
+        trust = sample(self.trust, step) * step_trust
+        return AccumulatedFlow(positions, np.minimum(trust, luma_agreement(reference, image, positions)))
 
-    def bring(self, chroma: Plane) -> Plane:
-        """Chroma [2, H, W] of the far frame, at any size, moved to this frame's places."""
+    def warp(self, chroma: Plane) -> Plane:
+        """Move chroma [2, H, W] of the reference frame, at any size, to its positions in this frame."""
         height, width = chroma.shape[1:]
-        scale = np.array([width / self.places.shape[1], height / self.places.shape[0]], np.float32)
-        places = cv2.resize(
-            (self.places + 0.5) * scale - 0.5, (width, height), interpolation=cv2.INTER_LINEAR
-        )
-        return np.stack([sample(plane, places) for plane in chroma])
+        scale = np.array([width / self.positions.shape[1], height / self.positions.shape[0]], np.float32)
+        positions = (self.positions + 0.5) * scale - 0.5
+        positions = cv2.resize(positions, (width, height), interpolation=cv2.INTER_LINEAR)
+        return np.stack([sample(plane, positions) for plane in chroma])
 
     def trust_at(self, shape: tuple[int, int]) -> Plane:
         """Trust at another size [H, W]."""
@@ -91,62 +96,62 @@ class AccumulatedFlow:
 
 
 class FlowMeter:
-    """Finds motion between neighboring frames in both directions. Not for two threads at once.
+    """Finds the flow between neighboring frames in both directions. Not thread-safe.
 
-    OpenCV's search keeps buffers whose old contents tinge its next result: the same frames give exactly the
-    same flow only from a new meter.
+    OpenCV's search keeps buffers whose contents influence its next result slightly: the same frames give
+    exactly the same flow only with a new meter.
     """
 
     def __init__(self) -> None:
         self._search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_FAST)
-        self._search.setFinestScale(FINEST)
-        self._search.setGradientDescentIterations(DESCENTS)
+        self._search.setFinestScale(FINEST_SCALE)
+        self._search.setGradientDescentIterations(DESCENT_STEPS)
 
     def between(self, one: FlowImage, other: FlowImage) -> tuple[Positions, Positions, Plane, Plane]:
-        """Places of `other`'s pixels in `one`, of `one`'s in `other`, and the trust [h, w] in each."""
-        to_one = self._places(other, one)
-        to_other = self._places(one, other)
-        return to_one, to_other, _agreement(to_one, to_other), _agreement(to_other, to_one)
+        """Positions of `other`'s pixels in `one`, of `one`'s in `other`, and the trust [h, w] in each."""
+        to_one = self._positions(other, one)
+        to_other = self._positions(one, other)
+        return to_one, to_other, _consistency(to_one, to_other), _consistency(to_other, to_one)
 
-    def _places(self, source: FlowImage, target: FlowImage) -> Positions:
+    def _positions(self, source: FlowImage, target: FlowImage) -> Positions:
         return self._search.calc(source.image, target.image, None) + grid(*source.image.shape)
 
 
-def likeness(origin: FlowImage, image: FlowImage, places: Positions) -> Plane:
-    """How well `origin`, moved to `places`, explains `image`: [h, w] in [0, 1].
+def luma_agreement(reference: FlowImage, image: FlowImage, positions: Positions) -> Plane:
+    """How well `reference`, sampled at `positions`, matches the luma of `image`: [h, w] in [0, 1].
 
-    A change of exposure over the whole frame, as old film flickers, is taken out first.
+    A change of exposure over the whole frame, the flicker of old film, is compensated first.
     """
-    moved = sample(origin.image, places).astype(np.float32) / np.float32(255)
+    warped = sample(reference.image, positions).astype(np.float32) / np.float32(255)
     luma = image.image.astype(np.float32) / np.float32(255)
-    gain, offset = _exposure(moved, luma)
-    moved *= gain
-    moved += offset - luma
-    missed = cv2.blur(cv2.absdiff(moved, 0), (3, 3))
-    return np.exp(-np.square(missed / LUMA_TOLERANCE))
+    gain, offset = _exposure(warped, luma)
+    warped *= gain
+    warped += offset - luma
+    error = cv2.blur(cv2.absdiff(warped, 0), (3, 3))
+    return np.exp(-np.square(error / LUMA_TOLERANCE))
 
 
-def sample(plane: NDArray[Any], places: Positions) -> NDArray[Any]:
-    """A plane's values at places, bilinear; the border reaches outwards."""
-    return cv2.remap(plane, places, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def sample(plane: NDArray[Any], positions: Positions) -> NDArray[Any]:
+    """A plane's values at positions, bilinear; border pixels are repeated outward."""
+    return cv2.remap(plane, positions, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
 def grid(height: int, width: int) -> Positions:
-    """Every pixel's own place."""
+    """The position of each pixel itself."""
     return np.dstack(np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)))
 
 
-def _agreement(there: Positions, back: Positions) -> Plane:
-    """Trust in the places `there`, from how near `back` returns: occluded pixels do not return."""
-    home = grid(*there.shape[:2])
-    missed = np.square(sample(back, there) - home).sum(axis=2)
-    motion = np.square(there - home).sum(axis=2)
-    return np.exp(-missed / (CONSISTENCY**2 + PER_MOTION * motion))
+def _consistency(there: Positions, back: Positions) -> Plane:
+    """Trust in positions, by how near `back` returns to the start: occluded pixels do not return."""
+    start = grid(*there.shape[:2])
+    error = np.square(sample(back, there) - start).sum(axis=2)
+    motion = np.square(there - start).sum(axis=2)
+    return np.exp(-error / (CONSISTENCY**2 + CONSISTENCY_PER_MOTION * motion))
 
 
-def _exposure(moved: Plane, image: Plane) -> tuple[float, float]:
-    """Gain and offset that bring one frame's exposure to the other's, by mean and spread; never extreme."""
-    (mean,), (spread,) = (part[:, 0] for part in cv2.meanStdDev(moved))
-    (wanted_mean,), (wanted_spread,) = (part[:, 0] for part in cv2.meanStdDev(image))
-    gain = float(np.clip(wanted_spread / max(spread, 1e-3), 0.7, 1.4))
-    return gain, float(np.clip(wanted_mean - gain * mean, -0.3, 0.3))
+def _exposure(warped: Plane, image: Plane) -> tuple[float, float]:
+    """Gain and offset that match the mean and the standard deviation of luma, within limits."""
+    (mean,), (deviation,) = (part[:, 0] for part in cv2.meanStdDev(warped))
+    (target_mean,), (target_deviation,) = (part[:, 0] for part in cv2.meanStdDev(image))
+    gain = float(np.clip(target_deviation / max(deviation, 1e-3), LEAST_GAIN, MOST_GAIN))
+    return gain, float(np.clip(target_mean - gain * mean, -MOST_OFFSET, MOST_OFFSET))

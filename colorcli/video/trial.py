@@ -1,4 +1,4 @@
-"""Rehearsals before the work: whether the encoder takes such frames, and the container what comes of them."""
+"""Trials before the work: does the encoder take such frames, and the container the streams?"""
 
 import tempfile
 from contextlib import suppress
@@ -12,60 +12,60 @@ import av
 
 from colorcli.errors import ColorcliError, RefusedError, SetupError, UsageError
 from colorcli.options import VideoOptions
-from colorcli.video.encoder import (
-    HARDWARE,
-    Encoder,
-    EncodeSettings,
-    candidate_settings,
-    default_encoder,
-    segment_url,
-)
-from colorcli.video.info import VideoInfo, open_video
-from colorcli.video.muxer import Clip, copied_streams, numbered, open_output, unheld
+from colorcli.video.encode_settings import EncodeSettings, candidate_settings
+from colorcli.video.encoder import Encoder
+from colorcli.video.encoder_defaults import HARDWARE, default_encoder
+from colorcli.video.ffmpeg import FAILURE, file_url
+from colorcli.video.info import VideoInfo
+from colorcli.video.muxer import copied_streams, open_output, unsupported_stream
+from colorcli.video.probe import open_video
+from colorcli.video.timestamps import number_frames
+from colorcli.video.trim import Clip
 
-TRIED_PACKETS = 200
-"""Packets of the other streams that are put into the container for trial."""
+_TRIED_PACKETS = 200
+"""Packets of the other streams that are muxed."""
 
 
 @lru_cache(maxsize=64)  # planning asks first, the run itself again
-def rehearse_encoding(info: VideoInfo, format_name: str, film: VideoOptions) -> tuple[EncodeSettings, bytes]:
-    """Find a settings that works by encoding two black frames; the encoded frames (NUT) come with it.
+def try_encoding(info: VideoInfo, format_name: str, options: VideoOptions) -> tuple[EncodeSettings, bytes]:
+    """Encode a black frame to find settings that work; returns them and the encoded frame (NUT).
 
     Raises:
-        RefusedError: none works; the encoder's own reason is given.
-        SetupError: the encoder needs hardware that is not there; or as `candidate_settings`.
-        UsageError: it works without the settings given; or as `candidate_settings`.
+        RefusedError: none works; the message gives the encoder's reason.
+        SetupError: the encoder needs a device that is missing; or as `candidate_settings`.
+        UsageError: it works without --crf, --preset and --encoder-args; or as `candidate_settings`.
     """
     failures: list[ColorcliError] = []
-    for settings in candidate_settings(info, format_name, film):
+    for settings in candidate_settings(info, format_name, options):
         try:
-            return settings, _try(settings, info)
+            return settings, _encode_black(settings, info)
         except ColorcliError as error:
             failures.append(error)
-    raise _unworkable(info, format_name, film, failures[0].cause.removeprefix("ffmpeg failed: "))
+    raise _failure(info, format_name, options, failures[0].cause.removeprefix(FAILURE))
 
 
-def _unworkable(info: VideoInfo, format_name: str, film: VideoOptions, cause: str) -> ColorcliError:
-    """Whose fault it is that no settings works: the settings', the machine's, or the encoder's own."""
-    encoder = film.codec or default_encoder(info, format_name)
-    plain = replace(film, crf=None, preset=None, encoder_args="")
-    if plain != film:
+def _failure(info: VideoInfo, format_name: str, options: VideoOptions, cause: str) -> ColorcliError:
+    """The error when no settings work: because of the options, the machine, or the encoder."""
+    encoder = options.codec or default_encoder(info, format_name)
+    rejected = f"{encoder} does not take it ({cause})"
+    plain = replace(options, crf=None, preset=None, encoder_args="")
+    if plain != options:
         with suppress(ColorcliError):
-            rehearse_encoding(info, format_name, plain)
-            given = [
-                f"{flag} {value}"
-                for flag, value in (("--crf", film.crf), ("--preset", film.preset))
-                if value is not None
-            ] + ([f"--encoder-args {film.encoder_args!r}"] if film.encoder_args else [])
-            return UsageError(" ".join(given), f"{encoder} does not take it ({cause})", "correct it")
+            try_encoding(info, format_name, plain)
+            return UsageError(_flags(options), rejected, "correct it")
     if encoder.endswith(HARDWARE):
         return SetupError(encoder, f"does not start here ({cause})", "check GPU and driver, or --codec")
-    return RefusedError(
-        info.source, f"{encoder} does not take it ({cause})", "choose another --codec or --pix-fmt"
-    )
+    return RefusedError(info.source, rejected, "choose another --codec or --pix-fmt")
 
 
-def _try(settings: EncodeSettings, info: VideoInfo) -> bytes:
+def _flags(options: VideoOptions) -> str:
+    """The options that the encoder was given, as written on the command line."""
+    values = (("--crf", options.crf), ("--preset", options.preset))
+    flags = [f"{flag} {value}" for flag, value in values if value is not None]
+    return " ".join(flags + ([f"--encoder-args {options.encoder_args!r}"] if options.encoder_args else []))
+
+
+def _encode_black(settings: EncodeSettings, info: VideoInfo) -> bytes:
     frame = av.VideoFrame(info.width, info.height, settings.layout.name)
     for plane in frame.planes:
         plane.update(bytes(plane.buffer_size))
@@ -78,44 +78,40 @@ def _try(settings: EncodeSettings, info: VideoInfo) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def rehearse_muxing(info: VideoInfo, format_name: str, encoded: bytes) -> None:
-    """Put a frame and some packets of every other stream into the container, to see whether it holds them.
+def try_muxing(info: VideoInfo, format_name: str, encoded: bytes) -> None:
+    """Mux an encoded frame and some packets of every other stream, to see whether the container holds them.
 
     Raises:
-        RefusedError: it does not; which stream, is said.
+        RefusedError: it does not; the message says which stream.
     """
     with open_video(info.source) as source:
         wanted = copied_streams(source, info, format_name)
-    if _holds(info, format_name, encoded, wanted):
-        return
-    for index in sorted(wanted):
-        if not _holds(info, format_name, encoded, {index}):
-            with open_video(info.source) as source:
-                raise unheld(info.source, source.streams[index], format_name)
-    raise RefusedError(
-        info.source,
-        f"{format_name} cannot hold such pictures",
-        "choose another --codec, or name the output .mkv",
-    )
+        if _holds(info, format_name, encoded, wanted):
+            return
+        for index in sorted(wanted):
+            if not _holds(info, format_name, encoded, {index}):
+                raise unsupported_stream(info.source, source.streams[index], format_name)
+    cause = f"{format_name} cannot hold such video"
+    raise RefusedError(info.source, cause, "choose another --codec, or name the output .mkv")
 
 
 def _holds(info: VideoInfo, format_name: str, encoded: bytes, wanted: set[int]) -> bool:
-    """Whether the container takes the picture and these streams."""
+    """Whether the container takes the video and these streams."""
     with (
         tempfile.TemporaryDirectory(prefix="colorcli-") as folder,
-        av.open(BytesIO(encoded), "r", format="nut") as picture,
+        av.open(BytesIO(encoded), "r", format="nut") as video,
         open_video(info.source) as source,
     ):
-        url = segment_url(Path(folder) / "rehearsal")
+        url = file_url(Path(folder) / "trial")
         try:
-            template = picture.streams.video[0]
+            template = video.streams.video[0]
             output = open_output(url, format_name, info, source, template, Clip(), {}, wanted)
-            for packet in numbered(picture.demux(), info.rate):
+            for packet in number_frames(video.demux(), info.rate):
                 packet.dts = packet.pts
-                output.mux_picture(packet)
-            others = [source.streams[index] for index in output.others]
-            for packet in islice(source.demux(*others), TRIED_PACKETS) if others else ():
-                output.mux(packet)
+                output.mux_video(packet)
+            others = [source.streams[index] for index in output.copies]
+            for packet in islice(source.demux(*others), _TRIED_PACKETS) if others else ():
+                output.mux_copy(packet)
             output.container.close()
         except (av.FFmpegError, ValueError):
             return False

@@ -11,7 +11,7 @@ from support.films import colorcli, gray, make, plane_of, planes, run, times
 
 from colorcli.errors import UsageError
 from colorcli.video.references import find_references
-from colorcli.video.shots import Shot, ShotPlan, read_shots, write_shots
+from colorcli.video.shot_list import Shot, ShotList, read_shots, write_shots
 from colorcli.video.timecode import Timecode, parse_timecode
 
 FFV1 = ["-c:v", "ffv1", "-pix_fmt", "yuv420p"]
@@ -59,7 +59,7 @@ def test_trimmed_film_is_exact_and_its_sound_with_it(tmp_path: Path, toy_model: 
         (("--crf", "9999"), b"choose 0 to 51"),
         (("--preset", "nope"), b"libx264 does not take it"),
         (("--pix-fmt", "nope"), b"is no pixel format"),
-        (("--codec", "aac"), b"no such picture encoder"),
+        (("--codec", "aac"), b"no such video encoder"),
         (("--codec", "dnxhd"), b"dnxhd does not take it"),
     ],
 )
@@ -110,10 +110,8 @@ def test_shot_list_survives_a_round_trip(tmp_path: Path) -> None:
     shots = [Shot(0, 10, 0.5, "a.png"), Shot(10, 25, skip=True)]
     write_shots(tmp_path / "shots.csv", shots, 25)
     assert read_shots(tmp_path / "shots.csv") == shots
-    plan = ShotPlan(shots)
-    assert plan(0) == (False, True, 0.5)
-    assert plan(10) == (True, True, 1.0)
-    assert plan(25) == (None, False, 1.0)
+    found = ShotList(shots)
+    assert [found.find(number) for number in (0, 9, 10, 25)] == [shots[0], shots[0], shots[1], None]
 
 
 @pytest.mark.parametrize("rows", ["x,y", "5,5", "0,9\n8,12"])

@@ -1,0 +1,52 @@
+"""Output containers: which muxer a file name or --format means, and what the muxers are capable of."""
+
+from pathlib import Path
+
+import av
+
+from colorcli.errors import RefusedError, UsageError
+
+QUICKTIME = ("mov", "mp4", "3gp", "ipod")
+MATROSKA = ("matroska", "webm")
+VIDEO_ONLY = ("yuv4mpegpipe",)
+"""Muxers that take nothing but one video stream."""
+CONSTANT_RATE = ("yuv4mpegpipe", "avi")
+"""Muxers without timestamps: a frame's number gives its time, at the rate in the header."""
+_BY_SUFFIX = {"mkv": "matroska", "ts": "mpegts", "m2ts": "mpegts", "ps": "vob", "mpg": "vob", "m4v": "mp4"}
+"""Suffixes that libavformat takes for something else, or does not know."""
+_BY_FORMAT = {**_BY_SUFFIX, "y4m": "yuv4mpegpipe"}
+_PIPED = ("matroska", "nut", "yuv4mpegpipe", "mpegts", "webm")
+_PIPED_DEFAULT = "matroska"
+
+
+def muxer_of(path: Path) -> str:
+    """The muxer for a file name.
+
+    Raises:
+        RefusedError: no container has that suffix.
+    """
+    suffix = path.suffix.lstrip(".").lower()
+    if suffix in _BY_SUFFIX:
+        return _BY_SUFFIX[suffix]
+    for name in sorted(av.formats_available):
+        try:
+            known = av.ContainerFormat(name, "w")
+        except ValueError:
+            continue
+        if suffix in known.extensions and (known.name == suffix or suffix not in av.formats_available):
+            return str(known.name)
+    raise RefusedError(
+        path, f"no video container has the suffix .{suffix}", "name the output .mkv, .mp4 or .mov"
+    )
+
+
+def piped_muxer(asked: str | None) -> str:
+    """The muxer for standard output; `asked` is the value of --format.
+
+    Raises:
+        UsageError: --format names none that can be written to a pipe.
+    """
+    name = _BY_FORMAT.get(asked, asked) if asked else _PIPED_DEFAULT
+    if name not in _PIPED:
+        raise UsageError(f"--format {asked}", "cannot be written to a pipe", "use mkv, nut, y4m, ts or webm")
+    return name

@@ -1,0 +1,80 @@
+"""Which encoder suits a video, and the arguments that each encoder gets by default."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from colorcli.video.info import VideoInfo
+from colorcli.video.pixel_formats import natural_layout
+
+LOSSLESS = {"ffv1", "ffvhuff", "huffyuv", "utvideo", "magicyuv", "rawvideo", "v210", "v410", "r210", "qtrle"}
+STILL_CODECS = {"dpx", "tiff", "png", "bmp", "exr", "jpeg2000"}
+RAW_FORMATS = {"nut", "yuv4mpegpipe"}
+"""Containers that are piped to another program, with uncompressed video."""
+REORDERING = {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "libopenh264"}
+"""Encoders whose frames in AVI are shown late, as if they had been reordered, even when none was."""
+HARDWARE = ("_nvenc", "_qsv", "_vaapi", "_amf", "_videotoolbox", "_v4l2m2m", "_vulkan")
+"""Suffixes of encoders that need a device."""
+SEPARATE_ALPHA = {"libvpx", "libvpx-vp9"}
+"""Encoders that store transparency beside their frames, where NUT cannot keep it."""
+PRORES_PROFILES = {1: 3, 0: 4}
+"""log2 of the horizontal chroma subsampling -> prores_ks profile: 422 HQ, 4444."""
+
+
+@dataclass(frozen=True)
+class EncoderDefaults:
+    """How an encoder takes quality and speed, and its default arguments."""
+
+    quality: str | None = None
+    """The ffmpeg option behind --crf."""
+    speed: str | None = None
+    """The ffmpeg option behind --preset."""
+    arguments: tuple[tuple[str, Any], ...] = ()
+    worst: float = 51
+    """The highest value of the quality option; the lowest is 0. Encoders clip values outside, or report them
+    in unclear words."""
+
+
+_DEFAULTS = {
+    # CRF 16 is one step better than what is called visually lossless (17 to 18): grain and scratches stay.
+    # A lookahead of 30 frames instead of 40 saves 70 MB at 1080 lines without a visible difference.
+    "libx264": EncoderDefaults("crf", "preset", (("crf", 16), ("preset", "medium"), ("rc-lookahead", 30))),
+    "libx265": EncoderDefaults(
+        "crf", "preset", (("crf", 18), ("preset", "medium"), ("x265-params", "log-level=error"))
+    ),
+    "libsvtav1": EncoderDefaults("crf", "preset", (("crf", 20), ("preset", 6)), worst=63),
+    "libaom-av1": EncoderDefaults("crf", "cpu-used", (("crf", 18), ("cpu-used", 4)), worst=63),
+    "libvpx-vp9": EncoderDefaults(
+        "crf", "cpu-used", (("crf", 18), ("b:v", 0), ("cpu-used", 2), ("row-mt", 1)), worst=63
+    ),
+    "h264_nvenc": EncoderDefaults("cq", "preset", (("cq", 18), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
+    "hevc_nvenc": EncoderDefaults("cq", "preset", (("cq", 20), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
+    "av1_nvenc": EncoderDefaults("cq", "preset", (("cq", 24), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
+    # The archives' settings (FADGI): version 3, every frame a keyframe, checksums in the slices.
+    "ffv1": EncoderDefaults(arguments=(("level", 3), ("g", 1), ("slices", 16), ("slicecrc", 1))),
+    "prores_ks": EncoderDefaults("q:v", None, (("vendor", "apl0"),)),
+    "mpeg2video": EncoderDefaults("q:v", None, (("q:v", 2),), worst=31),
+    "mpeg4": EncoderDefaults("q:v", None, (("q:v", 2),), worst=31),
+    "mjpeg": EncoderDefaults("q:v", None, (("q:v", 2),), worst=31),
+}
+
+
+def defaults_of(encoder: str) -> EncoderDefaults:
+    """The defaults of an encoder, also of one that is not in the table."""
+    return _DEFAULTS.get(encoder, EncoderDefaults("q:v"))
+
+
+def default_encoder(info: VideoInfo, format_name: str) -> str:
+    """Lossless video stays lossless, editing codecs stay, all else becomes H.264 or a near codec."""
+    if format_name in RAW_FORMATS:
+        return "rawvideo"
+    if info.codec in LOSSLESS | STILL_CODECS and format_name in ("matroska", "avi", "mov"):
+        return "ffv1"
+    if info.codec == "prores" and format_name in ("matroska", "mov", "mxf"):
+        return "prores_ks"
+    if info.codec == "dnxhd" and format_name in ("mov", "mxf"):
+        return "dnxhd"
+    if format_name == "avi":
+        # AVI has no presentation times: only codecs that never reorder keep theirs in it.
+        plain = natural_layout(info).name == "yuv420p"
+        return "mjpeg" if info.codec == "mjpeg" else "mpeg4" if plain else "ffv1"
+    return {"webm": "libvpx-vp9", "vob": "mpeg2video", "mxf": "mpeg2video"}.get(format_name, "libx264")

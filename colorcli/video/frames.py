@@ -1,0 +1,61 @@
+"""The two forms of a frame on its way through the stages: as the source gives it, and with its colors."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from av.video.frame import VideoFrame
+
+from colorcli.color.ycbcr import Plane
+from colorcli.video.pixel_formats import Samples
+from colorcli.video.temporal_colorizer import Keyframe
+
+
+@dataclass(frozen=True)
+class Timing:
+    """When a frame is shown and for how long, in ticks of the video's time base."""
+
+    pts: int
+    duration: int
+
+
+@dataclass(frozen=True)
+class View:
+    """What network and optical flow take: the luma of a frame, or of one field of an interlaced frame."""
+
+    luma: Samples
+    """Code values [h, w] at the chroma planes' size; of RGB video, luma [H, W] in [0, 1] at full size."""
+    small: Plane
+    """Luma [h, w] in [0, 1] at the network's working size."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame of the source, and what is decided about it before it is colorized."""
+
+    number: int
+    """Counted from 0 at the start of the video, also when the beginning is trimmed."""
+    timing: Timing
+    picture: VideoFrame
+    views: Sequence[View] = ()
+    """One for each field, in the order of time."""
+    keeps_color: bool = False
+    """The frame has color already and keeps it."""
+    starts_shot: bool = False
+    """A shot starts here by the shot list; cuts that the optical flow finds are not included."""
+    saturation: float = 1.0
+    """Factor for the predicted chroma."""
+
+
+@dataclass(frozen=True)
+class ColoredFrame:
+    """A frame with its colors."""
+
+    frame: Frame
+    chromas: list[Plane] | None
+    """BT.601 chroma [2, h, w] at the working size for each view; None if the frame keeps its color."""
+    picture: VideoFrame
+    """The source's picture; the converter replaces it by the picture for the encoder."""
+    starts_shot: bool
+    is_resumable: bool
+    """Whether a run can continue after this frame from `keyframe` alone."""
+    keyframe: Keyframe | None

@@ -1,0 +1,107 @@
+"""The shot list: what to do in each shot, as a table that people can edit.
+
+CSV: `start` and `end` are frame numbers from 0, `end` excluded; `time` is the clock time of the start, for
+information only; `saturation` multiplies the shot's colors; `reference` names a picture in the folder of
+references; `skip` is `yes` where the shot keeps the color it has.
+"""
+
+import csv
+import io
+from bisect import bisect_right
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from colorcli.errors import InputError, UsageError
+from colorcli.files import atomic_write
+
+COLUMNS = ("start", "end", "time", "saturation", "reference", "skip")
+
+
+@dataclass(frozen=True)
+class Shot:
+    """One row of the list."""
+
+    start: int
+    """Number of its first frame."""
+    end: int
+    """Number of the frame after its last."""
+    saturation: float = 1.0
+    reference: str = ""
+    """Name of a picture in the folder of references, empty for none."""
+    skip: bool = False
+    """It keeps the color it has."""
+
+
+class ShotList:
+    """Shots in order, found by frame number. The shots need not cover the whole video."""
+
+    def __init__(self, shots: list[Shot]) -> None:
+        self.shots = shots
+        self._starts = [shot.start for shot in shots]
+
+    def find(self, number: int) -> Shot | None:
+        """The shot of a frame."""
+        place = bisect_right(self._starts, number) - 1
+        return self.shots[place] if place >= 0 and number < self.shots[place].end else None
+
+
+def read_shots(path: Path) -> list[Shot]:
+    """Read a list.
+
+    Raises:
+        InputError: it cannot be read.
+        UsageError: a row is invalid; the message gives its line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(path, f"cannot be read ({error})", "check --shots") from error
+    shots: list[Shot] = []
+    for line, row in enumerate(csv.DictReader(io.StringIO(text)), 2):
+        try:
+            shot = _parse(row)
+        except (KeyError, TypeError, ValueError) as error:
+            cause = f"line {line} is not a shot ({error})"
+            raise UsageError(path, cause, f"columns: {', '.join(COLUMNS)}") from error
+        if shot.start >= shot.end or (shots and shot.start < shots[-1].end):
+            cause = f"line {line}: the shot is empty or overlaps the one before"
+            raise UsageError(path, cause, "let each shot begin where the one before ends")
+        shots.append(shot)
+    if not shots:
+        raise UsageError(path, "contains no shots", "delete it, and the next run writes a new one")
+    return shots
+
+
+def _parse(row: dict[str, str]) -> Shot:
+    return Shot(
+        start=int(row["start"]),
+        end=int(row["end"]),
+        saturation=float(row.get("saturation") or 1),
+        reference=(row.get("reference") or "").strip(),
+        skip=(row.get("skip") or "").strip().lower() in ("yes", "y", "true", "1"),
+    )
+
+
+def write_shots(path: Path, shots: list[Shot], rate: Fraction) -> None:
+    """Write a list, whole or not at all; `rate` is the frame rate."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for shot in shots:
+        skip = "yes" if shot.skip else "no"
+        clock = _clock(shot.start / rate)
+        writer.writerow((shot.start, shot.end, clock, f"{shot.saturation:g}", shot.reference, skip))
+    with atomic_write(path) as partial:
+        partial.write_text(table.getvalue(), encoding="utf-8")
+
+
+def _clock(seconds: Fraction) -> str:
+    minutes, rest = divmod(float(seconds), 60)
+    return f"{int(minutes) // 60:02d}:{int(minutes) % 60:02d}:{rest:06.3f}"
+
+
+def shots_from_starts(starts: list[tuple[int, bool]], end: int) -> list[Shot]:
+    """Shots from their first frames, with whether they keep their color; the last one ends at `end`."""
+    ends = [start for start, _ in starts[1:]] + [end]
+    return [Shot(start, stop, skip=keeps) for (start, keeps), stop in zip(starts, ends, strict=True)]

@@ -1,0 +1,1 @@
+"""Where colorized frames go: a file that can be resumed, a pipe, or numbered pictures."""

@@ -1,0 +1,132 @@
+"""The sink for pipes: video from or to a pipe is read once and written once, with nothing kept on disk.
+
+The encoder's packets and those of the other streams, which the source collects while it is decoded, are muxed
+in a thread of their own. The other streams' packets are compressed and few, so their queue has no limit: with
+one, a video whose audio is far behind its picture could block. Everything else waits for the reader of the
+output.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from fractions import Fraction
+from types import TracebackType
+from typing import Self
+
+import av
+
+from colorcli.errors import ColorcliError
+from colorcli.events import Note, Sink
+from colorcli.files import STDIO, atomic_write
+from colorcli.video.encoder import Encoder
+from colorcli.video.ffmpeg import file_url
+from colorcli.video.frames import ColoredFrame, Timing
+from colorcli.video.muxer import Output, open_output, write_matroska_aspect
+from colorcli.video.preflight import CheckedVideo
+from colorcli.video.sinks.base import VideoSink, no_frames
+from colorcli.video.timestamps import decode_seconds, number_frames, restore_times
+
+
+class PipeSink(VideoSink):
+    """Writes to standard output, or to a file what comes from standard input."""
+
+    def __init__(self, video: CheckedVideo, tags: dict[str, str], report: Sink) -> None:
+        self._video, self._tags, self._report = video, tags, report
+
+    def write(self, frames: Iterator[ColoredFrame]) -> None:
+        if self._video.output == STDIO:
+            self._write_to_stdout(frames)
+            return
+        with atomic_write(self._video.output) as partial:
+            self._write_to(file_url(partial), frames)
+            if self._video.format_name == "matroska":
+                write_matroska_aspect(partial, self._video.output_info)
+
+    def _write_to_stdout(self, frames: Iterator[ColoredFrame]) -> None:
+        sys.stdout.flush()
+        try:
+            self._write_to(f"pipe:{sys.stdout.fileno()}", frames)
+        except BrokenPipeError:
+            self._report(Note(self._video.name, "output pipe closed by the reader"))
+            # Python flushes standard output once more at exit, which must not fail then.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def _write_to(self, url: str, frames: Iterator[ColoredFrame]) -> None:
+        video = self._video
+        with (
+            Encoder(video.settings, video.output_info, "pipe:1") as encoder,
+            _MuxerThread(encoder, video, url, self._tags) as muxer,
+        ):
+            for colored in frames:
+                muxer.timings[encoder.frames] = colored.frame.timing
+                encoder.write(colored.picture)
+            if not encoder.frames:
+                raise no_frames(video)
+            encoder.end_input()
+            muxer.join()
+            encoder.process.finish()
+
+
+class _MuxerThread(threading.Thread):
+    """Muxes encoded video from the encoder's standard output into `url`. A context manager.
+
+    Leaving it joins the thread; its error takes precedence over the encoder's, which it causes by ending it.
+    """
+
+    def __init__(self, encoder: Encoder, video: CheckedVideo, url: str, tags: dict[str, str]) -> None:
+        super().__init__(daemon=True)
+        self.timings: dict[int, Timing] = {}
+        """Of the frames that are inside the encoder, by the encoder's count."""
+        self._error: BaseException | None = None
+        self._encoder, self._video, self._url, self._tags = encoder, video, url, tags
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is not None:
+            self._encoder.process.kill()
+        self.join()
+        if self._error is not None and (error is None or isinstance(error, ColorcliError)):
+            raise self._error
+
+    def run(self) -> None:
+        try:
+            self._mux()
+        except BaseException as error:  # raised again by __exit__
+            self._error = error
+            # The main thread would otherwise wait for the encoder, which waits for its output to be read.
+            self._encoder.process.kill()
+
+    def _mux(self) -> None:
+        video, clock = self._video, self._video.info.time_base
+        pipe = f"pipe:{self._encoder.process.stdout.fileno()}"
+        try:
+            encoded = av.open(pipe, format="nut", options={"analyzeduration": "0"})
+        except av.FFmpegError:
+            return  # the encoder has ended without output, and the main thread reports why
+        with encoded:
+            template = encoded.streams.video[0]
+            output = open_output(
+                self._url, video.format_name, video.output_info, video.source.container, template, video.clip,
+                self._tags,
+            )  # fmt: skip
+            depth = template.codec_context.reorder_depth
+            shift = round(video.clip.shift / clock)
+            with output.container:
+                packets = number_frames(encoded.demux(template), video.info.rate)
+                step = video.info.frame_ticks
+                for packet in restore_times(packets, self.timings.pop, depth=depth, step=step, shift=shift):
+                    self._copy_packets(output, until=(packet.dts or 0) * clock + video.clip.shift)
+                    output.mux_video(packet)
+                self._copy_packets(output, until=None)
+
+    def _copy_packets(self, output: Output, until: Fraction | None) -> None:
+        """Copy the other streams' packets up to a time in seconds."""
+        waiting = self._video.source.packets
+        while waiting and (until is None or decode_seconds(waiting[0]) <= until):
+            output.mux_copy(waiting.popleft())

@@ -1,0 +1,1 @@
+"""Where frames come from: a video file or standard input, or numbered pictures."""
