@@ -42,6 +42,7 @@ SEEDS: dict[str, Callable[[], bytes]] = {
     "pyramid.tif": pyramid,
     "gray.webp": lambda: encoded("webp", scene(24, 33)),
     "gray.bmp": lambda: encoded("bmp", scene(24, 33)),
+    "gray.ppm": lambda: encoded("ppm", scene(24, 33)),
     "gray.jp2": lambda: encoded("jp2", scene(24, 33)),
 }
 

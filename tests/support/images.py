@@ -47,10 +47,8 @@ def save(path: Path, pixels: NDArray[np.generic]) -> Path:
         case ".png":
             path.write_bytes(imagecodecs.png_encode(pixels))
         case ".ppm" | ".pgm" | ".pnm":
-            kind = ".ppm" if pixels.ndim == 3 else ".pgm"
-            path.write_bytes(
-                cv2.imencode(kind, pixels[..., ::-1] if pixels.ndim == 3 else pixels)[1].tobytes()
-            )
+            kind, order = (".ppm", pixels[..., ::-1]) if pixels.ndim == 3 else (".pgm", pixels)
+            path.write_bytes(cv2.imencode(kind, order)[1].tobytes())
         case ".heic":
             import pillow_heif
 
