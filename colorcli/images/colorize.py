@@ -19,6 +19,7 @@ from colorcli.errors import ColorcliError, InputError, RefusedError
 from colorcli.files import atomic_write
 from colorcli.images.chroma import GuidedChroma
 from colorcli.images.codecs.base import Codec, OutputPage, Page
+from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.registry import input_format, output_format
 from colorcli.images.orientation import displayed, displayed_shape, stored
 from colorcli.options import Outcome, RunOptions
@@ -113,7 +114,8 @@ def _errors_named(source: Path, codec: Codec) -> Iterator[None]:
     except MemoryError as error:
         remedy = "use fewer --jobs or a larger machine"
         raise InputError(source, "does not fit into memory", remedy) from error
-    except Exception as error:  # decoders raise anything on damaged files, and a batch has to continue
-        detail = str(error) if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        cause = f"damaged {codec.name} ({detail})"
-        raise InputError(source, cause, "scan or copy it again; if it is sound, report this") from error
+    except DamagedError as error:
+        raise InputError(source, f"damaged {codec.name} ({error})", "scan or copy it again") from error
+    except Exception as error:  # libraries raise anything on damaged files, and a batch has to continue
+        remedy = "scan or copy it again; if other programs can open it, report this"
+        raise InputError(source, f"damaged {codec.name}", remedy) from error

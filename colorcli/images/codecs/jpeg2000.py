@@ -10,6 +10,7 @@ import numpy as np
 
 from colorcli.errors import InputError
 from colorcli.images.codecs.base import Metadata, OutputPage, Page, SinglePageCodec, Size, read_header
+from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.raster import Pixels, Raster, stretched
 
 CODESTREAM = b"\xff\x4f\xff\x51"
@@ -101,7 +102,7 @@ def _boxes(data: bytes) -> Iterator[Box]:
             head = 16
         end = len(data) if size == 0 else at + size
         if end > len(data) or end < at + head:
-            raise ValueError("truncated")
+            raise DamagedError("truncated")
         yield Box(kind, data[at + head : end])
         at = end
 

@@ -1,11 +1,12 @@
 """Netpbm's PGM and PPM (netpbm.sourceforge.net/doc/pgm.html, ppm.html), which many scanners write.
 
-A header of text (`P5`, width, height, highest value; comments after `#`), then samples of one or two bytes,
-the high one first, or in the plain variants (`P2`, `P3`) as decimal numbers. Written is always the binary
-PPM.
+A text header (`P5`, width, height, highest value; comments after `#`) is followed by samples of one or two
+bytes, the high byte first, or in the plain variants (`P2`, `P3`) by decimal numbers. The output is always
+binary PPM, and names the model in a comment.
 """
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 
 from colorcli.errors import InputError
 from colorcli.images.codecs.base import OutputPage, Page, SinglePageCodec, Size, read_header
+from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.raster import Pixels, Raster, stretched
 from colorcli.models.provenance import DIGITAL_SOURCE_TYPE
 
@@ -36,13 +38,13 @@ class Header:
 
     @classmethod
     def of(cls, data: bytes) -> "Header":
-        """Raises ValueError if the header is broken."""
+        """Raises DamagedError if the header is broken."""
         found = HEADER.match(data)
         if found is None:
-            raise ValueError("broken header")
+            raise DamagedError("broken header")
         width, height, top = (int(number) for number in found.groups()[1:])
         if not (width and height and 0 < top < 1 << 16):
-            raise ValueError("broken header")
+            raise DamagedError("broken header")
         comments = tuple(COMMENT.findall(found[0]))
         return cls(found[1], Size(height, width), top, comments, found.end())
 
@@ -65,12 +67,14 @@ class NetpbmCodec(SinglePageCodec):
         if header.magic in PLAIN:
             values = _plain_samples(data[header.end :], samples)
         else:
-            start = header.end + 1
-            if data[start + samples * kind.itemsize :].startswith(BINARY):
+            end = header.end + 1 + samples * kind.itemsize
+            if len(data) < end:
+                raise DamagedError("truncated")
+            if data[end:].startswith(BINARY):
                 raise InputError(source, "a file of several images", "split it, as with pamsplit")
-            values = np.frombuffer(data, kind, samples, start)
+            values = np.frombuffer(data, kind, samples, header.end + 1)
         if values.max() > header.top:
-            raise ValueError("a sample is higher than the highest value in the header")
+            raise DamagedError("a sample is higher than the highest value in the header")
         pixels = stretched(values.astype(kind.newbyteorder("=")), header.top)
         return NetpbmPage(Raster.of(pixels.reshape(*header.size, -1)), comments=header.comments)
 
@@ -87,13 +91,12 @@ NETPBM = NetpbmCodec()
 
 def _plain_samples(text: bytes, count: int) -> Pixels:
     if 2 * count - 1 > len(text):  # a digit and a space each: do not reserve memory for what is not there
-        raise ValueError("truncated")
-    try:
-        values = np.array(COMMENT.sub(b"", text).split(None, count)[:count], np.uint32)
-    except ValueError as error:
-        raise ValueError("a sample is not a number") from error
+        raise DamagedError("truncated")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # NumPy warns of what is not a number, and stops there
+        values = np.fromstring(COMMENT.sub(b"", text), np.uint32, count, sep=" ")
     if len(values) < count:
-        raise ValueError("truncated")
+        raise DamagedError("truncated, or a sample is not a number")
     return values
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from colorcli.errors import InputError
 from colorcli.images.codecs.base import Metadata, OutputPage, Page, SinglePageCodec, Size, read_header
+from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.metadata import exif, icc
 from colorcli.images.raster import Pixels, Raster
 
@@ -54,7 +55,7 @@ class PngCodec(SinglePageCodec):
             raise InputError(source, "an animated PNG", "convert it to a video or to single images first")
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if decoded is None:
-            raise ValueError("it cannot be decoded")
+            raise DamagedError("it cannot be decoded")
         metadata = Metadata(_body(chunks, b"eXIf"), _xmp(chunks), _profile(chunks), _dpi(chunks))
         return PngPage(
             Raster.of(_channels(decoded, chunks)), metadata, exif.orientation(metadata.exif), chunks=chunks
@@ -75,16 +76,17 @@ PNG = PngCodec()
 
 
 def _chunks(data: bytes) -> Iterator[Chunk]:
-    """All chunks up to IEND; raises ValueError or struct.error if one is missing, truncated or damaged."""
+    """All chunks up to IEND; raises DamagedError or struct.error if one is missing, truncated or damaged."""
     if data[:8] != SIGNATURE:
-        raise ValueError("not a PNG")
+        raise DamagedError("not a PNG")
     at = 8
     while True:
-        size, kind = struct.unpack_from(">I4s", data, at)
-        body = data[at + 8 : at + 8 + size]
-        (check,) = struct.unpack_from(">I", data, at + 8 + size)
-        if check != zlib.crc32(kind + body):
-            raise ValueError(f"checksum of {kind.decode('latin-1')} does not match")
+        size, kind = struct.unpack(">I4s", data[at : at + 8].ljust(8, b"\0"))
+        body, check = data[at + 8 : at + 8 + size], data[at + 8 + size : at + 12 + size]
+        if len(check) < 4:
+            raise DamagedError("truncated")
+        if int.from_bytes(check, "big") != zlib.crc32(kind + body):
+            raise DamagedError(f"checksum of {kind.decode('latin-1')} does not match")
         yield Chunk(kind, body)
         if kind == b"IEND":
             return

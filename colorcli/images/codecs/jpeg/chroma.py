@@ -20,6 +20,7 @@ from PIL import Image
 
 from colorcli.color.ycbcr import BT601, color_difference, gamut_scale, reach
 from colorcli.images.chroma import GuidedChroma
+from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.raster import bands_of
 
 Bytes = NDArray[np.uint8]
@@ -254,9 +255,9 @@ def _encode_plane(plane: Bytes, table: list[int], progressive: bool) -> bytes:
 
 
 def decoded_gray(data: bytes) -> Bytes:
-    """A JPEG's luma as stored; raises ValueError if it cannot be decoded."""
+    """A JPEG's luma as stored; raises DamagedError if it cannot be decoded."""
     flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
     if pixels is None:
-        raise ValueError("it cannot be decoded")
+        raise DamagedError("it cannot be decoded")
     return pixels

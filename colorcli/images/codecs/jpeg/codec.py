@@ -21,6 +21,7 @@ from PIL import Image
 
 from colorcli.color.ycbcr import Plane, ycbcr_from_rgb
 from colorcli.images.codecs.base import OutputPage, Page, SinglePageCodec, Size, read_header
+from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.jpeg import header, turbojpeg
 from colorcli.images.codecs.jpeg import segments as seg
 from colorcli.images.codecs.jpeg.chroma import (
@@ -90,7 +91,7 @@ class JpegCodec(SinglePageCodec):
     def decode(self, source: Path, data: bytes) -> JpegPage:
         segments, trailer = seg.parse(data)
         frame = seg.frame_of(segments)
-        _coarsest_table(segments)  # raises ValueError if there is none
+        _coarsest_table(segments)  # raises DamagedError if there is none
         head = tuple(segment for segment in segments if segment.is_metadata)
         is_gray = len(frame.components) == 1 and frame.marker in SEQUENTIAL_OR_PROGRESSIVE
         if is_gray and frame.depth == 8:
@@ -248,7 +249,7 @@ def _chroma_table(luma: Sequence[Segment]) -> list[int]:
 def _coarsest_table(segments: Sequence[Segment]) -> list[int]:
     tables = seg.quantization_tables(segments)
     if not tables:
-        raise ValueError("no quantization table")
+        raise DamagedError("no quantization table")
     return [max(steps) for steps in zip(*tables.values(), strict=True)]
 
 
@@ -294,8 +295,8 @@ def _decoded_planes(data: bytes) -> list[Bytes]:
 
 
 def _decoded_rgb(data: bytes) -> Raster:
-    """The picture in the color it has; raises ValueError if it cannot be decoded."""
+    """The picture in the color it has; raises DamagedError if it cannot be decoded."""
     pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
     if pixels is None:
-        raise ValueError("it cannot be decoded")
+        raise DamagedError("it cannot be decoded")
     return Raster.of(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB))

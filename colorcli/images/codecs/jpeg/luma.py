@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.jpeg import segments as seg
 from colorcli.images.codecs.jpeg import turbojpeg
 from colorcli.images.codecs.jpeg.chroma import Bytes, decoded_gray
@@ -30,7 +31,7 @@ def extract_luma(data: bytes, frame: Frame) -> Luma:
     """The luma of the Y'CbCr JPEG `data`, its quantized coefficients unchanged.
 
     Raises:
-        ValueError: it is too damaged for that.
+        DamagedError: it is too damaged for that.
     """
     found = turbojpeg.extract_luma(data, frame.marker == PROGRESSIVE)
     # What TurboJPEG calls corrupt may be no more than stray bytes, which jpeglib skips.
@@ -55,7 +56,7 @@ def _extract_with_jpeglib(data: bytes, frame: Frame) -> Luma:
             # Damaged files end here: whether they are neutral is found out by decoding all of them.
             return Luma(path.read_bytes(), neutral=False)
         except (OSError, IndexError) as error:
-            raise ValueError(str(error)) from error
+            raise DamagedError(str(error)) from error
 
 
 def encode_exactly(luma: Bytes) -> tuple[tuple[Segment, ...], Bytes]:

@@ -5,6 +5,8 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from colorcli.images.codecs.damage import DamagedError
+
 SOI, EOI, SOS, DQT, DHT, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xFE
 APP0, APP1, APP2, APP14 = 0xE0, 0xE1, 0xE2, 0xEE
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {DHT, 0xC8, 0xCC})
@@ -69,15 +71,15 @@ class Frame:
 
     @classmethod
     def of(cls, segment: Segment) -> "Frame":
-        """Raises ValueError if the frame header is broken."""
+        """Raises DamagedError if the frame header is broken."""
         try:
             depth, height, width, count = struct.unpack_from(">BHHB", segment.payload)
             rows = [struct.unpack_from("3B", segment.payload, 6 + 3 * i) for i in range(count)]
         except struct.error as error:
-            raise ValueError("broken frame header") from error
+            raise DamagedError("broken frame header") from error
         components = tuple(Component(name, size >> 4, size & 15, table) for name, size, table in rows)
         if not (height and width and components):
-            raise ValueError("frame without size")
+            raise DamagedError("frame without size")
         return cls(segment.marker, depth, height, width, components)
 
     def segment(self) -> Segment:
@@ -93,33 +95,33 @@ def parse(data: bytes) -> tuple[list[Segment], bytes]:
     """The segments of a JPEG from SOI to EOI, and what follows the EOI.
 
     Raises:
-        ValueError: this is not a JPEG, or it is truncated.
+        DamagedError: this is not a JPEG, or it is truncated.
     """
     if data[:2] != b"\xff\xd8":
-        raise ValueError("not a JPEG")
+        raise DamagedError("not a JPEG")
     segments, at = [Segment(SOI)], 2
     while True:
         found = _MARKER.search(data, at)
         if found is None or data[at : found.start()].strip(b"\xff\0"):
-            raise ValueError("truncated, or broken between segments")
+            raise DamagedError("truncated, or broken between segments")
         marker, at = data[found.start() + 1], found.end()
         if marker == EOI:
             return [*segments, Segment(EOI)], data[at:]
         payload = data[at + 2 : (end := at + int.from_bytes(data[at : at + 2], "big"))]
         if end < at + 2 or end > len(data):
-            raise ValueError("truncated")
+            raise DamagedError("truncated")
         scan = b""
         if marker == SOS:
             following = _MARKER.search(data, end)
             if following is None:
-                raise ValueError("truncated")
+                raise DamagedError("truncated")
             scan, end = data[end : following.start()], following.start()
         segments.append(Segment(marker, payload, scan))
         at = end
 
 
 def frame_in(head: bytes) -> Frame:
-    """The frame header among a file's first bytes; raises ValueError if there is none."""
+    """The frame header among a file's first bytes; raises DamagedError if there is none."""
     at = 2
     while (found := _MARKER.search(head, at)) is not None:
         marker = head[found.start() + 1]
@@ -128,15 +130,15 @@ def frame_in(head: bytes) -> Frame:
             return Frame.of(Segment(marker, head[found.end() + 2 : at]))
         if marker in (SOS, EOI):
             break
-    raise ValueError("no picture inside")
+    raise DamagedError("no picture inside")
 
 
 def frame_of(segments: Iterable[Segment]) -> Frame:
-    """The frame header; raises ValueError if there is none."""
+    """The frame header; raises DamagedError if there is none."""
     for segment in segments:
         if segment.marker in FRAMES:
             return Frame.of(segment)
-    raise ValueError("no picture inside")
+    raise DamagedError("no picture inside")
 
 
 def join(segments: Iterable[Segment]) -> bytes:
@@ -144,7 +146,7 @@ def join(segments: Iterable[Segment]) -> bytes:
 
 
 def quantization_tables(segments: Iterable[Segment]) -> dict[int, list[int]]:
-    """Quantization steps by table number, 64 each, row by row; raises ValueError if one is broken."""
+    """Quantization steps by table number, 64 each, row by row; raises DamagedError if one is broken."""
     tables = {}
     for segment in segments:
         at = 0
@@ -152,7 +154,7 @@ def quantization_tables(segments: Iterable[Segment]) -> dict[int, list[int]]:
             wide, number = divmod(segment.payload[at], 16)
             kind = ">64H" if wide else ">64B"
             if len(segment.payload) < at + 1 + struct.calcsize(kind):
-                raise ValueError("broken quantization table")
+                raise DamagedError("broken quantization table")
             steps = struct.unpack_from(kind, segment.payload, at + 1)
             tables[number] = [steps[position] for position in _ZIGZAG]
             at += 1 + struct.calcsize(kind)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
 
+from colorcli.images.codecs.damage import DamagedError
+
 SHORT, LONG, IFD, LONG8, IFD8 = 3, 4, 13, 16, 18
 ASCII, BYTE, RATIONAL, UNDEFINED = 2, 1, 5, 7
 SIZES = {
@@ -95,7 +97,7 @@ def check_chain(source: Path) -> None:
     """Follow a file's directories from link to link.
 
     Raises:
-        ValueError: it has no directory, or its directories form a circle.
+        DamagedError: it has no directory, or its directories form a circle.
         struct.error: it is truncated.
     """
     with source.open("rb") as file:
@@ -106,7 +108,7 @@ def check_chain(source: Path) -> None:
         seen: set[int] = set()
         while offset:
             if offset in seen:
-                raise ValueError("its pages form a circle")
+                raise DamagedError("its pages form a circle")
             seen.add(offset)
             file.seek(offset)
             number = file.read(8 if layout.big else 2)
@@ -114,7 +116,7 @@ def check_chain(source: Path) -> None:
             file.seek(count * (struct.calcsize(layout.entry) + layout.inline), 1)
             (offset,) = struct.unpack(layout.pointer, file.read(layout.inline))
     if not seen:
-        raise ValueError("it has no pages")
+        raise DamagedError("it has no pages")
 
 
 def _with_nested(file: BinaryIO, code: int, tag: Tag, layout: Layout, depth: int) -> Tag:

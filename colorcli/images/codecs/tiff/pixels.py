@@ -9,6 +9,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from colorcli.errors import InputError
+from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.metadata import icc
 from colorcli.images.raster import BAND_PIXELS, Pixels, Raster, regrouped, stretched
 
@@ -101,7 +102,7 @@ def _segment_bytes(page: tifffile.TiffPage, index: int) -> bytes | None:
     handle.seek(page.dataoffsets[index])
     content = handle.read(size)
     if len(content) < size:
-        raise ValueError("truncated")
+        raise DamagedError("truncated")
     return bytes(content)
 
 
