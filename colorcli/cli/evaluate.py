@@ -28,9 +28,7 @@ def evaluate(
     saturation: Saturation = 1.0,
     recognition_model: Annotated[
         Path | None,
-        Flag(
-            "MobileNetV2 weights (.safetensors): adds what ImageNet knowledge recognizes.", metavar="WEIGHTS"
-        ),
+        Flag("MobileNetV2 weights (.safetensors): adds figures of recognition.", metavar="WEIGHTS"),
     ] = None,
     json: Json = False,
 ) -> None:

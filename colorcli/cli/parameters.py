@@ -20,7 +20,9 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     that has a `Flag`, in a help panel of its own, and receives the dataclass. Others are left to Typer.
     """
     declared = inspect.signature(function).parameters.values()
-    groups = {each.name: each.annotation for each in declared if is_dataclass(each.annotation)}
+    groups: dict[str, Any] = {
+        each.name: each.annotation for each in declared if is_dataclass(each.annotation)
+    }
     parameters: list[Parameter] = []
     for each in declared:
         if each.name in groups:
@@ -30,7 +32,7 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(function)
     def command(**values: Any) -> None:
-        built = {name: build_options(kind, values) for name, kind in groups.items()}
+        built: dict[str, Any] = {name: build_options(kind, values) for name, kind in groups.items()}
         function(**values, **built)
 
     ordered = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in parameters]

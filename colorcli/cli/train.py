@@ -14,9 +14,7 @@ from colorcli.options import Flag
 def train(
     data: Annotated[list[str], Argument(metavar="DATA...", help="Folders of images, or coco-sample.")],
     output: Annotated[Path, Flag("Folder for weights and logs.", short="-o", metavar="RUN")],
-    config: Annotated[
-        Path | None, Flag("Settings that differ from the defaults.", metavar="FILE.toml")
-    ] = None,
+    config: Annotated[Path | None, Flag("Settings other than the defaults.", metavar="FILE.toml")] = None,
     resume: Annotated[bool, Flag("Continue the run in RUN.")] = False,
     device: Annotated[str, Flag("auto, cpu, cuda or cuda:N.", env=True)] = "auto",
 ) -> None:

@@ -1,7 +1,7 @@
-"""Worker processes that may crash or hang without taking anything with them.
+"""Worker processes that may crash or hang without harm to the others.
 
-The standard pools give up when a worker dies and wait for ever when one hangs. Here each worker has a pipe of
-its own; one that dies or falls silent is replaced, and what it was doing is reported.
+The standard library's pools give up when a worker dies and wait forever when one hangs. Here each worker has
+its own pipe; a worker that dies or falls silent is replaced, and the item it was working on is reported.
 """
 
 import multiprocessing
@@ -17,7 +17,7 @@ from typing import Any, Generic, TypeVar
 Item = TypeVar("Item")
 
 START_SECONDS = 120.0
-"""How long a worker may take to begin: engines have files to read and kernels to choose."""
+"""Seconds that a worker may take to start: engines read files and choose kernels."""
 
 
 @dataclass(frozen=True)
@@ -32,17 +32,17 @@ class _Worker(Generic[Item]):
     process: SpawnProcess
     connection: Connection
     item: Item | None = None
-    heard: float = field(default_factory=time.monotonic)
+    last_message: float = field(default_factory=time.monotonic)
     patience: float = START_SECONDS
     ready: bool = False
 
 
 class Pool(Generic[Item]):
-    """Keeps up to `size` workers busy with items; a context manager that ends them all on leaving."""
+    """Keeps up to `size` workers busy with items; a context manager that ends all workers on exit."""
 
     def __init__(self, size: int, serve: Callable[..., None], arguments: tuple[Any, ...]) -> None:
         """`serve(connection, *arguments)` runs in each worker: it sends one message when it is ready, then
-        answers every item it receives with any number of messages."""
+        answers every payload it receives with any number of messages."""
         self._size, self._serve, self._arguments = size, serve, arguments
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker[Item]] = []
@@ -53,7 +53,7 @@ class Pool(Generic[Item]):
     def __exit__(self, *_: object) -> None:
         self.abandon()
         for worker in self._workers:
-            worker.process.kill()  # it is idle: taking down what it holds would only take time
+            worker.process.kill()  # it is idle: a clean exit would only take time
         for worker in self._workers:
             worker.process.join()
             worker.connection.close()
@@ -61,29 +61,34 @@ class Pool(Generic[Item]):
 
     @property
     def busy(self) -> list[Item]:
-        """What is being worked on."""
+        """The items under way."""
         return [worker.item for worker in self._workers if worker.item is not None]
 
     def has_room(self) -> bool:
-        """Whether another item could be taken at once."""
+        """Whether a worker is free, or another one may be started."""
         return len(self.busy) < self._size
 
     def submit(self, item: Item, payload: object, patience: float) -> None:
-        """Hand `payload` to a free worker, for `item`; silence of `patience` seconds counts as hanging."""
-        worker = next((worker for worker in self._workers if worker.item is None), None) or self._started()
+        """Send `payload`, which stands for `item`, to a free worker.
+
+        A worker that sends nothing for `patience` seconds counts as hanging.
+        """
+        worker = (
+            next((worker for worker in self._workers if worker.item is None), None) or self._start_worker()
+        )
         worker.item, worker.patience = item, patience
-        worker.heard = time.monotonic()
+        worker.last_message = time.monotonic()
         with suppress(OSError):  # it died while idle: `messages` will find out
             worker.connection.send(payload)
 
     def abandon(self) -> list[Item]:
-        """Kill what is under way; gives the items that are left undone."""
+        """Kill the workers that are busy; the items that they leave undone."""
         undone = []
         for worker in list(self._workers):
             if worker.item is not None:
                 undone.append(worker.item)
                 worker.process.kill()
-                self._buried(worker)
+                self._remove(worker)
         return undone
 
     def finish(self, item: Item) -> None:
@@ -93,7 +98,7 @@ class Pool(Generic[Item]):
                 worker.item = None
 
     def messages(self, timeout: float) -> Iterator[tuple[Item, object]]:
-        """What workers have said within `timeout` seconds; `Died` for those that crashed or fell silent."""
+        """Messages that arrive within `timeout` seconds, each with its item; `Died` for a lost worker."""
         by_connection = {worker.connection: worker for worker in self._workers if worker.item is not None}
         for source in wait(list(by_connection), timeout):
             worker = by_connection[source]  # type: ignore[index]
@@ -102,23 +107,23 @@ class Pool(Generic[Item]):
             try:
                 message = worker.connection.recv()
             except (EOFError, OSError):
-                yield item, self._buried(worker)
+                yield item, self._remove(worker)
                 continue
-            worker.heard = time.monotonic()
+            worker.last_message = time.monotonic()
             worker.ready = True
             yield item, message
         for worker in list(self._workers):
             limit = worker.patience if worker.ready else worker.patience + START_SECONDS
-            if worker.item is not None and time.monotonic() - worker.heard > limit:
+            if worker.item is not None and time.monotonic() - worker.last_message > limit:
                 item = worker.item
                 worker.process.kill()
-                self._buried(worker)
-                yield item, Died(f"hung: no sign of life for {limit:.0f} s")
+                self._remove(worker)
+                yield item, Died(f"hung: no message from its worker process for {limit:.0f} s")
 
-    def _started(self) -> _Worker[Item]:
+    def _start_worker(self) -> _Worker[Item]:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=self._serve, args=(theirs, *self._arguments), daemon=True)
-        # A child is born deaf to Ctrl-C, which reaches the whole group: the parent alone decides.
+        # Ctrl-C reaches the whole process group, but the parent alone decides: children ignore it.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             process.start()
@@ -129,11 +134,11 @@ class Pool(Generic[Item]):
         self._workers.append(worker)
         return worker
 
-    def _buried(self, worker: _Worker[Item]) -> Died:
+    def _remove(self, worker: _Worker[Item]) -> Died:
         worker.process.join(timeout=10)
         worker.connection.close()
         self._workers.remove(worker)
         code = worker.process.exitcode
         if code is not None and code < 0:
-            return Died(f"crashed the decoder ({signal.Signals(-code).name})")
-        return Died(f"ended the decoder (exit code {code})")
+            return Died(f"crashed its worker process ({signal.Signals(-code).name})")
+        return Died(f"ended its worker process (exit code {code})")

@@ -1,4 +1,4 @@
-"""Files in the place of standard input and output: decoders want to go back, and outputs to appear whole."""
+"""Standard input and output: peeking at the first bytes, and files in their place."""
 
 import errno
 import os
@@ -10,49 +10,54 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from colorcli.errors import UsageError
+from colorcli.errors import InputError, UsageError
 from colorcli.files import STDIO
 from colorcli.images.codecs.registry import HEAD, suffix_of
 from colorcli.jobs.job import Job
 
 STDIN = 0
 
-Places = dict[Job, tuple[Path, Path]]
-"""Source and output, as files, of the jobs that use standard input or output."""
-
 
 @contextmanager
-def spooled(jobs: list[Job], stream_format: str | None) -> Iterator[Places]:
-    """Stand-ins for the jobs that need them; `stream_format` is that of standard output, or the input's own.
+def as_files(job: Job, stream_format: str | None) -> Iterator[tuple[Path, Path]]:
+    """Source and output of an image job as files, since decoders seek and outputs have to appear whole.
+
+    In the place of standard input and output these are temporary files; the output is copied to standard
+    output when the block ends well. `stream_format` is the format to write there, by default the input's own.
 
     Raises:
         UsageError: standard output is a terminal.
+        InputError: standard output cannot be written.
+        BrokenPipeError: the reader of standard output has closed it.
     """
-    streaming = [job for job in jobs if STDIO in (job.source, job.output)]
-    if not streaming:
-        yield {}
+    if STDIO not in (job.source, job.output):
+        yield job.source, job.output
         return
     with tempfile.TemporaryDirectory(prefix="colorcli-") as folder:
-        places: Places = {}
-        for job in streaming:
-            source, output = job.source, job.output
-            if source == STDIO:
-                source = Path(folder) / "stdin"
-                with source.open("wb") as file, open(0, "rb", closefd=False) as stdin:
-                    shutil.copyfileobj(stdin, file)
-            if output == STDIO:
-                if sys.stdout.isatty():
-                    remedy = "send it to a file or a pipe"
-                    raise UsageError("-o -", "a picture is no use on a terminal", remedy)
-                output = Path(folder) / f"stdout{_suffix(source, stream_format)}"
-            places[job] = source, output
-        yield places
+        source, output = job.source, job.output
+        if source == STDIO:
+            source = Path(folder) / "stdin"
+            with source.open("wb") as file, open(STDIN, "rb", closefd=False) as stdin:
+                shutil.copyfileobj(stdin, file)
+        if output == STDIO:
+            if sys.stdout.isatty():
+                raise UsageError("-o -", "a terminal cannot show images", "send it to a file or a pipe")
+            output = Path(folder) / f"stdout{_suffix(source, stream_format)}"
+        yield source, output
+        if job.output == STDIO:
+            _copy_to_stdout(output)
 
 
-def to_stdout(output: Path) -> None:
-    with output.open("rb") as file:
-        shutil.copyfileobj(file, sys.stdout.buffer)
-    sys.stdout.buffer.flush()
+def _copy_to_stdout(output: Path) -> None:
+    try:
+        with output.open("rb") as file:
+            shutil.copyfileobj(file, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        cause = f"cannot be written ({error.strerror})"
+        raise InputError("standard output", cause, "check where it goes") from error
 
 
 def _suffix(source: Path, stream_format: str | None) -> str:
@@ -63,7 +68,7 @@ def _suffix(source: Path, stream_format: str | None) -> str:
 
 
 def peek() -> bytes:
-    """The first bytes of standard input; whoever reads file descriptor 0 afterwards still gets them all.
+    """The first bytes of standard input; a later reader of file descriptor 0 still gets them all.
 
     Raises:
         OSError: it is closed, or cannot be read.
@@ -76,12 +81,12 @@ def peek() -> bytes:
     try:
         os.lseek(STDIN, -len(head), os.SEEK_CUR)
     except OSError:  # a pipe
-        _give_back(head)
+        _unread(head)
     return head
 
 
-def _give_back(head: bytes) -> None:
-    """Put a pipe in the place of standard input that begins with `head` and goes on with the rest."""
+def _unread(head: bytes) -> None:
+    """Replace standard input by a pipe that carries `head` and then the rest."""
     rest = os.dup(STDIN)
     reader, writer = os.pipe()
     os.dup2(reader, STDIN)
@@ -94,7 +99,7 @@ def _give_back(head: bytes) -> None:
                 while block := source.read(1 << 16):
                     _write_all(target.fileno(), block)
             except BrokenPipeError:
-                pass  # the reader has had enough
+                pass  # the reader has closed the pipe
 
     threading.Thread(target=pump, daemon=True).start()
 

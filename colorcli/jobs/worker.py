@@ -1,27 +1,23 @@
-"""A worker process: opens the engine once, then colors one still after another.
+"""A worker process: opens the model once, then does one job after another.
 
-Its parent imports this module for the messages alone, so what is heavy is imported where it is used.
+Its parent imports this module too, for the messages, so heavy modules are imported where they are used.
 """
 
 import ctypes
-import filecmp
 import os
 import signal
 import threading
 import time
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from colorcli.errors import ColorcliError
-from colorcli.options import Existing, Outcome, RunOptions
-
-if TYPE_CHECKING:
-    from colorcli.colorizer.predictor import ChromaPredictor
+from colorcli.jobs.execute import execute, open_context
+from colorcli.options import Outcome, RunOptions
 
 try:
     import resource
@@ -32,20 +28,14 @@ except ImportError:  # Windows
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 """Parameters of glibc's mallopt(3)."""
 KEPT_MEMORY, LARGEST_BLOCK = 1 << 28, 1 << 25
-"""Bytes that a worker keeps for its next picture, in blocks of at most so many."""
+"""Bytes that a worker keeps allocated for its next job, in blocks of at most so many."""
+
+Serve = Callable[[Connection, RunOptions, int], None]
 
 
 @dataclass(frozen=True)
 class Ready:
-    """The engine is open."""
-
-
-@dataclass(frozen=True)
-class Pulse:
-    """Still at work: so many of so many steps are done."""
-
-    done: int
-    total: int
+    """The model is open."""
 
 
 @dataclass(frozen=True)
@@ -54,83 +44,50 @@ class Result:
     seconds: float
 
 
-Message = Ready | Pulse | Result | ColorcliError
-"""What a worker says; an error by itself means that it cannot work at all."""
-
-
 def serve(connection: Connection, options: RunOptions, memory: int) -> None:
-    """Answer (source, output) pairs with a `Result` each, until the connection closes.
+    """Answer every `Job` with its events and a `Result`, until the connection closes.
 
-    `memory` bounds what a decoder gone wild can take, in bytes.
+    If no job can be done, because the model or the device is not available, a ColorcliError is the only
+    message. `memory` bounds what a runaway decoder can allocate, in bytes.
     """
-    _settle(memory)
-    from colorcli.colorizer.predictor import ChromaPredictor
-    from colorcli.models import open_model
-
-    look = options.color
+    _prepare_process(memory)
     try:
-        model = open_model(look.model, look.device, threads=1)
+        with open_context(options, threads=1) as context:
+            connection.send(Ready())
+            while True:
+                job = connection.recv()
+                start = time.perf_counter()
+                outcome: Outcome | ColorcliError
+                try:
+                    outcome = execute(job, context, connection.send)
+                except ColorcliError as error:
+                    outcome = error
+                connection.send(Result(outcome, time.perf_counter() - start))
     except ColorcliError as error:
         connection.send(error)
-        return
-    with model:
-        colorizer = ChromaPredictor(model, size=look.size, saturation=look.saturation)
-        connection.send(Ready())
-        while True:
-            try:
-                source, output = connection.recv()
-            except EOFError:
-                return
-            start = time.perf_counter()
-            outcome = _attempt(source, output, options, colorizer, connection)
-            connection.send(Result(outcome, time.perf_counter() - start))
+    except EOFError:
+        pass
 
 
-def _attempt(
-    source: Path, output: Path, options: RunOptions, colorizer: "ChromaPredictor", connection: Connection
-) -> Outcome | ColorcliError:
-    from colorcli.colorizer.color_sources import ColorSources
-    from colorcli.images.colorize import colorize_image
-    from colorcli.images.comparison import write_comparison
-
-    def pulse(done: int, total: int) -> None:
-        connection.send(Pulse(done, total))
-
-    try:
-        if output.exists() and options.existing in (Existing.SKIP, Existing.RESUME):
-            outcome = Outcome("skipped")  # only its comparison is wanted
-        else:
-            outcome = colorize_image(
-                source, output, options, colorizer, ColorSources.load(options.color), pulse
-            )
-        if options.compare and not filecmp.cmp(source, output, shallow=False):
-            write_comparison(source, output)
-    except ColorcliError as error:
-        return error
-    return outcome
-
-
-def _settle(memory: int) -> None:
-    """Make this process a quiet, bounded one that does not outlive its parent."""
+def _prepare_process(memory: int) -> None:
+    """Silence this process, bound its memory, and end it when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_die_with_parent, daemon=True).start()
     silence = os.open(os.devnull, os.O_WRONLY)
-    for stream in (1, 2):  # decoders write complaints of their own; what matters comes as errors
+    for stream in (1, 2):  # decoders print complaints of their own; real problems are raised as errors
         os.dup2(silence, stream)
     if resource is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         allowed = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
         resource.setrlimit(resource.RLIMIT_DATA, (allowed, hard))
     with suppress(OSError, AttributeError, TypeError):  # another C library
-        # Pages given back after each picture and faulted in for the next cost a fifth of the time.
+        # Returning pages after each image and faulting them in for the next takes a fifth of the time.
         for parameter, size in ((M_TRIM_THRESHOLD, KEPT_MEMORY), (M_MMAP_THRESHOLD, LARGEST_BLOCK)):
             ctypes.CDLL(None).mallopt(parameter, size)
     os.environ["OPENBLAS_NUM_THREADS"] = "1"  # read when NumPy is imported
     import cv2
-    from PIL import Image
 
     cv2.setNumThreads(1)
-    Image.MAX_IMAGE_PIXELS = None  # `--max-pixels` rules, checked before decoding
     warnings.simplefilter("ignore")
 
 

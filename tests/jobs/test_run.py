@@ -16,9 +16,9 @@ from support.broken import BROKEN, ODD, write_all
 from support.cli import COMMAND, events, leftovers, run_cli, started
 from support.scenes import scene
 
-import colorcli.jobs.run
 from colorcli.errors import ExitCode, SetupError
 from colorcli.events import Done, Event, Failed, Started, Summary
+from colorcli.jobs.executors import ProcessPoolExecutor
 from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.resources import worker_count
 from colorcli.jobs.run import run_jobs
@@ -99,10 +99,7 @@ def test_interrupt_finishes_what_is_under_way(tmp_path: Path, toy_model: Path) -
     assert b"Traceback" not in errors
 
 
-def test_second_interrupt_stops_at_once(
-    tmp_path: Path, toy_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(colorcli.jobs.run.still_worker, "serve", support.workers.unreliable)
+def test_second_interrupt_stops_at_once(tmp_path: Path, toy_model: Path) -> None:
 
     def report(event: Event) -> None:
         if isinstance(event, Started):
@@ -114,18 +111,17 @@ def test_second_interrupt_stops_at_once(
         os.kill(os.getpid(), signal.SIGINT)
 
     job = Job(tmp_path / "hang.png", tmp_path / "out.png", Kind.IMAGE)
-    summary = run_jobs([job], RunOptions(color=ColorOptions(toy_model)), report)
+    options = RunOptions(color=ColorOptions(toy_model))
+    summary = run_jobs([job], options, report, ProcessPoolExecutor(options, support.workers.unreliable))
     assert summary.exit_code == ExitCode.INTERRUPTED
     assert not leftovers(tmp_path)
 
 
-def test_a_crashing_decoder_is_reported(
-    tmp_path: Path, toy_model: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(colorcli.jobs.run.still_worker, "serve", support.workers.unreliable)
+def test_a_crashing_decoder_is_reported(tmp_path: Path, toy_model: Path) -> None:
     told: list[Event] = []
     job = Job(tmp_path / "crash.png", tmp_path / "out.png", Kind.IMAGE)
-    summary = run_jobs([job], RunOptions(color=ColorOptions(toy_model)), told.append)
+    options = RunOptions(color=ColorOptions(toy_model))
+    summary = run_jobs([job], options, told.append, ProcessPoolExecutor(options, support.workers.unreliable))
     (failed,) = [event for event in told if isinstance(event, Failed)]
     assert "SIGSEGV" in failed.cause
     assert summary.failed == 1

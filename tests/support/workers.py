@@ -4,7 +4,8 @@ import os
 import signal
 import time
 from multiprocessing.connection import Connection
-from pathlib import Path
+
+from colorcli.files import partial_path
 
 
 def echo(connection: Connection) -> None:
@@ -28,11 +29,10 @@ def unreliable(connection: Connection, *_: object) -> None:
             item = connection.recv()
         except EOFError:
             return
-        name = item if isinstance(item, str) else item[0].name
+        name = item if isinstance(item, str) else item.source.name
         if "crash" in name:
             if not isinstance(item, str):
-                partial = item[1].with_name(f".{item[1].stem}.part{item[1].suffix}")
-                Path(partial).write_bytes(b"half")
+                partial_path(item.output).write_bytes(b"half")
             os.kill(os.getpid(), signal.SIGSEGV)
         if "leave" in name:
             os._exit(3)

@@ -1,0 +1,99 @@
+"""One job, done: the same function in this process, in a worker process or on another machine."""
+
+import filecmp
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from colorcli.errors import ColorcliError, InputError
+from colorcli.events import Progress, Sink
+from colorcli.jobs.job import Job, Kind
+from colorcli.jobs.stdio import as_files
+from colorcli.options import Existing, Outcome, RunOptions
+
+if TYPE_CHECKING:
+    from colorcli.colorizer.color_sources import ColorSources
+    from colorcli.colorizer.predictor import ChromaPredictor
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every job of a run needs, opened once per process."""
+
+    options: RunOptions
+    predictor: "ChromaPredictor"
+    sources: "ColorSources"
+
+
+@contextmanager
+def open_context(options: RunOptions, threads: int | None = None) -> Iterator[Context]:
+    """Open the model and read the user's hints and reference; `threads` bounds those of the network.
+
+    Raises:
+        SetupError: the model or the device is not available.
+        UsageError: the hints or the reference cannot be used.
+    """
+    from PIL import Image
+
+    from colorcli.colorizer.color_sources import ColorSources
+    from colorcli.colorizer.predictor import ChromaPredictor
+    from colorcli.models import open_model
+
+    color = options.color
+    limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # `max_pixels` replaces Pillow's own limit
+    try:
+        with open_model(color.model, color.device, threads) as model:
+            predictor = ChromaPredictor(model, size=color.size, saturation=color.saturation)
+            yield Context(options, predictor, ColorSources.load(color))
+    finally:
+        Image.MAX_IMAGE_PIXELS = limit
+
+
+def execute(job: Job, context: Context, report: Sink) -> Outcome:
+    """Do one job: read its source, write its output whole, and say what became of it.
+
+    The result depends on the job and the context only, and doing a job twice does no harm, so any executor
+    may call this anywhere. `report` receives `Progress` and `Note` events.
+
+    Raises:
+        ColorcliError: why there is no output.
+        BrokenPipeError: the reader of standard output has closed it.
+    """
+    try:
+        if job.kind is Kind.VIDEO:
+            return _video(job, context, report)
+        with as_files(job, context.options.stream_format) as (source, output):
+            return _image(job, source, output, context, report)
+    except (ColorcliError, BrokenPipeError):
+        raise
+    except OSError as error:
+        cause = f"cannot be read or written ({error.strerror or error})"
+        raise InputError(error.filename or job.source, cause, "check file and disk") from error
+    except Exception as error:  # the other jobs have to be done
+        cause = f"unexpected error in colorcli ({type(error).__name__}: {error})"
+        raise InputError(job.source, cause, "report this as a bug; the input is unchanged") from error
+
+
+def _video(job: Job, context: Context, report: Sink) -> Outcome:
+    from colorcli.video.colorize import colorize_video
+
+    return colorize_video(job.source, job.output, context.options, context.predictor, context.sources, report)
+
+
+def _image(job: Job, source: Path, output: Path, context: Context, report: Sink) -> Outcome:
+    from colorcli.images.colorize import colorize_image
+    from colorcli.images.comparison import write_comparison
+
+    def on_progress(done: int, total: int) -> None:
+        report(Progress(str(job.source), done, total))
+
+    options = context.options
+    if output.exists() and options.existing in (Existing.SKIP, Existing.RESUME):
+        outcome = Outcome("skipped")  # only the comparison is missing
+    else:
+        outcome = colorize_image(source, output, options, context.predictor, context.sources, on_progress)
+    if options.compare and not filecmp.cmp(source, output, shallow=False):
+        write_comparison(source, output)
+    return outcome
