@@ -40,7 +40,7 @@ from colorcli.errors import ColorcliError
 from colorcli.networks.card import ModelCard
 from colorcli.networks.checkpoint import load_generator, save_generator
 from colorcli.networks.pix2pix_unet import Pix2PixUNet
-from colorcli.train.pictures import find_pictures
+from colorcli.evaluation.pictures import find_pictures
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 SEED = 123

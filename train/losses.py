@@ -1,4 +1,7 @@
-"""What training asks for: chroma near the truth, pictures that look alike, a discriminator convinced."""
+"""The training losses: reconstruction, perceptual, recognition, colorfulness and the hinge GAN losses.
+
+The classification loss over color bins is in `networks.color_bins`.
+"""
 
 import torch
 import torch.nn.functional as F
@@ -7,8 +10,8 @@ from torch import Tensor
 from colorcli.color.ycbcr import BT601
 from colorcli.train.features import Features
 
-WHOLE_DISTANCE = 0.024
-"""Brings the distance between two pictures' 1,280 features to the size of the divergence."""
+EMBEDDING_WEIGHT = 0.024
+"""Scales the squared distance of embeddings (1,280 values) to about the size of the divergence."""
 
 
 def rgb_from_ycbcr(luma: Tensor, chroma: Tensor) -> Tensor:
@@ -19,52 +22,56 @@ def rgb_from_ycbcr(luma: Tensor, chroma: Tensor) -> Tensor:
     return luma + torch.cat([red, green, blue], dim=1)
 
 
-def reconstruction_loss(made: Tensor, real: Tensor) -> Tensor:
+def reconstruction_loss(generated: Tensor, real: Tensor) -> Tensor:
     """Smooth L1 between chroma planes; quadratic below 0.02, so that tiny errors in gray do not dominate."""
-    return F.smooth_l1_loss(made, real, beta=0.02)
+    return F.smooth_l1_loss(generated, real, beta=0.02)
 
 
-def perceptual_loss(made: list[Tensor], real: list[Tensor]) -> Tensor:
-    """Distance between an feature_extractor's taps of two pictures, all depths with equal weight.
+def perceptual_loss(generated: list[Tensor], real: list[Tensor]) -> Tensor:
+    """Mean squared distance of feature maps, all depths weighted equally.
 
     LPIPS (Zhang et al. 2018) without its learned weights.
     """
-    distances = [(a - b).square().sum(1).mean() for a, b in zip(made, real, strict=True)]
+    distances = [(a - b).square().sum(1).mean() for a, b in zip(generated, real, strict=True)]
     return torch.stack(distances).mean()
 
 
-def recognition_loss(made: Features, real: Features) -> Tensor:
-    """How far what an feature_extractor recognizes in the made picture is from what it recognizes in the real one.
+def recognition_loss(generated: Features, real: Features) -> Tensor:
+    """Difference in what a feature extractor recognizes in generated and in real pictures.
 
-    Kullback-Leibler divergence of its opinions, and the distance of what they rest on, about as large.
+    Kullback-Leibler divergence of the class probabilities plus the distance of the embeddings, of about
+    equal size.
     """
-    assert made.opinion is not None and real.opinion is not None
-    assert made.whole is not None and real.whole is not None
-    opinion = F.kl_div(made.opinion, real.opinion, reduction="batchmean", log_target=True)
-    return opinion + WHOLE_DISTANCE * (made.whole - real.whole).square().sum(1).mean()
+    assert generated.log_probs is not None and real.log_probs is not None
+    assert generated.embedding is not None and real.embedding is not None
+    divergence = F.kl_div(generated.log_probs, real.log_probs, reduction="batchmean", log_target=True)
+    distance = (generated.embedding - real.embedding).square().sum(1).mean()
+    return divergence + EMBEDDING_WEIGHT * distance
 
 
-def colorfulness_loss(luma: Tensor, made: Tensor, real: Tensor) -> Tensor:
-    """How far the pictures' mean colorfulness (Hasler and Suesstrunk 2003) falls short of the originals'.
+def colorfulness_loss(luma: Tensor, generated: Tensor, real: Tensor) -> Tensor:
+    """Shortfall of the batch's mean colorfulness (Hasler and Suesstrunk 2003) from the originals'.
 
-    0 where it is reached, 1 for gray. Of a batch, not of each picture: one may well be paler than it was.
+    0 where the originals' is reached, 1 for gray. It is computed for the batch, not for each picture, because
+    a single picture may well be paler than its original.
     """
-    return F.relu(1 - _colorfulness(luma, made).mean() / _colorfulness(luma, real).mean())
+    return F.relu(1 - _colorfulness(luma, generated).mean() / _colorfulness(luma, real).mean())
 
 
 def _colorfulness(luma: Tensor, chroma: Tensor) -> Tensor:
     red, green, blue = (255 * rgb_from_ycbcr(luma, chroma).clamp(0, 1)).flatten(2).unbind(1)
     opponents = torch.stack([red - green, (red + green) / 2 - blue])
-    # One code value squared more: a root has no gradient at gray.
-    spread = (opponents.var(dim=2).sum(0) + 1).sqrt()
-    return spread + 0.3 * (opponents.mean(dim=2).square().sum(0) + 1).sqrt()
+    # One squared code value is added because the root has no gradient at zero.
+    deviation = (opponents.var(dim=2).sum(0) + 1).sqrt()
+    return deviation + 0.3 * (opponents.mean(dim=2).square().sum(0) + 1).sqrt()
 
 
-def discriminator_loss(real: list[Tensor], made: list[Tensor]) -> Tensor:
-    """Hinge loss (Lim and Ye 2017) over each head's verdicts on real and made chroma, all heads alike."""
-    hinges = [F.relu(1 - a).mean() + F.relu(1 + b).mean() for a, b in zip(real, made, strict=True)]
+def discriminator_loss(real: list[Tensor], generated: list[Tensor]) -> Tensor:
+    """Hinge loss (Lim and Ye 2017) on the logits of each head for real and generated chroma; heads weigh alike."""
+    hinges = [F.relu(1 - a).mean() + F.relu(1 + b).mean() for a, b in zip(real, generated, strict=True)]
     return torch.stack(hinges).mean()
 
 
-def generator_loss(made: list[Tensor]) -> Tensor:
-    return -torch.stack([verdicts.mean() for verdicts in made]).mean()
+def generator_loss(generated: list[Tensor]) -> Tensor:
+    """Negative mean logit of each head for generated chroma; heads weigh alike."""
+    return -torch.stack([logits.mean() for logits in generated]).mean()

@@ -1,7 +1,7 @@
-"""Muon: steps that move a weight matrix as far in every direction.
+"""Muon: an optimizer whose steps have nearly equal singular values.
 
-Adam's steps, seen as matrices, lie in few directions. Muon (Jordan et al. 2024, "Muon: an optimizer for
-hidden layers in neural networks") makes the momentum's singular values all alike before it steps.
+Adam's steps, seen as matrices, are dominated by few directions. Muon (Jordan et al. 2024, "Muon: an optimizer
+for hidden layers in neural networks") orthogonalizes the momentum before each step.
 """
 
 from collections.abc import Iterable
@@ -10,27 +10,27 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from colorcli.train.ranks import Ranks
+from colorcli.train.distributed import ProcessGroup
 
 MOMENTUM = 0.95
-NARROWEST = 16
-"""Convolutions with fewer inputs or outputs, depthwise ones among them, are no matrices to speak of."""
+MIN_CHANNELS = 16
+"""Convolutions with fewer inputs or outputs, depthwise ones included, are left to AdamW."""
 NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
-"""Coefficients of Jordan's polynomial: five rounds bring singular values to between 0.7 and 1.2."""
-ROUNDS = 5
-ADAMS_SIZE = 0.2
+"""Coefficients of Jordan's polynomial: five iterations bring singular values to between 0.7 and 1.2."""
+ITERATIONS = 5
+ADAMW_RMS = 0.2
 """Root mean square of AdamW's usual steps (Liu et al. 2025, section 2.2): one learning rate serves both."""
 
 
 class Muon(torch.optim.AdamW):
     """Muon for convolutions, weights [out, in, h, w] as matrices [out, in * h * w]; AdamW for the rest.
 
-    Each process makes its share of the steps, for they cost as much as a few pictures.
+    Each process computes a share of the steps, because they cost as much as a few crops.
     """
 
-    def __init__(self, groups: Iterable[dict[str, Any]], ranks: Ranks, **adam: Any) -> None:
+    def __init__(self, groups: Iterable[dict[str, Any]], processes: ProcessGroup, **adam: Any) -> None:
         super().__init__(groups, **adam)
-        self.ranks = ranks
+        self.processes = processes
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
@@ -43,45 +43,45 @@ class Muon(torch.optim.AdamW):
         directions = self._directions([weights for weights, _ in matrices])
         for (weights, group), direction in zip(matrices, directions, strict=True):
             weights.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction, alpha=-group["lr"])
-            weights.grad = None  # done: AdamW passes over it
+            weights.grad = None  # AdamW skips weights without a gradient
         return super().step(closure)
 
     def _directions(self, matrices: list[Tensor]) -> list[Tensor]:
-        """What to step along, for each of the weights; all processes hear of all."""
-        mine = _shared_out(matrices, self.ranks.count)[self.ranks.rank]
+        """The step's direction for each of the weights, the same in all processes."""
+        own = partition(matrices, self.processes.size)[self.processes.rank]
         directions = []
         for index, weights in enumerate(matrices):
             assert weights.grad is not None
             state = self.state[weights]
-            if not state:  # AdamW expects a step in every state that it reads back
+            if not state:  # AdamW expects a step in every state that it loads
                 state.update(momentum=torch.zeros_like(weights), step=torch.tensor(0.0))
             state["momentum"].lerp_(weights.grad, 1 - MOMENTUM)
-            ahead = weights.grad.lerp(state["momentum"], MOMENTUM)  # Nesterov's
-            directions.append(orthogonal(ahead) if index in mine else torch.zeros_like(weights))
-        self.ranks.add_up(directions)
+            nesterov = weights.grad.lerp(state["momentum"], MOMENTUM)
+            directions.append(orthogonalize(nesterov) if index in own else torch.zeros_like(weights))
+        self.processes.sum(directions)
         return directions
 
 
-def orthogonal(step: Tensor) -> Tensor:
-    """The nearest step [out, in, h, w] with equal singular values, roughly, and of AdamW's size."""
+def orthogonalize(step: Tensor) -> Tensor:
+    """The nearest step [out, in, h, w] with roughly equal singular values and AdamW's root mean square."""
     matrix = step.flatten(1)
     tall = matrix.shape[0] > matrix.shape[1]
     matrix = matrix.T if tall else matrix
     matrix = matrix / (matrix.norm() + 1e-12)
     a, b, c = NEWTON_SCHULZ
-    for _ in range(ROUNDS):
+    for _ in range(ITERATIONS):
         square = matrix @ matrix.T
         matrix = torch.addmm(matrix, torch.addmm(square, square, square, beta=b, alpha=c), matrix, beta=a)
-    size = ADAMS_SIZE * max(matrix.shape) ** 0.5
-    return (size * (matrix.T if tall else matrix)).view_as(step)
+    scale = ADAMW_RMS * max(matrix.shape) ** 0.5
+    return (scale * (matrix.T if tall else matrix)).view_as(step)
 
 
 def _is_matrix(weights: Tensor) -> bool:
-    return weights.ndim == 4 and min(weights.shape[:2]) >= NARROWEST
+    return weights.ndim == 4 and min(weights.shape[:2]) >= MIN_CHANNELS
 
 
-def _shared_out(matrices: list[Tensor], count: int) -> list[set[int]]:
-    """Which matrices each of `count` processes makes steps for: about equal work, the same everywhere."""
+def partition(matrices: list[Tensor], count: int) -> list[set[int]]:
+    """Indices of the matrices for each of `count` processes: about equal work, deterministic."""
 
     def cost(index: int) -> int:
         sides = matrices[index].flatten(1).shape
@@ -89,7 +89,7 @@ def _shared_out(matrices: list[Tensor], count: int) -> list[set[int]]:
 
     shares, loads = [set[int]() for _ in range(count)], [0] * count
     for index in sorted(range(len(matrices)), key=cost, reverse=True):
-        least = loads.index(min(loads))
-        shares[least].add(index)
-        loads[least] += cost(index)
+        lightest = loads.index(min(loads))
+        shares[lightest].add(index)
+        loads[lightest] += cost(index)
     return shares

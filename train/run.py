@@ -1,4 +1,4 @@
-"""A training run from its arguments: configuration, pictures, device, loop."""
+"""`colorcli train`: from its arguments to the loop."""
 
 import os
 from collections.abc import Sequence
@@ -9,44 +9,51 @@ from rich.console import Console
 from rich.progress import track
 
 from colorcli.errors import SetupError, UsageError
+from colorcli.evaluation.pictures import find_pictures
 from colorcli.train.config import Config, load_config
+from colorcli.train.distributed import ProcessGroup
 from colorcli.train.loop import train
-from colorcli.train.pictures import Pack, find_pictures, pack_pictures
-from colorcli.train.ranks import Ranks
+from colorcli.train.pack import Pack, pack_pictures
 
 
-def start(data: Sequence[str], run: Path, config_file: Path | None, device: str, *, resume: bool) -> None:
-    """Train on the pictures in `data` into the folder `run`; a resumed run keeps its own configuration.
+def start(data: Sequence[str], folder: Path, config_file: Path | None, device: str, *, resume: bool) -> None:
+    """Train on the pictures in `data`, in the run's `folder`; a resumed run keeps its own configuration.
 
     Raises:
-        UsageError, InputError, SetupError: as `load_config`, `find_pictures` and `train` say.
+        UsageError: the configuration is not valid, or the folder holds a run or lies inside `data`.
+        InputError: there are no pictures, or there is nothing to resume from.
+        SetupError: the device or the weights of a network are missing.
     """
     console = Console(stderr=True)
-    kept = run / "config.toml"
+    config = _configuration(data, folder, config_file, resume=resume)
+    target = choose_device(device)
+    processes = ProcessGroup.join(target)
+    if not processes.is_main:
+        console.quiet = True
+        processes.barrier()  # process 0 packs the pictures first
+    pack = _pack(data, folder, config, console)
+    if processes.is_main:
+        processes.barrier()
+    train(config, pack, folder, target, console, processes=processes, resume=resume)
+    processes.leave()
+    console.print(f"Done: {folder / 'generator.safetensors'}", highlight=False)
+
+
+def _configuration(data: Sequence[str], folder: Path, config_file: Path | None, *, resume: bool) -> Config:
+    kept = folder / "config.toml"
+    if kept.exists() and not resume:
+        cause = "holds a training run"
+        raise UsageError(folder, cause, "continue it with --resume, or name another folder")
+    for source in data:
+        if folder.resolve().is_relative_to(Path(source).resolve()):
+            cause = f"lies inside {source}, so that its sample sheets would be trained on"
+            raise UsageError(folder, cause, "put it elsewhere")
     if resume and config_file is None and kept.exists():
         config_file = kept
-    config = load_config(config_file) if config_file else Config()
-    if kept.exists() and not resume:
-        raise UsageError(run, "holds a training run", "continue it with --resume, or name another folder")
-    for folder in data:
-        if run.resolve().is_relative_to(Path(folder).resolve()):
-            raise UsageError(
-                run, f"lies inside {folder}", "its sample sheets would be trained on; put it elsewhere"
-            )
-    target = choose_device(device)
-    ranks = Ranks.join(target)
-    if not ranks.is_first:
-        console.quiet = True
-        ranks.wait()  # for the first to have packed the pictures
-    pack = _pack(data, run, config, console)
-    if ranks.is_first:
-        ranks.wait()
-    train(config, pack, run, target, console, ranks=ranks, resume=resume)
-    ranks.leave()
-    console.print(f"Done: {run / 'generator.safetensors'}", highlight=False)
+    return load_config(config_file) if config_file else Config()
 
 
-def _pack(data: Sequence[str], run: Path, config: Config, console: Console) -> Pack:
+def _pack(data: Sequence[str], folder: Path, config: Config, console: Console) -> Pack:
     files = find_pictures(data)
     hidden = not console.is_terminal
     steps = iter(track(files, "Decoding pictures", console=console, transient=True, disable=hidden))
@@ -54,18 +61,19 @@ def _pack(data: Sequence[str], run: Path, config: Config, console: Console) -> P
     def advance(_: int) -> None:
         next(steps, None)
 
-    pack = pack_pictures(files, run / "pictures.rgb", config.data, advance)
-    console.print(f"{len(pack):,} pictures; {pack.dull} left out as too dull, {len(pack.corrupt)} unreadable")
+    pack = pack_pictures(files, folder / "pictures.rgb", config.data, advance)
+    counts = f"{pack.dull} left out for too little color, {len(pack.corrupt)} unreadable"
+    console.print(f"{len(pack):,} pictures; {counts}")
     for name in pack.corrupt:
         console.print(f"  unreadable: {name}", highlight=False)
     return pack
 
 
 def choose_device(name: str) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:N` -> a device that is there.
+    """`auto`, `cpu`, `cuda` or `cuda:N` -> an available device.
 
     Raises:
-        SetupError: the device is not there.
+        SetupError: the device is not available.
     """
     if name == "auto":
         name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"

@@ -1,4 +1,4 @@
-"""SqueezeNet 1.1, frozen: an feature_extractor that knows what things look like, but not their names."""
+"""SqueezeNet 1.1 as a frozen feature extractor, without a classifier."""
 
 from pathlib import Path
 from typing import ClassVar
@@ -9,11 +9,11 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from colorcli.errors import SetupError
-from colorcli.train.features import FeatureExtractor, Features, unit
+from colorcli.train.features import FeatureExtractor, Features, unit_length
 
 
 class Fire(nn.Module):
-    """SqueezeNet's block (Iandola et al. 2016): narrow 1x1, then widen by 1x1 and 3x3 side by side."""
+    """SqueezeNet's block (Iandola et al. 2016): squeeze by 1x1, expand by 1x1 and 3x3 in parallel."""
 
     def __init__(self, inputs: int, squeezed: int, expanded: int) -> None:
         super().__init__()
@@ -27,16 +27,16 @@ class Fire(nn.Module):
 
 
 class SqueezeNet(FeatureExtractor):
-    """Looks after five Fire modules: strides 4, 8, 16, 16 and 16. 0.35 GMACs at 224 x 224."""
+    """Feature maps of five Fire modules, at strides 4, 8, 16, 16 and 16. 0.35 GMACs at 224x224."""
 
     FIRES: ClassVar = {2: (64, 16, 64), 3: (128, 16, 64), 4: (128, 32, 128), 5: (256, 32, 128),
              6: (256, 48, 192), 7: (384, 48, 192), 8: (384, 64, 256), 9: (512, 64, 256)}  # fmt: skip
     """Fire module -> input, squeezed and expanded channels."""
     POOL_AFTER = (1, 3, 5)
-    TAPS: ClassVar = {3: 128, 5: 256, 6: 384, 8: 512, 9: 512}
-    """Fire modules whose output is looked at -> its channels."""
+    OUTPUTS: ClassVar = {3: 128, 5: 256, 6: 384, 8: 512, 9: 512}
+    """Fire modules whose output is a feature map -> its channels."""
 
-    channels = tuple(TAPS.values())
+    channels = tuple(OUTPUTS.values())
 
     def __init__(self, weights: Path) -> None:
         """Raises SetupError if the file is missing or holds other weights."""
@@ -48,7 +48,7 @@ class SqueezeNet(FeatureExtractor):
             self.load_state_dict({name: value.float() for name, value in load_file(weights).items()})
         except (OSError, RuntimeError) as error:
             raise SetupError(
-                weights, f"no SqueezeNet weights ({error})", "check perceptual_weights"
+                weights, f"not SqueezeNet weights ({error})", "check feature_extractor"
             ) from error
         self.requires_grad_(False)
         self.register_buffer(
@@ -58,11 +58,11 @@ class SqueezeNet(FeatureExtractor):
     def forward(self, rgb: Tensor) -> Features:
         x = F.relu(self.conv1(255 * rgb.flip(1) - self.get_buffer("mean")))
         x = F.max_pool2d(x, 3, 2)
-        taps = []
+        maps = []
         for index in self.FIRES:
             x = self.get_submodule(f"fire{index}")(x)
-            if index in self.TAPS:
-                taps.append(unit(x))
+            if index in self.OUTPUTS:
+                maps.append(unit_length(x))
             if index in self.POOL_AFTER:
                 x = F.max_pool2d(x, 3, 2)
-        return Features(taps)
+        return Features(maps)

@@ -34,46 +34,49 @@ def evaluate(
 ) -> None:
     """Measure a model on images whose colors are known, beside the gray baseline."""
     try:
-        from colorcli.evaluation.evaluate import evaluate_colorizer, evaluation_files
+        from colorcli.evaluation.evaluate import evaluate_predictor, evaluation_files
         from colorcli.evaluation.recognition import RecognitionModel
     except ModuleNotFoundError as error:
-        raise SetupError(
-            "colorcli eval", f"{error.name} is not installed", "pip install 'colorcli[train]'"
-        ) from error
+        cause = f"{error.name} is not installed"
+        raise SetupError("colorcli eval", cause, "pip install 'colorcli[train]'") from error
     from colorcli.cli.console import progress_bar
     from colorcli.colorizer.predictor import ChromaPredictor
     from colorcli.models import open_model
 
     files = evaluation_files(data)
-    network = RecognitionModel(recognition_model) if recognition_model else None
+    classifier = RecognitionModel(recognition_model) if recognition_model else None
     with open_model(model, device) as opened, progress_bar() as bar:
         task = bar.add_task("images", total=len(files))
-        colorizer = ChromaPredictor(opened, size=size, saturation=saturation)
-        result = evaluate_colorizer(colorizer, files, network, lambda done: bar.update(task, completed=done))
-        title = f"{opened.card.name} {opened.card.version}"
-        if json:
-            facts = {"model": vars(opened.card), "short_side": colorizer.size, "saturation": saturation}
-            typer.echo(json_format.dumps({**facts, **_as_json(result)}))
-        else:
-            _print_table(result, f"{title}, {result.pictures} images, short side {colorizer.size}")
+        predictor = ChromaPredictor(opened, size=size, saturation=saturation)
+        result = evaluate_predictor(
+            predictor, files, classifier, lambda done: bar.update(task, completed=done)
+        )
+        card = opened.card
+    if json:
+        facts = {"model": vars(card), "short_side": predictor.size, "saturation": saturation}
+        typer.echo(json_format.dumps({**facts, **_as_json(result)}))
+    else:
+        title = f"{card.name} {card.version}, {result.pictures} images, short side {predictor.size}"
+        _print_table(result, title)
     for name in result.skipped:
-        typer.echo(f"colorcli: {name}: not a readable image of 7 pixels or more; left out", err=True)
+        typer.echo(f"colorcli: {name}: not a readable image of at least 7x7 pixels; left out", err=True)
     sys.exit(ExitCode.SOME_FAILED if result.skipped else ExitCode.OK)
 
 
 def _as_json(result: "Evaluation") -> dict[str, object]:
+    """The result with the gains over gray. The field names are stable, `grey` included."""
     from colorcli.evaluation.evaluate import figures_as_json
 
-    made, gray = result.colorized.scores, result.gray.scores
+    colorized, gray = result.colorized.scores, result.gray.scores
     return {
         "pictures": result.pictures,
         "skipped": result.skipped,
         "original_colorfulness": result.original_colorfulness,
         "grey": figures_as_json(result.gray),
         "colorized": figures_as_json(result.colorized),
-        "ciede2000_under_grey": 1 - made.ciede2000 / gray.ciede2000 if gray.ciede2000 else None,
-        "psnr_over_grey": made.psnr - gray.psnr,
-        "psnr_of_mse_over_grey": made.psnr_of_mse - gray.psnr_of_mse,
+        "ciede2000_under_grey": 1 - colorized.ciede2000 / gray.ciede2000 if gray.ciede2000 else None,
+        "psnr_over_grey": colorized.psnr - gray.psnr,
+        "psnr_of_mse_over_grey": colorized.psnr_of_mse - gray.psnr_of_mse,
     }
 
 
@@ -90,49 +93,42 @@ def _print_table(result: "Evaluation", title: str) -> None:
     Console().print(table)
 
 
-def _rows(gray: "Figures", made: "Figures") -> list[tuple[str, str, str, str]]:
-    """Name, figure of gray, figure of the model, and the gain."""
-    a, b = gray.scores, made.scores
+def _rows(gray: "Figures", colorized: "Figures") -> list[tuple[str, str, str, str]]:
+    """Name, figure of the gray images, figure of the colorized ones, gain."""
+    a, b = gray.scores, colorized.scores
     rows = [
-        ("PSNR, mean of the images', dB", *_more(a.psnr, b.psnr, 2)),
-        ("PSNR of the mean squared error, dB", *_more(a.psnr_of_mse, b.psnr_of_mse, 2)),
-        ("SSIM", *_more(a.ssim, b.ssim, 4)),
-        ("CIEDE2000", *_less(a.ciede2000, b.ciede2000)),
+        ("PSNR, mean of the images', dB", *_higher_is_better(a.psnr, b.psnr, 2)),
+        ("PSNR of the mean squared error, dB", *_higher_is_better(a.psnr_of_mse, b.psnr_of_mse, 2)),
+        ("SSIM", *_higher_is_better(a.ssim, b.ssim, 4)),
+        ("CIEDE2000", *_lower_is_better(a.ciede2000, b.ciede2000)),
         (
             "colorfulness, share of originals'",
-            _percent(gray.colorfulness_share),
-            _percent(made.colorfulness_share),
-            "",
+            *_shares(gray.colorfulness_share, colorized.colorfulness_share),
         ),
-        ("colorfulness, distance to originals'", *_less(a.colorfulness_distance, b.colorfulness_distance)),
+        (
+            "colorfulness, distance to originals'",
+            *_lower_is_better(a.colorfulness_distance, b.colorfulness_distance),
+        ),
     ]
-    if made.accuracy_recovered is not None or made.frechet_share is not None:
+    if colorized.accuracy_recovered is not None or colorized.frechet_share is not None:
+        recovered = _shares(gray.accuracy_recovered, colorized.accuracy_recovered)
+        distance = _shares(gray.frechet_share, colorized.frechet_share)
         rows += [
-            (
-                "accuracy recovered, of what gray loses",
-                _percent(gray.accuracy_recovered),
-                _percent(made.accuracy_recovered),
-                "",
-            ),
-            (
-                "Frechet distance, share of gray's",
-                _percent(gray.frechet_share),
-                _percent(made.frechet_share),
-                "",
-            ),
+            ("accuracy lost with the color, recovered", *recovered),
+            ("Frechet distance, share of gray's", *distance),
         ]
     return rows
 
 
-def _more(before: float, after: float, digits: int) -> tuple[str, str, str]:
-    """Columns of a figure where more is better."""
+def _higher_is_better(before: float, after: float, digits: int) -> tuple[str, str, str]:
     return f"{before:.{digits}f}", f"{after:.{digits}f}", f"{after - before:+.{digits}f}"
 
 
-def _less(before: float, after: float) -> tuple[str, str, str]:
-    """Columns of a figure where less is better."""
+def _lower_is_better(before: float, after: float) -> tuple[str, str, str]:
     return f"{before:.2f}", f"{after:.2f}", f"{100 * (after / before - 1):+.1f} %" if before else ""
 
 
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.1f} %"
+def _shares(before: float | None, after: float | None) -> tuple[str, str, str]:
+    """Two percentages; empty where nothing was measured."""
+    first, second = ("" if value is None else f"{100 * value:.1f} %" for value in (before, after))
+    return first, second, ""

@@ -185,14 +185,14 @@ def _costs(request: "ExportRequest", folder: Path) -> Iterator[_Cost]:
     from colorcli import engines
     from colorcli.colorizer.predictor import ChromaPredictor
     from colorcli.engines.timing import milliseconds
-    from colorcli.evaluation.evaluate import evaluate_colorizer, evaluation_files
+    from colorcli.evaluation.evaluate import evaluate_predictor, evaluation_files
     from colorcli.models.registry import adapt
 
     files = evaluation_files([str(folder)])
     for path, device in ((request.checkpoint, "cpu"), (request.output, request.run_device)):
         with engines.open(path, device) as engine:
             predictor = ChromaPredictor(adapt(engine, path))
-            scores = evaluate_colorizer(predictor, files).colorized.scores
+            scores = evaluate_predictor(predictor, files).colorized.scores
             name = f"{path.name}, {predictor.card.precision}, {engine.device}"
             time = milliseconds(engine, size=predictor.size)
             yield _Cost(name, scores.ciede2000, scores.colorfulness, time)

@@ -22,7 +22,6 @@ def train(
     try:
         from colorcli.train.run import start
     except ModuleNotFoundError as error:
-        raise SetupError(
-            "colorcli train", f"{error.name} is not installed", "pip install 'colorcli[train]'"
-        ) from error
+        cause = f"{error.name} is not installed"
+        raise SetupError("colorcli train", cause, "pip install 'colorcli[train]'") from error
     start(data, output, config, device, resume=resume)

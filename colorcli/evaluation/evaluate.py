@@ -1,4 +1,4 @@
-"""How good a generator is: pictures of known colors, made gray, colorized as `run` does, and compared."""
+"""Evaluation: color pictures are made gray, colorized as `run` does, and compared with the originals."""
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,59 +8,62 @@ from typing import Any
 
 import numpy as np
 
-from colorcli.color.ycbcr import fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import InputError
-from colorcli.evaluation.metrics import Picture, Scores, mean_scores, score
+from colorcli.evaluation.metrics import Scores, colorfulness, mean_scores, score
+from colorcli.evaluation.pictures import (
+    COCO_SAMPLE,
+    COCO_TEST,
+    Picture,
+    coco_sample,
+    find_pictures,
+    from_planes,
+    read_picture,
+    to_planes,
+)
 from colorcli.evaluation.recognition import (
     Predictions,
     RecognitionModel,
     accuracy_recovered,
     frechet_distance,
 )
-from colorcli.train.pictures import (
-    COCO_SAMPLE,
-    COCO_TEST,
-    coco_sample,
-    colorfulness,
-    find_pictures,
-    read_picture,
-)
-from colorcli.train.validate import to_picture
 
 BATCH = 16
-"""Pictures worked on at once: enough to keep all cores busy, few enough to hold in memory."""
-LEAST_SIDE = 7
-"""Smaller pictures do not hold one window of SSIM."""
+"""Pictures in memory at once: enough to keep all cores busy."""
+SMALLEST_SIDE = 7
+"""In pixels: a smaller picture does not contain a window of SSIM."""
 
 
 @dataclass(frozen=True)
-class Trio:
-    """One picture three times over."""
+class Versions:
+    """One picture in its three versions."""
 
     real: Picture
     gray: Picture
-    made: Picture
+    colorized: Picture
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Scores of one way of treating all pictures, with what only the whole set can tell."""
+    """Mean scores of one version of all pictures, and the figures that need the whole set."""
 
     scores: Scores
     colorfulness_share: float | None
-    """Mean colorfulness over the originals'; None where they have none."""
+    """Mean colorfulness relative to the originals'; None if these are gray."""
     accuracy_recovered: float | None = None
-    """Share of the recognition_model's top-1 agreement lost by going gray that is won back."""
+    """Share of the top-1 accuracy lost with the color that is recovered; None if not measured."""
     frechet_share: float | None = None
-    """Frechet distance of the recognition_model's features to the originals', over gray's: 0 as they are, 1 as gray."""
+    """Frechet distance to the originals relative to that of gray pictures: 0 is equal, 1 is as far as gray."""
 
 
 @dataclass(frozen=True)
 class Evaluation:
+    """The outcome for a set of pictures."""
+
     pictures: int
+    """Number of pictures compared."""
     skipped: list[str]
-    """Files that cannot be read as pictures, or are too small to compare."""
+    """Files that cannot be read as pictures or are too small to compare."""
     original_colorfulness: float
     gray: Figures
     colorized: Figures
@@ -78,103 +81,99 @@ def evaluation_files(data: Sequence[str]) -> list[Path]:
     return files
 
 
-def evaluate_colorizer(
-    colorizer: ChromaPredictor,
+def evaluate_predictor(
+    predictor: ChromaPredictor,
     files: Sequence[Path],
     recognition_model: RecognitionModel | None = None,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Evaluation:
-    """One forward pass per picture, its short side reduced to the colorizer's working size.
+    """Colorize each picture once, its short side reduced to the predictor's working size, and score it.
 
     Raises:
-        InputError: not one picture can be used.
+        InputError: none of the files is usable.
     """
-    made: list[Scores] = []
+    colorized: list[Scores] = []
     gray: list[Scores] = []
     originals: list[float] = []
     skipped: list[str] = []
-    seen = _Seen()
+    recognition = _Recognition(recognition_model)
     with ThreadPoolExecutor() as pool:
-        for trios in _trios(colorizer, files, pool, skipped, progress):
-            made += pool.map(lambda trio: score(trio.real, trio.made), trios)
-            gray += pool.map(lambda trio: score(trio.real, trio.gray), trios)
-            originals += [colorfulness(trio.real) for trio in trios]
-            if recognition_model is not None:
-                seen.add(recognition_model, trios)
-    if not made:
+        for batch in _batches(predictor, files, pool, skipped, progress):
+            colorized += pool.map(lambda each: score(each.real, each.colorized), batch)
+            gray += pool.map(lambda each: score(each.real, each.gray), batch)
+            originals += [colorfulness(each.real) for each in batch]
+            recognition.add(batch)
+    if not colorized:
         raise InputError(files[0].parent, "no usable picture in it", "give folders of color pictures")
     original = float(np.mean(originals))
     return Evaluation(
-        pictures=len(made),
+        pictures=len(colorized),
         skipped=skipped,
         original_colorfulness=original,
-        gray=_figures(mean_scores(gray), original, *seen.verdict(seen.gray)),
-        colorized=_figures(mean_scores(made), original, *seen.verdict(seen.made)),
+        gray=_figures(mean_scores(gray), original, *recognition.figures(recognition.gray)),
+        colorized=_figures(mean_scores(colorized), original, *recognition.figures(recognition.colorized)),
     )
 
 
 def figures_as_json(figures: Figures) -> dict[str, Any]:
-    """The stable names under which `eval --json` gives the figures; what was not measured is null."""
+    """The stable names under which `eval --json` prints the figures; what was not measured is null."""
     shares = {name: value for name, value in vars(figures).items() if name != "scores"}
     return {**vars(figures.scores), "psnr_of_mse": figures.scores.psnr_of_mse, **shares}
 
 
-def _trios(
-    colorizer: ChromaPredictor,
+def _batches(
+    predictor: ChromaPredictor,
     files: Sequence[Path],
     pool: ThreadPoolExecutor,
     skipped: list[str],
     progress: Callable[[int], None],
-) -> Iterator[list[Trio]]:
-    """Batches of pictures with their gray and colorized versions; files of no use go to `skipped`."""
+) -> Iterator[list[Versions]]:
+    """Batches of pictures in three versions; unusable files are added to `skipped`."""
     for start in range(0, len(files), BATCH):
         batch = files[start : start + BATCH]
-        trios = []
-        for file, real in zip(
-            batch, pool.map(lambda path: read_picture(path, colorizer.size), batch), strict=True
-        ):
-            if real is None or min(real.shape[:2]) < LEAST_SIDE:
+        pictures = pool.map(lambda path: read_picture(path, predictor.size), batch)
+        versions = []
+        for file, real in zip(batch, pictures, strict=True):
+            if real is None or min(real.shape[:2]) < SMALLEST_SIDE:
                 skipped.append(str(file))
             else:
-                trios.append(_trio(colorizer, real))
-        if trios:
-            yield trios
+                versions.append(_versions(predictor, real))
+        if versions:
+            yield versions
         progress(start + len(batch))
 
 
-def _trio(colorizer: ChromaPredictor, real: Picture) -> Trio:
-    luma, _ = ycbcr_from_rgb(real.transpose(2, 0, 1) / np.float32(255))
-    chroma = fit_gamut(luma, colorizer.colorize(luma))
-    return Trio(real, to_picture(np.stack([luma] * 3)), to_picture(rgb_from_ycbcr(luma, chroma)))
+def _versions(predictor: ChromaPredictor, real: Picture) -> Versions:
+    luma, _ = to_planes(real)
+    return Versions(real, from_planes(luma), from_planes(luma, predictor.colorize(luma)))
 
 
-def _figures(
-    scores: Scores, original: float, accuracy_recovered: float | None, frechet_share: float | None
-) -> Figures:
-    share = scores.colorfulness / original if original else None
-    return Figures(scores, share, accuracy_recovered, frechet_share)
+def _figures(scores: Scores, original: float, recovered: float | None, frechet: float | None) -> Figures:
+    return Figures(scores, scores.colorfulness / original if original else None, recovered, frechet)
 
 
-class _Seen:
-    """What the recognition_model has seen so far; empty where there is no recognition_model."""
+class _Recognition:
+    """Predictions of the recognition model so far; none without a model."""
 
-    def __init__(self) -> None:
+    def __init__(self, model: RecognitionModel | None) -> None:
+        self.model = model
         self.real: list[Predictions] = []
         self.gray: list[Predictions] = []
-        self.made: list[Predictions] = []
+        self.colorized: list[Predictions] = []
 
-    def add(self, recognition_model: RecognitionModel, trios: list[Trio]) -> None:
-        self.real.append(recognition_model.look([trio.real for trio in trios]))
-        self.gray.append(recognition_model.look([trio.gray for trio in trios]))
-        self.made.append(recognition_model.look([trio.made for trio in trios]))
+    def add(self, batch: list[Versions]) -> None:
+        if self.model is not None:
+            self.real.append(self.model.predict([each.real for each in batch]))
+            self.gray.append(self.model.predict([each.gray for each in batch]))
+            self.colorized.append(self.model.predict([each.colorized for each in batch]))
 
-    def verdict(self, parts: list[Predictions]) -> tuple[float | None, float | None]:
-        """Share won back and share of gray's Frechet distance."""
-        if not parts:
+    def figures(self, version: list[Predictions]) -> tuple[float | None, float | None]:
+        """Accuracy recovered by one version, and its share of gray's Frechet distance."""
+        if not version:
             return None, None
-        real, gray, opinions = (Predictions.joined(p) for p in (self.real, self.gray, parts))
+        real, gray, other = (Predictions.concatenated(each) for each in (self.real, self.gray, version))
+        recovered = accuracy_recovered(real, gray, other)
         if len(real.labels) < 2:  # one picture has no covariance
-            return accuracy_recovered(real, gray, opinions), None
-        most = frechet_distance(real.features, gray.features)
-        share = frechet_distance(real.features, opinions.features) / most if most else None
-        return accuracy_recovered(real, gray, opinions), share
+            return recovered, None
+        farthest = frechet_distance(real.features, gray.features)
+        return recovered, frechet_distance(real.features, other.features) / farthest if farthest else None

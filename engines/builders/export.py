@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from colorcli import engines
 from colorcli.color.condition import condition
+from colorcli.color.simulated_hints import simulate_hints
 from colorcli.color.ycbcr import ycbcr_from_rgb
 from colorcli.engines.builders.onnx import export_onnx
 from colorcli.engines.builders.parity import Parity, compare, default_shapes
@@ -17,11 +18,9 @@ from colorcli.engines.device import Device
 from colorcli.engines.engine_file import EngineHeader, EngineOptions, Shape, write_engine_file
 from colorcli.engines.registry import BACKENDS
 from colorcli.errors import SetupError, UsageError
+from colorcli.evaluation.pictures import central_square, find_pictures, read_picture
 from colorcli.files import atomic_write
 from colorcli.networks.card import ModelCard
-from colorcli.train.pictures import find_pictures, read_picture
-from colorcli.train.simulated_hints import simulate_hints
-from colorcli.train.validate import central_square
 
 CALIBRATION_PICTURES = 128
 """More pictures do not change the ranges."""

@@ -46,14 +46,14 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_right_colors_score_as_the_original(pictures: Path, toy_model: Path) -> None:
     found = figures(pictures, "--model", toy_model)
-    made, gray = found["colorized"], found["grey"]
+    colorized, gray = found["colorized"], found["grey"]
     assert found["pictures"] == 3
-    assert made["ciede2000"] < 0.5 < 3 < gray["ciede2000"]
-    assert made["colorfulness_share"] == pytest.approx(1, abs=0.05)
-    assert made["psnr"] > gray["psnr"] + 15
-    assert found["psnr_over_grey"] == pytest.approx(made["psnr"] - gray["psnr"])
+    assert colorized["ciede2000"] < 0.5 < 3 < gray["ciede2000"]
+    assert colorized["colorfulness_share"] == pytest.approx(1, abs=0.05)
+    assert colorized["psnr"] > gray["psnr"] + 15
+    assert found["psnr_over_grey"] == pytest.approx(colorized["psnr"] - gray["psnr"])
     assert found["ciede2000_under_grey"] > 0.8
-    assert made["accuracy_recovered"] is made["frechet_share"] is None
+    assert colorized["accuracy_recovered"] is colorized["frechet_share"] is None
 
 
 def test_without_saturation_it_is_the_gray_baseline(pictures: Path, toy_model: Path) -> None:
@@ -105,7 +105,7 @@ def test_unreadable_pictures_are_named_and_left_out(pictures: Path, toy_model: P
         (["missing"], 1, "no such folder"),
         (["."], 1, "no pictures in it"),
         ([".", "--model", "missing.onnx"], 3, "no such model file"),
-        ([".", "--recognition-model", "missing.safetensors"], 3, "no MobileNetV2 weights"),
+        ([".", "--recognition-model", "missing.safetensors"], 3, "not MobileNetV2 weights"),
     ],
 )
 def test_errors_are_one_line(

@@ -1,4 +1,4 @@
-"""What only a whole set of pictures can tell, with a recognition_model simple enough to foresee."""
+"""Figures of whole sets of pictures, with a recognition model simple enough to predict."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,16 +12,16 @@ pytest.importorskip("torch", reason="eval needs the extra `train`")
 
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.evaluation import evaluate as evaluation
-from colorcli.evaluation.evaluate import evaluate_colorizer, evaluation_files
-from colorcli.evaluation.metrics import Picture
+from colorcli.evaluation.evaluate import evaluate_predictor, evaluation_files
+from colorcli.evaluation.pictures import Picture
 from colorcli.evaluation.recognition import Predictions
 from colorcli.models import open_model
 
 
-class ColorJudge:
-    """Calls a picture by whether it is warm or cold; its features are a thumbnail."""
+class WarmOrCold:
+    """Recognizes whether a picture is warm or cold; its features are a thumbnail."""
 
-    def look(self, pictures: list[Picture]) -> Predictions:
+    def predict(self, pictures: list[Picture]) -> Predictions:
         small = np.stack([cv2.resize(p, (4, 4), interpolation=cv2.INTER_AREA) for p in pictures]).astype(
             np.float32
         )
@@ -32,7 +32,7 @@ class ColorJudge:
 
 
 @pytest.fixture
-def colorizer(toy_model: Path) -> Iterator[ChromaPredictor]:
+def predictor(toy_model: Path) -> Iterator[ChromaPredictor]:
     with open_model(toy_model, "cpu") as model:
         yield ChromaPredictor(model)
 
@@ -50,23 +50,26 @@ def files(tmp_path: Path) -> list[Path]:
     return sorted(tmp_path.iterdir())
 
 
-def judged(colorizer: Any, files: list[Path]) -> evaluation.Evaluation:
-    return evaluate_colorizer(colorizer, files, ColorJudge())  # type: ignore[arg-type]
+def evaluated(predictor: Any, files: list[Path]) -> evaluation.Evaluation:
+    return evaluate_predictor(predictor, files, WarmOrCold())  # type: ignore[arg-type]
 
 
-def test_gray_wins_nothing_back_and_is_as_far_as_gray(colorizer: ChromaPredictor, files: list[Path]) -> None:
-    result = judged(colorizer, files)
+def test_gray_recovers_nothing_and_has_all_of_the_distance(
+    predictor: ChromaPredictor, files: list[Path]
+) -> None:
+    result = evaluated(predictor, files)
     assert result.gray.accuracy_recovered == 0
     assert result.gray.frechet_share == pytest.approx(1)
     assert result.gray.colorfulness_share == 0
 
 
-def test_the_original_colors_win_all_back(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_original_colors_recover_everything(files: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     class Truth:
         size = 64
 
-    monkeypatch.setattr(evaluation, "_trio", lambda _, real: evaluation.Trio(real, _gray(real), real.copy()))
-    result = judged(Truth(), files)
+    versions = evaluation.Versions
+    monkeypatch.setattr(evaluation, "_versions", lambda _, real: versions(real, _gray(real), real.copy()))
+    result = evaluated(Truth(), files)
     assert result.colorized.accuracy_recovered == 1
     assert result.colorized.frechet_share == pytest.approx(0, abs=1e-6)
     assert result.colorized.colorfulness_share == pytest.approx(1)
@@ -77,15 +80,15 @@ def _gray(rgb: Picture) -> Picture:
     return np.repeat(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY)[..., None], 3, axis=2)
 
 
-def test_one_picture_has_no_frechet_distance(colorizer: ChromaPredictor, files: list[Path]) -> None:
-    result = judged(colorizer, files[:1])
+def test_one_picture_has_no_frechet_distance(predictor: ChromaPredictor, files: list[Path]) -> None:
+    result = evaluated(predictor, files[:1])
     assert result.colorized.frechet_share is None
     assert result.colorized.accuracy_recovered is not None
 
 
-def test_progress_counts_every_file(colorizer: ChromaPredictor, files: list[Path]) -> None:
+def test_progress_counts_every_file(predictor: ChromaPredictor, files: list[Path]) -> None:
     done: list[int] = []
-    evaluate_colorizer(colorizer, files * 4, progress=done.append)
+    evaluate_predictor(predictor, files * 4, progress=done.append)
     assert done == [16, 32, 40]
 
 

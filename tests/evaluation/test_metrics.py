@@ -1,11 +1,12 @@
-"""Scores tell colors apart, and averages mean what they say."""
+"""Scores distinguish colors, and each average is the one that its name says."""
 
 import math
 
 import numpy as np
 import pytest
 
-from colorcli.evaluation.metrics import EXACT_PSNR, Picture, mean_scores, psnr, score
+from colorcli.evaluation.metrics import EXACT_PSNR, colorfulness, mean_scores, psnr, score
+from colorcli.evaluation.pictures import Picture
 
 
 def flat(*rgb: int) -> Picture:
@@ -57,3 +58,10 @@ def test_the_two_averages_of_psnr_differ_as_named() -> None:
     assert both.psnr == pytest.approx((near.psnr + far.psnr) / 2)
     assert both.psnr_of_mse == pytest.approx(psnr((1 + 1600) / 2))
     assert both.psnr_of_mse < both.psnr
+
+
+def test_colorfulness_of_known_pictures() -> None:
+    assert colorfulness(np.full((4, 4, 3), 77, np.uint8)) == 0
+    red = np.zeros((4, 4, 3), np.uint8)
+    red[..., 0] = 255
+    assert colorfulness(red) == pytest.approx(0.3 * np.hypot(255, 127.5), rel=1e-5)

@@ -1,4 +1,4 @@
-"""The recognition_model reads its weights right, and its figures are 0 and 1 where they must be."""
+"""The recognition model loads its weights correctly, and its figures are 0 and 1 where they must be."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from colorcli.errors import SetupError
-from colorcli.evaluation.metrics import Picture
+from colorcli.evaluation.pictures import Picture, read_picture
 from colorcli.evaluation.recognition import (
     SIDE,
     Predictions,
@@ -15,25 +15,24 @@ from colorcli.evaluation.recognition import (
     accuracy_recovered,
     frechet_distance,
 )
-from colorcli.train.pictures import read_picture
 
 DATA = Path(os.environ.get("COLORCLI_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
 
 
-def opinions(*labels: int) -> Predictions:
+def predictions(*labels: int) -> Predictions:
     return Predictions(np.zeros((len(labels), 4), np.float32), np.array(labels))
 
 
-def test_share_won_back_runs_from_gray_to_the_original() -> None:
-    real, gray, made = opinions(1, 2, 3, 4), opinions(1, 9, 9, 9), opinions(1, 2, 9, 9)
+def test_accuracy_recovered_is_zero_for_gray_and_one_for_the_original() -> None:
+    real, gray, generated = predictions(1, 2, 3, 4), predictions(1, 9, 9, 9), predictions(1, 2, 9, 9)
     assert accuracy_recovered(real, gray, gray) == 0
     assert accuracy_recovered(real, gray, real) == 1
-    assert accuracy_recovered(real, gray, made) == pytest.approx(1 / 3)
-    assert accuracy_recovered(real, gray, opinions(9, 9, 9, 9)) == pytest.approx(-1 / 3)
+    assert accuracy_recovered(real, gray, generated) == pytest.approx(1 / 3)
+    assert accuracy_recovered(real, gray, predictions(9, 9, 9, 9)) == pytest.approx(-1 / 3)
 
 
-def test_nothing_can_be_won_back_where_gray_loses_nothing() -> None:
-    assert accuracy_recovered(opinions(1, 2), opinions(1, 2), opinions(1, 9)) is None
+def test_nothing_is_recovered_where_gray_loses_nothing() -> None:
+    assert accuracy_recovered(predictions(1, 2), predictions(1, 2), predictions(1, 9)) is None
 
 
 def test_frechet_distance_of_a_set_to_itself_is_zero() -> None:
@@ -52,10 +51,10 @@ def test_frechet_distance_in_closed_form() -> None:
     assert frechet_distance(features, 3 * features) == pytest.approx(4 * total, rel=1e-4)
 
 
-def test_weights_that_are_not_the_judges_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "recognition_model.safetensors").write_bytes(b"no weights at all")
-    for name in ("recognition_model.safetensors", "missing.safetensors"):
-        with pytest.raises(SetupError, match="no MobileNetV2 weights"):
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "other.safetensors").write_bytes(b"no weights at all")
+    for name in ("other.safetensors", "missing.safetensors"):
+        with pytest.raises(SetupError, match="not MobileNetV2 weights"):
             RecognitionModel(tmp_path / name)
 
 
@@ -75,30 +74,30 @@ def pictures() -> list[Picture]:
     return [picture for file in files if (picture := read_picture(file, 256)) is not None]
 
 
-def test_the_judge_knows_what_it_sees(recognition_model: RecognitionModel, pictures: list[Picture]) -> None:
-    """Weights read in a wrong order or layout make it guess: one in a thousand."""
-    seen = recognition_model.look(pictures)
-    mirrored = recognition_model.look([picture[:, ::-1] for picture in pictures])
-    blue_for_red = recognition_model.look([picture[..., ::-1] for picture in pictures])
-    same = (seen.labels == mirrored.labels).mean()
+def test_predictions_are_meaningful(recognition_model: RecognitionModel, pictures: list[Picture]) -> None:
+    """Weights loaded in a wrong order or layout give random predictions: one in a thousand is right."""
+    upright = recognition_model.predict(pictures)
+    mirrored = recognition_model.predict([picture[:, ::-1] for picture in pictures])
+    blue_for_red = recognition_model.predict([picture[..., ::-1] for picture in pictures])
+    same = (upright.labels == mirrored.labels).mean()
     assert same > 0.7
-    assert (seen.labels == blue_for_red.labels).mean() < same
-    assert len(set(seen.labels)) > len(pictures) / 2
+    assert (upright.labels == blue_for_red.labels).mean() < same
+    assert len(set(upright.labels)) > len(pictures) / 2
 
 
-def test_a_batch_is_judged_picture_by_picture(
+def test_pictures_of_a_batch_do_not_affect_each_other(
     recognition_model: RecognitionModel, pictures: list[Picture]
 ) -> None:
-    together, alone = recognition_model.look(pictures[:3]), recognition_model.look(pictures[1:2])
+    together, alone = recognition_model.predict(pictures[:3]), recognition_model.predict(pictures[1:2])
     assert together.features[1] == pytest.approx(alone.features[0], abs=1e-3)
     assert together.features.shape == (3, 1280)
 
 
-def test_the_judge_looks_at_the_center(recognition_model: RecognitionModel, pictures: list[Picture]) -> None:
+def test_only_the_center_is_used(recognition_model: RecognitionModel, pictures: list[Picture]) -> None:
     picture = np.ascontiguousarray(pictures[0][:256, :256])
     assert picture.shape == (256, 256, 3)
     framed, edge = picture.copy(), (256 - SIDE) // 2
     framed[:edge], framed[-edge:] = 0, 255
-    assert recognition_model.look([framed]).features == pytest.approx(
-        recognition_model.look([picture]).features
+    assert recognition_model.predict([framed]).features == pytest.approx(
+        recognition_model.predict([picture]).features
     )

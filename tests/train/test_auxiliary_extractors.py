@@ -7,39 +7,39 @@ from colorcli.train.losses import recognition_loss
 
 
 @pytest.fixture(scope="module")
-def opinions() -> AuxiliaryExtractors:
+def extractors() -> AuxiliaryExtractors:
     return AuxiliaryExtractors()
 
 
 def pictures(count: int = 4) -> tuple[Tensor, Tensor]:
-    """Gray ones that ask to be taught, and what they ought to be."""
+    """Gray pictures that receive gradients, and their colored originals."""
     real = torch.rand(count, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     return real.mean(1, keepdim=True).expand(-1, 3, -1, -1).clone().requires_grad_(True), real
 
 
-def test_each_eye_is_asked_about_each_half(opinions: AuxiliaryExtractors) -> None:
-    made, real = pictures()
-    asked, losses = [], []
+def test_each_network_is_shown_each_half_of_the_batch(extractors: AuxiliaryExtractors) -> None:
+    generated, real = pictures()
+    shown, losses = [], []
     for turn in range(4):
-        loss = recognition_loss(*opinions(made, real, turn=turn, seed=(0,)))
-        (gradient,) = torch.autograd.grad(loss, made)
-        asked.append(gradient.flatten(1).abs().sum(1) > 0)
+        loss = recognition_loss(*extractors(generated, real, turn=turn, seed=(0,)))
+        (gradient,) = torch.autograd.grad(loss, generated)
+        shown.append(gradient.flatten(1).abs().sum(1) > 0)
         losses.append(float(loss.detach()))
     assert len(set(losses)) == 4
-    assert torch.equal(asked[0], asked[1])
-    assert torch.equal(asked[2], asked[3])
-    assert torch.equal(asked[0], ~asked[2])
+    assert torch.equal(shown[0], shown[1])
+    assert torch.equal(shown[2], shown[3])
+    assert torch.equal(shown[0], ~shown[2])
 
 
-def test_the_original_is_recognized(opinions: AuxiliaryExtractors) -> None:
+def test_the_original_loses_nothing(extractors: AuxiliaryExtractors) -> None:
     _, real = pictures()
-    assert float(recognition_loss(*opinions(real, real, turn=0, seed=(0,)))) == pytest.approx(0, abs=1e-5)
+    assert float(recognition_loss(*extractors(real, real, turn=0, seed=(0,)))) == pytest.approx(0, abs=1e-5)
 
 
-def test_the_view_depends_on_the_seed_alone(opinions: AuxiliaryExtractors) -> None:
+def test_the_view_depends_on_the_seed_alone(extractors: AuxiliaryExtractors) -> None:
     _, real = pictures(count=1)
     first, again, other = (
-        opinions(real, real, turn=3, seed=seed)[1].taps[0] for seed in ((1, 2), (1, 2), (1, 3))
+        extractors(real, real, turn=3, seed=seed)[1].maps[0] for seed in ((1, 2), (1, 2), (1, 3))
     )
     assert torch.equal(first, again)
     assert not torch.equal(first, other)

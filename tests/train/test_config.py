@@ -24,9 +24,10 @@ def test_whole_numbers_stand_for_fractions(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["nonsense = 1", "seed = 'x'", "[data]\nshort = 1", "[[phases]]\nsize = 1", "not toml"]
+    "text",
+    ["nonsense = 1", "blend = 0.5", "seed = 'x'", "[data]\nshort = 1", "[[phases]]\nsize = 1", "not toml"],
 )
-def test_what_means_nothing_is_refused(tmp_path: Path, text: str) -> None:
+def test_unknown_settings_and_wrong_types_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "c.toml"
     path.write_text(text)
     with pytest.raises(UsageError, match=r"c\.toml"):

@@ -12,14 +12,14 @@ def feature_extractor(request: pytest.FixtureRequest) -> EfficientNet:
 
 
 def test_features_have_the_channels_and_strides_it_names(feature_extractor: EfficientNet) -> None:
-    sight = feature_extractor(torch.rand(2, 3, 128, 128))
-    assert [tap.shape[1] for tap in sight.taps] == list(feature_extractor.taps.values())
-    assert [128 // tap.shape[2] for tap in sight.taps] == [4, 8, 16, 16, 32]
-    assert [features.shape[1] for features in sight.features] == list(feature_extractor.channels)
+    features = feature_extractor(torch.rand(2, 3, 128, 128))
+    assert [each.shape[1] for each in features.maps] == list(feature_extractor.outputs.values())
+    assert [128 // each.shape[2] for each in features.maps] == [4, 8, 16, 16, 32]
+    assert [each.shape[1] for each in features.levels] == list(feature_extractor.channels)
 
 
 def test_features_have_unit_length(feature_extractor: EfficientNet) -> None:
-    for features in feature_extractor(torch.rand(1, 3, 64, 64)).features:
+    for features in feature_extractor(torch.rand(1, 3, 64, 64)).levels:
         assert torch.allclose(features.norm(dim=1), torch.ones(1), atol=1e-3)
 
 
@@ -28,19 +28,19 @@ def test_it_recognizes_a_ball(feature_extractor: EfficientNet) -> None:
     height = (0.5 - rows.square() - columns.square()).clamp(min=0).sqrt()
     shade = torch.where(height > 0, 0.55 + 0.6 * height, torch.ones(()))
     orange = torch.where(height > 0, torch.tensor([1.0, 0.55, 0.05]).view(3, 1, 1), torch.ones(3, 1, 1))
-    opinion = feature_extractor((shade * orange)[None]).opinion
-    assert opinion is not None
-    assert opinion[0].argmax() == 722  # ImageNet's ping-pong ball
+    log_probs = feature_extractor((shade * orange)[None]).log_probs
+    assert log_probs is not None
+    assert log_probs[0].argmax() == 722  # ImageNet's ping-pong ball
 
 
-def test_all_heads_judge(feature_extractor: EfficientNet) -> None:
-    verdicts = FeatureDiscriminator(feature_extractor.channels)(
-        torch.rand(2, 4, 64, 64), feature_extractor(torch.rand(2, 3, 64, 64)).features
+def test_the_discriminator_has_a_head_for_each_level(feature_extractor: EfficientNet) -> None:
+    scores = FeatureDiscriminator(feature_extractor.channels)(
+        torch.rand(2, 4, 64, 64), feature_extractor(torch.rand(2, 3, 64, 64)).levels
     )
-    assert [verdict.shape[2] for verdict in verdicts] == [16, 8, 4, 4, 2, 1]
+    assert [logits.shape[2] for logits in scores] == [16, 8, 4, 4, 2, 1]
 
 
-def test_what_is_recognized_depends_on_color_and_teaches(feature_extractor: EfficientNet) -> None:
+def test_recognition_loss_depends_on_color_and_has_a_gradient(feature_extractor: EfficientNet) -> None:
     real = torch.rand(2, 3, 64, 64)
     gray = real.mean(1, keepdim=True).expand(-1, 3, -1, -1).clone().requires_grad_(True)
     assert float(recognition_loss(feature_extractor(real), feature_extractor(real))) == pytest.approx(

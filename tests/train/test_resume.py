@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 CONFIG = """
-validation = 2
+held_out = 2
 muon = true
-blend = 0.5
-colorfulness = 0.5
+weight_interpolation = 0.5
+target_colorfulness = 0.5
 working_size = 32
 checkpoint_every = 8
 validate_every = 24
@@ -26,13 +26,13 @@ short_side = 48
 
 [[phases]]
 name = "alone"
-pictures = 32
+crops = 32
 size = 32
 batch = 4
 
 [[phases]]
 name = "against"
-pictures = 16
+crops = 16
 size = 32
 batch = 4
 adversarial = 0.1
@@ -47,7 +47,7 @@ def data(tmp_path_factory: pytest.TempPathFactory, squeezenet_weights: Path) -> 
     for index in range(10):
         small = rng.integers(0, 256, (4, 5, 3), np.uint8)
         cv2.imwrite(str(folder / f"{index}.png"), cv2.resize(small, (60, 48), interpolation=cv2.INTER_CUBIC))
-    (folder / "config.toml").write_text(f'perceptual_weights = "{squeezenet_weights}"\n{CONFIG}')
+    (folder / "config.toml").write_text(f'feature_extractor = "{squeezenet_weights}"\n{CONFIG}')
     return folder
 
 
@@ -72,7 +72,7 @@ def uninterrupted(data: Path) -> Path:
 
 def test_run_leaves_weights_metrics_and_a_sample_sheet(uninterrupted: Path) -> None:
     rows = [json.loads(line) for line in (uninterrupted / "metrics.jsonl").read_text().splitlines()]
-    assert [row["pictures"] for row in rows] == [24, 32, 48]
+    assert [row["crops"] for row in rows] == [24, 32, 48]
     assert {"reconstruction", "ciede2000", "gray_ciede2000"} <= rows[-1].keys()
     assert "discriminator" in rows[-1]
     assert cv2.imread(str(uninterrupted / "samples" / "000000048.png")).shape == (64, 96, 3)
@@ -102,7 +102,7 @@ def test_two_processes_train_one_generator(data: Path, uninterrupted: Path) -> N
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
     subprocess.run([*torchrun, "-m", "colorcli", *arguments], check=True, capture_output=True, timeout=240)
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [row["pictures"] for row in rows] == [24, 32, 48]
+    assert [row["crops"] for row in rows] == [24, 32, 48]
     assert (run / "generator.safetensors").stat().st_size == (
         uninterrupted / "generator.safetensors"
     ).stat().st_size

@@ -1,4 +1,4 @@
-"""What a sample is made of: degraded luma, simulated hints, crops that depend on the seed alone."""
+"""Training samples: degraded luma, simulated hints, crops that depend on the seed alone."""
 
 from pathlib import Path
 
@@ -6,11 +6,12 @@ import cv2
 import numpy as np
 import pytest
 
-from colorcli.errors import InputError
+from colorcli.color.simulated_hints import simulate_hints
+from colorcli.evaluation.pictures import find_pictures
 from colorcli.train.config import DataConfig
+from colorcli.train.crops import Crops
 from colorcli.train.degrade import FAULTS, degrade
-from colorcli.train.pictures import Crops, colorfulness, find_pictures, pack_pictures
-from colorcli.train.simulated_hints import simulate_hints
+from colorcli.train.pack import pack_pictures
 
 
 def rng(seed: int = 0) -> np.random.Generator:
@@ -18,21 +19,21 @@ def rng(seed: int = 0) -> np.random.Generator:
 
 
 @pytest.mark.parametrize("fault", [fault for _, fault in FAULTS])
-def test_every_fault_does_something_and_keeps_the_size(fault) -> None:
+def test_every_fault_changes_the_luma_and_keeps_its_size(fault) -> None:
     luma = rng().random((48, 64), dtype=np.float32)
-    degrade_prob = fault(luma.copy(), rng(1))
-    assert degrade_prob.shape == luma.shape
-    assert not np.array_equal(degrade_prob, luma)
+    degraded = fault(luma.copy(), rng(1))
+    assert degraded.shape == luma.shape
+    assert not np.array_equal(degraded, luma)
 
 
 def test_degrading_stays_in_range_and_follows_the_seed() -> None:
     luma = rng().random((48, 64), dtype=np.float32)
     for seed in range(30):
-        degrade_prob = degrade(luma, rng(seed))
-        assert degrade_prob.dtype == np.float32
-        assert degrade_prob.min() >= 0
-        assert degrade_prob.max() <= 1
-        assert np.array_equal(degrade_prob, degrade(luma, rng(seed)))
+        degraded = degrade(luma, rng(seed))
+        assert degraded.dtype == np.float32
+        assert degraded.min() >= 0
+        assert degraded.max() <= 1
+        assert np.array_equal(degraded, degrade(luma, rng(seed)))
 
 
 def test_hints_show_true_colors_and_are_often_missing() -> None:
@@ -68,11 +69,11 @@ def test_corrupt_pictures_are_named_and_dull_ones_left_out(folder: Path) -> None
 def test_a_pack_is_reused_until_the_pictures_change(folder: Path) -> None:
     path = folder / "pack" / "p.rgb"
     pack_pictures(find_pictures([str(folder)]), path, DataConfig())
-    made = path.stat().st_mtime_ns
+    written = path.stat().st_mtime_ns
     pack_pictures(find_pictures([str(folder)]), path, DataConfig())
-    assert path.stat().st_mtime_ns == made
+    assert path.stat().st_mtime_ns == written
     pack_pictures(find_pictures([str(folder)])[:3], path, DataConfig())
-    assert path.stat().st_mtime_ns != made
+    assert path.stat().st_mtime_ns != written
 
 
 def test_a_sample_depends_on_its_position_and_the_seed(folder: Path) -> None:
@@ -104,7 +105,7 @@ def test_an_epoch_shows_every_picture_once(folder: Path) -> None:
     for position in range(12):
         shown.clear()
         crops[position]
-        first.append(shown[0])  # what may be joined to it does not count
+        first.append(shown[0])  # a second picture may be joined to it
     assert sorted(first[:6]) == sorted(first[6:]) == list(range(6))
 
 
@@ -117,19 +118,3 @@ def test_some_crops_are_parts_of_two_pictures(tmp_path: Path) -> None:
     assert 4 <= sum(bool(red.any() and not red.all()) for red in reddish) <= 20
     for red in reddish:  # and then with one straight seam
         assert (red == red[:1]).all() or (red == red[:, :1]).all()
-
-
-@pytest.mark.parametrize("data", [["missing"], ["."]])
-def test_a_folder_without_pictures_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: list[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=data[0]):
-        find_pictures(data)
-
-
-def test_colorfulness_of_known_pictures() -> None:
-    assert colorfulness(np.full((4, 4, 3), 77, np.uint8)) == 0
-    red = np.zeros((4, 4, 3), np.uint8)
-    red[..., 0] = 255
-    assert colorfulness(red) == pytest.approx(0.3 * np.hypot(255, 127.5), rel=1e-5)

@@ -6,14 +6,15 @@ import torch
 
 from colorcli.errors import UsageError
 from colorcli.train.config import Config, Phase
-from colorcli.train.ranks import Ranks
+from colorcli.train.distributed import ProcessGroup
+from colorcli.train.objective import Objective
 from colorcli.train.trainer import Trainer, learning_rate
 
-AGAINST = Phase("against", pictures=1_000, size=64, batch=4, adversarial=1.0)
+AGAINST = Phase("against", crops=1_000, size=64, batch=4, adversarial=1.0)
 
 
 def trainer(device: str = "cpu", **settings: object) -> Trainer:
-    return Trainer(Config(**settings), torch.device(device), Ranks())  # type: ignore[arg-type]
+    return Trainer(Config(**settings), torch.device(device), ProcessGroup())  # type: ignore[arg-type]
 
 
 def batch(device: str = "cpu") -> dict[str, torch.Tensor]:
@@ -31,11 +32,13 @@ def test_the_rate_rises_then_falls() -> None:
 
 
 @pytest.mark.parametrize("with_features", [False, True])
-def test_a_step_teaches_generator_and_discriminator(squeezenet_weights: Path, with_features: bool) -> None:
-    taught = trainer(perceptual_weights=str(squeezenet_weights) if with_features else "")
-    networks = [taught.generator, taught.averaged, taught.discriminator]
+def test_a_step_updates_generator_average_and_discriminator(
+    squeezenet_weights: Path, with_features: bool
+) -> None:
+    trained = trainer(feature_extractor=str(squeezenet_weights) if with_features else "")
+    networks = [trained.generator, trained.averaged, trained.discriminator]
     before = [[p.clone() for p in network.parameters()] for network in networks]
-    parts = taught.step(AGAINST, 0, batch())
+    parts = trained.step(AGAINST, 0, batch())
     assert ("perceptual" in parts) == with_features
     assert {"reconstruction", "classification", "adversarial", "discriminator"} <= parts.keys()
     for network, weights in zip(networks, before, strict=True):
@@ -43,44 +46,49 @@ def test_a_step_teaches_generator_and_discriminator(squeezenet_weights: Path, wi
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
-def test_an_eye_that_recognizes_things_teaches_them(device: str) -> None:
+def test_all_losses_take_part(device: str) -> None:
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no GPU")
-    taught = trainer(device, perceptual_weights="efficientnet-lite0", recognition=1.0, second_opinion=1.0)
-    parts = taught.step(replace(AGAINST, colorful=1.0), 0, batch(device))
-    asked = {"perceptual", "recognition", "second_opinion", "colorful", "adversarial", "discriminator"}
-    assert asked <= parts.keys()
-    assert min(parts["recognition"], parts["second_opinion"]) > 0
+    trained = trainer(device, feature_extractor="efficientnet-lite0", recognition=1.0, auxiliary=1.0)
+    parts = trained.step(replace(AGAINST, colorfulness=1.0), 0, batch(device))
+    expected = {"perceptual", "recognition", "auxiliary", "colorfulness", "adversarial", "discriminator"}
+    assert expected <= parts.keys()
+    assert min(parts["recognition"], parts["auxiliary"]) > 0
 
 
-def test_half_precision_asks_for_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_losses_in_half_precision_are_about_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
-    shown, settings = batch(), {"perceptual_weights": "efficientnet-lite0", "recognition": 1.0, "muon": True}
-    whole = trainer(**settings).step(AGAINST, 0, shown)
-    monkeypatch.setattr(Trainer, "_in_half", lambda _: torch.autocast("cpu", torch.bfloat16))
-    half = trainer(**settings).step(AGAINST, 0, shown)
+    example, settings = batch(), {"feature_extractor": "efficientnet-lite0", "recognition": 1.0, "muon": True}
+    whole = trainer(**settings).step(AGAINST, 0, example)
+    monkeypatch.setattr(Objective, "autocast", lambda _: torch.autocast("cpu", torch.bfloat16))
+    half = trainer(**settings).step(AGAINST, 0, example)
     assert half != whole
-    # Noise is shown: what an feature_extractor recognizes in it is the least certain of all parts, and differs by 15 %.
+    # The pictures are noise; recognition is the least certain loss for them, and differs by 15 %.
     assert half == pytest.approx(whole, rel=0.25, abs=0.02)
 
 
-def test_recognition_is_not_asked_of_an_eye_that_has_none(squeezenet_weights: Path) -> None:
+def test_recognition_needs_an_extractor_with_a_classifier(squeezenet_weights: Path) -> None:
     for weights in ("", str(squeezenet_weights)):
         with pytest.raises(UsageError, match="recognizes nothing"):
-            trainer(perceptual_weights=weights, recognition=1.0)
+            trainer(feature_extractor=weights, recognition=1.0)
 
 
-def test_a_settled_generator_does_what_it_did_in_training() -> None:
-    settled, condition = trainer(), torch.rand(4, 4, 128, 128)  # large enough for statistics of the deepest
+def test_recomputed_batchnorm_gives_the_output_of_training() -> None:
+    recomputed, condition = (
+        trainer(),
+        torch.rand(4, 4, 128, 128),
+    )  # large enough for statistics of the deepest
     with torch.no_grad():
-        strange = settled.averaged.eval()(condition)
-        trained = settled.generator.train()(condition)
-        settled.recompute_batchnorm([condition])
-        assert not settled.averaged.training
-        assert (settled.averaged(condition) - trained).abs().mean() < 0.1 * (strange - trained).abs().mean()
+        before = recomputed.averaged.eval()(condition)
+        training = recomputed.generator.train()(condition)
+        recomputed.recompute_batchnorm([condition])
+        assert not recomputed.averaged.training
+        assert (recomputed.averaged(condition) - training).abs().mean() < 0.1 * (
+            before - training
+        ).abs().mean()
 
 
-def test_settling_draws_no_lots() -> None:
+def test_recomputing_batchnorm_draws_no_random_numbers() -> None:
     classic = trainer(generator="pix2pix_unet")  # has dropout
     before = torch.get_rng_state()
     classic.recompute_batchnorm([torch.rand(2, 4, 256, 256, generator=torch.Generator().manual_seed(0))])

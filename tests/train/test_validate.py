@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 import torch
 
+from colorcli.evaluation.metrics import colorfulness
+from colorcli.evaluation.pictures import central_square
 from colorcli.networks.generators import GENERATORS
 from colorcli.networks.mobile_unet import MobileUNet
-from colorcli.train.pictures import Pack, colorfulness
-from colorcli.train.validate import calibrated, central_square, validate
+from colorcli.train.pack import Pack
+from colorcli.train.validate import scale_to_colorfulness, validate
 
 CPU = torch.device("cpu")
 SIZE = 32
@@ -28,11 +30,11 @@ def generator() -> MobileUNet:
 
 
 @pytest.mark.parametrize("gain", [0.7, 1.5])
-def test_calibrated_generator_is_as_colorful_as_asked(pack: Pack, generator: MobileUNet, gain: float) -> None:
+def test_a_scaled_generator_is_as_colorful_as_asked(pack: Pack, generator: MobileUNet, gain: float) -> None:
     everything = [0, 1, 2, 3]
     original = np.mean([colorfulness(pack[index]) for index in everything])
     wanted = gain * validate(generator, pack, everything, SIZE, CPU)[0]["colorfulness"]
-    scaled = calibrated(generator, pack, everything, SIZE, CPU, wanted / original)
+    scaled = scale_to_colorfulness(generator, pack, everything, SIZE, CPU, wanted / original)
     reached = validate(scaled, pack, everything, SIZE, CPU)[0]["colorfulness"]
     assert reached == pytest.approx(wanted, rel=0.05)
 

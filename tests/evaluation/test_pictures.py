@@ -1,10 +1,11 @@
-"""The original recipe's pictures: drawn the same on every machine, test pictures never trained on."""
+"""Finding pictures; COCO's sample is the same on every machine, and its test part is never trained on."""
 
 from pathlib import Path
 
 import pytest
 
-from colorcli.train import pictures
+from colorcli.errors import InputError
+from colorcli.evaluation import pictures
 
 
 @pytest.fixture
@@ -28,3 +29,12 @@ def test_eight_thousand_to_train_on_and_two_to_test(downloaded: Path) -> None:
     assert len(set(chosen)) == 10_000
     assert training == chosen[:8_000]
     assert pictures.coco_sample() == chosen
+
+
+@pytest.mark.parametrize("data", [["missing"], ["."]])
+def test_a_folder_without_pictures_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=data[0]):
+        pictures.find_pictures(data)

@@ -1,7 +1,7 @@
-"""Simulated hints: the colors a user, a reference or the previous frame would supply.
+"""Simulated hints: the colors that a user, a reference picture or the previous frame would supply.
 
-After Zhang et al. 2017 (siggraph17): often none at all, so that the network colorizes by itself; else a few
-points, a stretch of the picture, or all of it.
+After Zhang et al. 2017 (siggraph17): often none, so that the network colorizes without help; otherwise a few
+points, a region of the picture, or all of it.
 """
 
 import cv2
@@ -11,7 +11,7 @@ from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 
 NONE, POINTS = 0.65, 0.9
-"""Upper ends of the draw for no hints and for points; what is above reveals regions, as warped film does."""
+"""Cumulative probabilities of no hints and of points; the rest reveals a region, as warped frames do."""
 
 
 def simulate_hints(chroma: Plane, rng: np.random.Generator) -> Hints | None:
@@ -23,7 +23,7 @@ def simulate_hints(chroma: Plane, rng: np.random.Generator) -> Hints | None:
 
 
 def _points(chroma: Plane, rng: np.random.Generator) -> Hints:
-    """1 to many square patches of 1 to 9 pixels, each showing its mean color."""
+    """One to many square patches of 1 to 9 pixels, each showing its mean color."""
     _, height, width = chroma.shape
     hints = Hints(np.zeros_like(chroma), np.zeros((height, width), np.float32))
     for _ in range(rng.geometric(1 / 8)):
@@ -36,7 +36,7 @@ def _points(chroma: Plane, rng: np.random.Generator) -> Hints:
 
 
 def _region(chroma: Plane, rng: np.random.Generator) -> Hints:
-    """All pixels on one side of a smooth random contour: what flow carries over from a known frame."""
+    """All pixels on one side of a smooth random contour, as optical flow carries over from a known frame."""
     _, height, width = chroma.shape
     coarse = rng.standard_normal((5, 5)).astype(np.float32)
     field = cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC)

@@ -1,0 +1,89 @@
+"""Pictures to train on, to calibrate with and to evaluate: finding and reading them.
+
+All pictures are R'G'B' [H, W, 3] uint8.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorcli.color.ycbcr import Plane, fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
+from colorcli.errors import InputError
+
+Picture = NDArray[np.uint8]
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
+COCO_SAMPLE = "coco-sample"
+"""The name that stands for a folder on the command line."""
+COCO_SEED, COCO_COUNT, COCO_TEST = 123, 10_000, 2_000
+
+
+def find_pictures(data: Sequence[str]) -> list[Path]:
+    """Folders, or `coco-sample` (its training part), -> picture files in a stable order.
+
+    Raises:
+        InputError: a folder is missing, or none of them holds a picture.
+    """
+    files: list[Path] = []
+    for source in data:
+        if source == COCO_SAMPLE:
+            files += coco_sample()[:-COCO_TEST]
+        elif not Path(source).is_dir():
+            raise InputError(source, "no such folder", f"give folders of pictures, or {COCO_SAMPLE}")
+        else:
+            files += sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in SUFFIXES)
+    if not files:
+        suffixes = ", ".join(sorted(SUFFIXES))
+        raise InputError(", ".join(data), "no pictures in it", f"give folders with {suffixes}")
+    return files
+
+
+def coco_sample() -> list[Path]:
+    """10,000 pictures of COCO: 8,000 for training, then 2,000 for testing.
+
+    fastai's COCO_SAMPLE, downloaded once; the random choice is that of Shariatnia's pix2pix tutorial.
+    """
+    from fastdownload import FastDownload
+
+    folder = FastDownload(base="~/.fastai").get("https://s3.amazonaws.com/fast-ai-coco/coco_sample.tgz")
+    files = np.array(sorted(folder.rglob("*.jpg")))
+    random = np.random.RandomState(COCO_SEED)
+    chosen = random.choice(files, COCO_COUNT, replace=False)
+    return list(chosen[random.permutation(COCO_COUNT)])
+
+
+def read_picture(path: Path, short_side: int | None = None) -> Picture | None:
+    """A picture, reduced to `short_side` pixels if it is larger; None if it cannot be read."""
+    try:
+        bgr = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):
+        return None
+    if bgr is None:
+        return None
+    scale = short_side / min(bgr.shape[:2]) if short_side else 1
+    if scale < 1:
+        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    return np.ascontiguousarray(bgr[..., ::-1])
+
+
+def central_square(rgb: Picture, size: int) -> Picture:
+    """The largest central square, resized to [size, size, 3]."""
+    height, width = rgb.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = rgb[top : top + side, left : left + side]
+    return cv2.resize(square, (size, size), interpolation=cv2.INTER_AREA)
+
+
+def to_planes(rgb: Picture) -> tuple[Plane, Plane]:
+    """A picture -> luma [H, W] in [0, 1] and chroma [2, H, W] (BT.601)."""
+    return ycbcr_from_rgb(rgb.transpose(2, 0, 1) / np.float32(255))
+
+
+def from_planes(luma: Plane, chroma: Plane | None = None) -> Picture:
+    """Luma [H, W] and chroma [2, H, W], brought into the gamut as in `run` -> a picture; gray without chroma."""
+    rgb = np.stack([luma] * 3) if chroma is None else rgb_from_ycbcr(luma, fit_gamut(luma, chroma))
+    return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)

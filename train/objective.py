@@ -1,0 +1,97 @@
+"""The generator's objective: a weighted sum of losses, through frozen feature extractors where asked.
+
+The adversarial loss is added by the trainer, which owns the discriminator.
+"""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from colorcli.errors import UsageError
+from colorcli.networks.color_bins import classification_loss
+from colorcli.train import efficientnet, losses
+from colorcli.train.auxiliary_extractors import AuxiliaryExtractors
+from colorcli.train.config import Config, Phase
+from colorcli.train.features import FeatureExtractor, Features
+from colorcli.train.squeezenet import SqueezeNet
+
+Batch = dict[str, Tensor]
+"""`condition` [N, 4, S, S], `luma` [N, 1, S, S] and `chroma` [N, 2, S, S], as `train.crops` makes them."""
+
+
+def load_feature_extractor(config: Config) -> FeatureExtractor | None:
+    """The network that `config.feature_extractor` names; None where it names none.
+
+    Raises:
+        SetupError: the weights are missing or belong to another network.
+        UsageError: `recognition` is used with an extractor that has no classifier.
+    """
+    if config.feature_extractor in efficientnet.WEIGHTS:
+        return efficientnet.EfficientNet(config.feature_extractor)
+    if config.recognition:
+        cause = f"{config.feature_extractor or 'an empty feature_extractor'} recognizes nothing"
+        raise UsageError("recognition", cause, 'set feature_extractor = "efficientnet-lite0"')
+    return SqueezeNet(Path(config.feature_extractor)) if config.feature_extractor else None
+
+
+class Objective(nn.Module):
+    """The generator's losses and the feature extractors that they need."""
+
+    def __init__(self, config: Config, device: torch.device) -> None:
+        super().__init__()
+        self.config, self.device = config, device
+        self.extractor = load_feature_extractor(config)
+        self.auxiliary = AuxiliaryExtractors() if config.auxiliary else None
+
+    def autocast(self) -> torch.autocast:
+        """bfloat16 for what networks compute on a GPU; losses, weights and optimizer stay in float32."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.device.type == "cuda")
+
+    def features(self, luma: Tensor, chroma: Tensor) -> Features:
+        """Features of the picture that luma and chroma make; without an extractor, chroma itself."""
+        if self.extractor is None:
+            return Features([chroma])
+        features: Features = self.extractor(losses.rgb_from_ycbcr(luma, chroma))
+        return features
+
+    def losses(
+        self,
+        phase: Phase,
+        batch: Batch,
+        prediction: tuple[Tensor, Tensor | None],
+        features: tuple[Features, Features],
+        *,
+        turn: int,
+        seed: tuple[int, ...],
+    ) -> dict[str, Tensor]:
+        """The weighted losses by name.
+
+        `prediction` is the generator's chroma and logits; `features` are those of the generated and of the
+        real pictures; `turn` and `seed` choose what the auxiliary extractors are shown.
+        """
+        config, real, (chroma, logits) = self.config, batch["chroma"], prediction
+        parts = {"reconstruction": config.reconstruction * losses.reconstruction_loss(chroma, real)}
+        if logits is not None:
+            parts["classification"] = config.classification * classification_loss(logits, real)
+        if self.extractor is not None:
+            distance = losses.perceptual_loss(*(each.maps for each in features))
+            parts["perceptual"] = config.perceptual * distance
+        if config.recognition:
+            parts["recognition"] = config.recognition * losses.recognition_loss(*features)
+        if self.auxiliary is not None:
+            parts["auxiliary"] = config.auxiliary * self._auxiliary_loss(batch, chroma, turn, seed)
+        if phase.colorfulness:
+            shortfall = losses.colorfulness_loss(batch["luma"], chroma, real)
+            parts["colorfulness"] = phase.colorfulness * shortfall
+        return parts
+
+    def _auxiliary_loss(self, batch: Batch, chroma: Tensor, turn: int, seed: tuple[int, ...]) -> Tensor:
+        """The perceptual and recognition losses once more, by another network."""
+        assert self.auxiliary is not None
+        pictures = [losses.rgb_from_ycbcr(batch["luma"], each) for each in (chroma, batch["chroma"])]
+        with self.autocast():
+            generated, real = self.auxiliary(*pictures, turn=turn, seed=seed)
+        perceptual = losses.perceptual_loss(generated.maps, real.maps)
+        recognition = losses.recognition_loss(generated, real)
+        return self.config.perceptual * perceptual + self.config.recognition * recognition
