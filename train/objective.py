@@ -83,7 +83,7 @@ class Objective(nn.Module):
             parts["auxiliary"] = config.auxiliary * self._auxiliary_loss(batch, chroma, turn, seed)
         if phase.colorfulness:
             shortfall = losses.colorfulness_loss(batch["luma"], chroma, real)
-            parts["colorfulness"] = phase.colorfulness * shortfall
+            parts["colorfulness_loss"] = phase.colorfulness * shortfall
         return parts
 
     def _auxiliary_loss(self, batch: Batch, chroma: Tensor, turn: int, seed: tuple[int, ...]) -> Tensor:

@@ -10,12 +10,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from colorcli.color import pictures
 from colorcli.color.ycbcr import Plane, fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
 from colorcli.errors import InputError
 
 Picture = NDArray[np.uint8]
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
 COCO_SAMPLE = "coco-sample"
 """The name that stands for a folder on the command line."""
 COCO_SEED, COCO_COUNT, COCO_TEST = 123, 10_000, 2_000
@@ -34,9 +34,9 @@ def find_pictures(data: Sequence[str]) -> list[Path]:
         elif not Path(source).is_dir():
             raise InputError(source, "no such folder", f"give folders of pictures, or {COCO_SAMPLE}")
         else:
-            files += sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in SUFFIXES)
+            files += sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in pictures.SUFFIXES)
     if not files:
-        suffixes = ", ".join(sorted(SUFFIXES))
+        suffixes = ", ".join(sorted(pictures.SUFFIXES))
         raise InputError(", ".join(data), "no pictures in it", f"give folders with {suffixes}")
     return files
 
@@ -55,18 +55,16 @@ def coco_sample() -> list[Path]:
     return list(chosen[random.permutation(COCO_COUNT)])
 
 
-def read_picture(path: Path, short_side: int | None = None) -> Picture | None:
+def read_picture(path: Path, short_side: int) -> Picture | None:
     """A picture, reduced to `short_side` pixels if it is larger; None if it cannot be read."""
     try:
-        bgr = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):
+        picture = pictures.read_picture(path)
+    except InputError:
         return None
-    if bgr is None:
-        return None
-    scale = short_side / min(bgr.shape[:2]) if short_side else 1
-    if scale < 1:
-        bgr = cv2.resize(bgr, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
-    return np.ascontiguousarray(bgr[..., ::-1])
+    scale = short_side / min(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    return cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
 
 
 def central_square(rgb: Picture, size: int) -> Picture:

@@ -51,7 +51,7 @@ def test_all_losses_take_part(device: str) -> None:
         pytest.skip("no GPU")
     trained = trainer(device, feature_extractor="efficientnet-lite0", recognition=1.0, auxiliary=1.0)
     parts = trained.step(replace(AGAINST, colorfulness=1.0), 0, batch(device))
-    expected = {"perceptual", "recognition", "auxiliary", "colorfulness", "adversarial", "discriminator"}
+    expected = {"perceptual", "recognition", "auxiliary", "colorfulness_loss", "adversarial", "discriminator"}
     assert expected <= parts.keys()
     assert min(parts["recognition"], parts["auxiliary"]) > 0
 
