@@ -37,10 +37,10 @@ from colorcli.engines.device import cpu_threads
 from colorcli.engines.engine_file import EngineOptions, Profile
 from colorcli.engines.registry import BACKENDS, Backend
 from colorcli.errors import ColorcliError
+from colorcli.evaluation.pictures import find_pictures
 from colorcli.networks.card import ModelCard
 from colorcli.networks.checkpoint import load_generator, save_generator
 from colorcli.networks.pix2pix_unet import Pix2PixUNet
-from colorcli.evaluation.pictures import find_pictures
 
 Run = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 SEED = 123
