@@ -1,4 +1,4 @@
-"""The condition that generator and discriminator share: luma and the colors already known."""
+"""The condition, input of generators and discriminators: luma, and hints where colors are known."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,21 @@ from numpy.typing import NDArray
 from colorcli.color.ycbcr import Plane
 
 CHANNELS = 4
-"""Luma, hint Cb, hint Cr, hint mask."""
+"""Luma, hint Cb, hint Cr, hint mask, in this order."""
 
 
 @dataclass(frozen=True)
 class Hints:
-    """Colors already known at some pixels: a user's, a reference's, or the previous frame's."""
+    """Colors known at some pixels: from the user, a reference picture or the previous frame."""
 
     chroma: Plane
-    """[2, H, W] in [-0.5, 0.5]; its value where the mask is 0 does not matter."""
+    """BT.601 chroma [2, H, W] in [-0.5, 0.5]; ignored where the mask is 0."""
     mask: Plane
     """[H, W] in [0, 1]; 0 where the color is unknown."""
 
 
 def condition(luma: Plane, hints: Hints | None = None) -> NDArray[np.float32]:
-    """Luma [H, W] in [0, 1] and optional hints of the same size -> [4, H, W]."""
+    """Build the condition [4, H, W] from luma [H, W] in [0, 1] and hints of the same size."""
     planes = np.zeros((CHANNELS, *luma.shape), np.float32)
     planes[0] = luma
     if hints is not None:

@@ -1,7 +1,7 @@
-"""Luma-guided upsampling: chroma made at the network's size, brought to the picture's, edges kept.
+"""Luma-guided upsampling: brings chroma from the network's size to the picture's, and keeps edges sharp.
 
-The fast guided filter of He and Sun (2015, arXiv:1505.00996): within a small window chroma is taken to be
-`a * luma + b`; a and b are fitted where the network worked and applied to the picture's own luma.
+The fast guided filter (He and Sun 2015, arXiv:1505.00996): within a small window, chroma is modeled as
+`a * luma + b`. a and b are fitted at the network's size, upsampled, and applied to the picture's own luma.
 """
 
 from typing import Any
@@ -13,13 +13,22 @@ from numpy.typing import NDArray
 from colorcli.color.ycbcr import Plane
 
 RADIUS = 2
-"""Window radius in pixels of the network's size: wide enough to span an edge, no wider, or colors mix."""
+"""Window radius in pixels of the network's size: wide enough to span an edge; wider ones mix colors."""
 EPSILON = 4e-4
-"""Luma variance (about 5 code values squared) below which a window counts as flat: grain stays gray there."""
+"""Luma variance, about 5 code values squared, below which a window counts as flat, so that grain stays gray."""
 
 
 def guided_upsample(chroma: Plane, small_luma: Plane, luma: Plane) -> Plane:
-    """Chroma [2, h, w] made from luma [h, w] -> chroma [2, H, W] that follows luma [H, W]."""
+    """Upsample chroma.
+
+    Args:
+        chroma: [2, h, w] in [-0.5, 0.5], predicted from `small_luma`.
+        small_luma: [h, w] in [0, 1].
+        luma: [H, W] in [0, 1].
+
+    Returns:
+        Chroma [2, H, W], whose edges are those of `luma`.
+    """
     size = (luma.shape[1], luma.shape[0])
     result = np.empty((2, *luma.shape), np.float32)
     for slope, offset, target in zip(*guide(chroma, small_luma), result, strict=True):
@@ -30,7 +39,7 @@ def guided_upsample(chroma: Plane, small_luma: Plane, luma: Plane) -> Plane:
 
 
 def guide(chroma: Plane, luma: Plane) -> tuple[Plane, Plane]:
-    """Chroma [2, h, w] as a local function of luma [h, w]: slopes and offsets, [2, h, w] each."""
+    """Fit chroma [2, h, w] to luma [h, w] in every window: slopes a and offsets b, [2, h, w] each."""
     mean_luma = _window_mean(luma)
     variance = _window_mean(luma * luma) - mean_luma * mean_luma
     slopes, offsets = np.empty_like(chroma), np.empty_like(chroma)

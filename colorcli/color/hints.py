@@ -1,4 +1,4 @@
-"""Colors that a person supplies: points in a JSON or CSV file, or strokes painted on a transparent PNG.
+"""Hint files: colors that the user supplies, as points in JSON or CSV or as strokes on a transparent PNG.
 
     [{"x": 120, "y": 80, "color": "#8c1f2f"}, {"x": 300, "y": 15, "color": "skyblue"}]
 
@@ -6,8 +6,8 @@
     120,80,#8c1f2f
     300,15,135,206,235
 
-x and y count pixels of the picture as it is displayed, from its top left corner. A color is #rrggbb, a CSS
-name or r,g,b; what counts of it is the chroma, for the luma is the picture's own.
+x and y are in pixels from the top left corner of the picture as it is displayed. A color is #rrggbb, a CSS
+name or r,g,b; only its chroma is used, because the luma is the picture's own.
 """
 
 import csv
@@ -29,46 +29,57 @@ from colorcli.color.ycbcr import Plane, ycbcr_from_rgb
 from colorcli.errors import InputError, UsageError
 
 RADIUS = 2
-"""A point becomes a patch of 5x5 pixels at the working size: the network was shown patches of 1 to 9."""
-COVERED = 0.002
-"""Share of a working-size pixel from which paint counts: a single dot on a large picture must survive."""
+"""A point becomes a patch of 5x5 pixels at the working size; the network is trained on patches of 1 to 9."""
+MIN_COVER = 0.002
+"""Share of a working-size pixel above which paint counts: a single dot on a large picture must survive."""
 ASPECT_TOLERANCE = 0.02
-"""Relative difference in aspect up to which a painted PNG belongs to the picture: rounding, no more."""
+"""Relative difference in aspect ratio, by rounding, up to which a painted PNG belongs to a picture."""
 
 Shape = tuple[int, int]
 """Height, width."""
 Row = tuple[Any, Any, str]
-"""x, y and color as they stand in the file."""
+"""x, y and color as written in the file."""
 
 
 @dataclass(frozen=True)
 class Point:
+    """A color at one place."""
+
     x: float
+    """In pixels from the left edge."""
     y: float
+    """In pixels from the top edge."""
     rgb: tuple[int, int, int]
+    """0 to 255 each."""
 
 
 @dataclass(frozen=True)
 class Points:
+    """The hints of a JSON or CSV file."""
+
     path: Path
     points: list[Point]
 
     def on(self, shape: Shape, working_shape: Shape) -> Hints:
-        """Each point as a small patch; where patches overlap, the later point's color stands.
+        """Draw each point as a small patch; where patches overlap, the later point wins.
+
+        Args:
+            shape: of the picture as displayed.
+            working_shape: of the hints.
 
         Raises:
-            InputError: a point lies outside a picture of `shape`.
+            InputError: a point lies outside the picture.
         """
         hints = Hints(np.zeros((2, *working_shape), np.float32), np.zeros(working_shape, np.float32))
-        places = [self._place(point, shape, working_shape) for point in self.points]
-        for radius in (RADIUS, 0):  # the points themselves come last: no neighbor's patch may cover them
-            for (row, column), point in zip(places, self.points, strict=True):
+        positions = [self._position(point, shape, working_shape) for point in self.points]
+        for radius in (RADIUS, 0):  # the points themselves come last, so that no neighbor's patch covers them
+            for (row, column), point in zip(positions, self.points, strict=True):
                 patch = tuple(slice(max(0, at - radius), at + radius + 1) for at in (row, column))
                 hints.chroma[:, *patch] = _chroma(np.array(point.rgb).reshape(3, 1, 1) / 255)
                 hints.mask[patch] = 1
         return hints
 
-    def _place(self, point: Point, shape: Shape, working_shape: Shape) -> tuple[int, int]:
+    def _position(self, point: Point, shape: Shape, working_shape: Shape) -> tuple[int, int]:
         (height, width), (rows, columns) = shape, working_shape
         if not (0 <= point.x < width and 0 <= point.y < height):
             cause = f"point {point.x:g}, {point.y:g} of {self.path} lies outside its {width}x{height} pixels"
@@ -78,31 +89,37 @@ class Points:
 
 @dataclass(frozen=True)
 class Strokes:
+    """The hints painted on a PNG."""
+
     path: Path
     pixels: NDArray[Any]
     """RGBA [H, W, 4] in [0, 1], colors multiplied by alpha."""
 
     def on(self, shape: Shape, working_shape: Shape) -> Hints:
-        """The painted pixels, at the working size.
+        """Reduce the painted pixels to the working size.
+
+        Args:
+            shape: of the picture as displayed.
+            working_shape: of the hints.
 
         Raises:
-            InputError: they were painted for a picture of another aspect than `shape`.
+            InputError: they are painted for a picture of another aspect ratio.
         """
         (height, width), (rows, columns) = self.pixels.shape[:2], shape
         if abs(width * rows / (height * columns) - 1) > ASPECT_TOLERANCE:
-            cause = f"{self.path} has {width}x{height} pixels, another shape than its {columns}x{rows}"
+            cause = f"{self.path} is {width}x{height}, which does not fit its {columns}x{rows} pixels"
             raise InputError("picture", cause, "paint on a copy of the picture as it is displayed")
         small = cv2.resize(self.pixels, working_shape[::-1], interpolation=cv2.INTER_AREA)
         premultiplied, cover = small[..., :3], small[..., 3]
-        rgb = (premultiplied / np.maximum(cover, COVERED)[..., None]).transpose(2, 0, 1)
-        return Hints(_chroma(rgb), (cover > COVERED).astype(np.float32))
+        rgb = (premultiplied / np.maximum(cover, MIN_COVER)[..., None]).transpose(2, 0, 1)
+        return Hints(_chroma(rgb), (cover > MIN_COVER).astype(np.float32))
 
 
 def read_hints(path: Path) -> Points | Strokes:
     """Read a hint file.
 
     Raises:
-        UsageError: it is missing, or holds no hints.
+        UsageError: it cannot be read, or holds no hints.
     """
     try:
         content = path.read_bytes()
@@ -119,7 +136,7 @@ def read_hints(path: Path) -> Points | Strokes:
 
 
 def parse_color(text: str) -> tuple[int, int, int]:
-    """`#rrggbb`, a CSS name or `r,g,b` -> R'G'B' of 0 to 255.
+    """Read `#rrggbb`, a CSS name or `r,g,b`: R'G'B' of 0 to 255.
 
     Raises:
         ValueError: it is none of these.
@@ -140,10 +157,10 @@ def _json_rows(content: bytes) -> Iterator[Row]:
 
 def _csv_rows(content: bytes) -> Iterator[Row]:
     for line, row in enumerate(csv.reader(io.StringIO(content.decode("utf-8-sig")))):
-        titles = line == 0 and row[:1] == ["x"]
-        if row and not titles:
+        is_heading = line == 0 and row[:1] == ["x"]
+        if row and not is_heading:
             x, y, *color = row
-            yield x, y, ",".join(color)  # an unquoted r,g,b spreads over three cells
+            yield x, y, ",".join(color)  # an unquoted r,g,b takes three cells
 
 
 def _points(path: Path, rows: Iterator[Row]) -> list[Point]:
@@ -151,7 +168,7 @@ def _points(path: Path, rows: Iterator[Row]) -> list[Point]:
     try:
         points.extend(Point(float(x), float(y), parse_color(color)) for x, y, color in rows)
     except (ValueError, KeyError, TypeError, csv.Error) as error:
-        cause = f"hint {len(points) + 1} cannot be understood ({error})"
+        cause = f"hint {len(points) + 1} cannot be read ({error})"
         raise UsageError(path, cause, "each needs x, y and a color: #rrggbb, a name or r,g,b") from error
     if not points:
         raise UsageError(path, "holds no hints", "give x, y and color of at least one point")
@@ -159,7 +176,7 @@ def _points(path: Path, rows: Iterator[Row]) -> list[Point]:
 
 
 def _layer(path: Path) -> NDArray[Any]:
-    """A PNG's painted pixels, as `Strokes` holds them."""
+    """Read the `pixels` of `Strokes`."""
     try:
         pixels = read_layer(path)
     except InputError as error:
@@ -169,7 +186,7 @@ def _layer(path: Path) -> NDArray[Any]:
     if not pixels[..., 3].any():
         raise UsageError(path, "nothing is painted on it", "paint the hints on a transparent layer")
     painted: NDArray[Any] = pixels.astype(np.float32) / np.float32(255)
-    painted[..., :3] *= painted[..., 3:]  # or the color of what is transparent would bleed in
+    painted[..., :3] *= painted[..., 3:]  # otherwise the color of transparent pixels would bleed in
     return painted
 
 

@@ -1,16 +1,16 @@
-"""Hints obeyed: a hint's color spreads around it, up to the next edge.
+"""Propagation of hints: the color of a hint reaches the surrounding pixels, up to the next edge.
 
-The network meets a hint where it stands, and carries it as far as it has learned to, which may be no
-further than a few pixels. After Levin, Lischinski and Weiss, "Colorization using optimization" (2004),
-neighboring pixels of like luma have like colors. Here it is not the color that spreads but the change
-that the hint asks of what the network makes without it, so that its shades stay. The change r minimizes
+A network reproduces a hint at its pixels, but often only a few pixels beyond. After Levin, Lischinski and
+Weiss, "Colorization using optimization" (2004), neighboring pixels of similar luma have similar colors. What
+is propagated here is not the color but the change c from the network's own prediction, so that its shading
+stays. c minimizes
 
-    sum of mask (r - (hint - alone))^2  +  sum over neighbors of w (r_i - r_j)^2  +  sum of (r / REACH)^2
+    sum of mask (c - (hint - unhinted))^2  +  sum over neighbors of w (c_i - c_j)^2  +  sum of (c / REACH)^2
 
-with w near 1 where luma is even and near 0 across an edge; the last term lets r fade in wide flat regions.
-How much of a hint arrives (`influence`, the same with 1 to spread) says how far to go from the network's
-own answer to the hint towards `alone + r`: all the way at the hint, not at all beyond its region, where the
-network may still know that the other sleeve is of the same cloth.
+with w near 1 where luma is even and near 0 across an edge; the last term lets c fade in large even regions.
+The influence of the hints at a pixel, which is the solution for a change of 1, gives the weight of
+`unhinted + c` against the prediction with hints: 1 at a hint, 0 beyond its region, where the network may still
+know that the other sleeve is of the same cloth.
 """
 
 import cv2
@@ -20,41 +20,50 @@ from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 
 REACH = 100
-"""Distance in pixels over which a hint fades on even ground. On 40 photographs with known regions 20, 32 and
-41 % of a hint arrive, on average, within its region, and 0.4, 1.4 and 2.7 % elsewhere, at 50, 100 and 200."""
+"""Distance in pixels over which a hint fades in an even region. On 40 photographs with known regions, the mean
+influence within the hint's region is 20, 32 and 41 %, and elsewhere 0.4, 1.4 and 2.7 %, at 50, 100 and 200."""
 EDGE = 0.01
-"""Luma step between neighbors, about 2.5 code values, that counts as the beginning of an edge: at twice as
-much three times as much crosses it, and no more arrives."""
+"""Luma step between neighbors at which an edge begins, about 2.5 code values. Twice this value lets three times
+as much cross edges, and no more arrive within the region."""
 GRAIN = 1.0
-"""Blur, in pixels, under which grain does not look like edges: noise of 10 code values changes nothing."""
-LEAST_WEIGHT = 1e-4
-"""Of an edge: keeps the system well conditioned."""
-TOLERANCE, MOST_STEPS = 1e-3, 300
-"""Of the conjugate gradients: 1e-3 of a color difference is below one code value."""
+"""Sigma in pixels of the blur that hides grain from edge detection: noise of 10 code values has no effect."""
+MIN_WEIGHT = 1e-4
+"""Smallest w, which keeps the system well conditioned."""
+TOLERANCE, MAX_STEPS = 1e-3, 300
+"""Limits of the conjugate gradients: 1e-3 of a color difference is below one code value."""
 
 
-def apply_hints(hinted: Plane, alone: Plane, hints: Hints, luma: Plane) -> Plane:
-    """Chroma [2, h, w] made of luma [h, w] with and without hints -> chroma that meets the hints."""
-    asked = np.concatenate([hints.mask * (hints.chroma - alone), hints.mask[None]])
-    *change, arrived = _minimize(asked, hints.mask, *_weights(luma))
-    return hinted + np.stack(change) - arrived * (hinted - alone)
+def apply_hints(hinted: Plane, unhinted: Plane, hints: Hints, luma: Plane) -> Plane:
+    """Propagate hints into a prediction.
+
+    Args:
+        hinted: the network's chroma [2, h, w] with the hints.
+        unhinted: its chroma [2, h, w] without them.
+        luma: [h, w] in [0, 1].
+
+    Returns:
+        Chroma [2, h, w] that equals the hints at their pixels; not clipped.
+    """
+    target = np.concatenate([hints.mask * (hints.chroma - unhinted), hints.mask[None]])
+    *change, arrived = _minimize(target, hints.mask, *_weights(luma))
+    return hinted + np.stack(change) - arrived * (hinted - unhinted)
 
 
 def influence(mask: Plane, luma: Plane) -> Plane:
-    """How much of a hint at `mask` [h, w] arrives at each pixel: [h, w] in [0, 1]."""
+    """The influence of hints at `mask` [h, w] on every pixel of luma [h, w]: [h, w] in [0, 1]."""
     return _minimize(mask[None], mask, *_weights(luma))[0]
 
 
 def _weights(luma: Plane) -> tuple[Plane, Plane]:
-    """Affinity of each pixel to its right and to its lower neighbor: [h, w - 1] and [h - 1, w]."""
+    """w between each pixel and its right neighbor, [h, w - 1], and its lower neighbor, [h - 1, w]."""
     smooth = cv2.GaussianBlur(luma, (0, 0), GRAIN)
     steps = (np.diff(smooth, axis=1), np.diff(smooth, axis=0))
-    right, below = (np.exp(-np.square(step / EDGE) / 2) + np.float32(LEAST_WEIGHT) for step in steps)
+    right, below = (np.exp(-np.square(step / EDGE) / 2) + np.float32(MIN_WEIGHT) for step in steps)
     return right, below
 
 
-def _minimize(asked: Plane, mask: Plane, right: Plane, below: Plane) -> Plane:
-    """Conjugate gradients with Jacobi's preconditioner on the normal equations, for planes [n, h, w]."""
+def _minimize(target: Plane, mask: Plane, right: Plane, below: Plane) -> Plane:
+    """Solve the normal equations for planes [n, h, w] by conjugate gradients with a Jacobi preconditioner."""
     diagonal = mask + np.float32(REACH**-2)
     diagonal[:, :-1] += right
     diagonal[:, 1:] += right
@@ -69,11 +78,11 @@ def _minimize(asked: Plane, mask: Plane, right: Plane, below: Plane) -> Plane:
         result[:, 1:] -= below * plane[:, :-1]
         return result
 
-    solution, residual = np.zeros_like(asked), asked.copy()
+    solution, residual = np.zeros_like(target), target.copy()
     direction = residual / diagonal
-    power, enough = float((residual * direction).sum()), TOLERANCE**2 * float(np.square(asked).sum())
-    for _ in range(MOST_STEPS):
-        if float(np.square(residual).sum()) <= enough:
+    power, limit = float((residual * direction).sum()), TOLERANCE**2 * float(np.square(target).sum())
+    for _ in range(MAX_STEPS):
+        if float(np.square(residual).sum()) <= limit:
             break
         image = system(direction)
         step = np.float32(power / float((direction * image).sum()))

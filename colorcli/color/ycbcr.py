@@ -1,7 +1,7 @@
 """Y'CbCr: luma in [0, 1] full range, chroma in [-0.5, 0.5]; planes are channel-first float32.
 
-Conversions follow ITU-R BT.601-7, BT.709-6 and BT.2020-2 (section 3: E'Y, E'CB, E'CR). Networks see and
-give BT.601, the matrix of JPEG (JFIF 1.02); `rematrix` carries their chroma to a film's own matrix.
+Conversions follow ITU-R BT.601-7, BT.709-6 and BT.2020-2 (section 3: E'Y, E'CB, E'CR). Networks work in
+BT.601, the matrix of JPEG (JFIF 1.02); `rematrix` converts their chroma to a video's own matrix.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ Plane = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Matrix:
-    """Luma coefficients of red and blue; green's is what is left of 1."""
+    """Luma coefficients of red and blue; green has the rest of 1."""
 
     kr: float
     kb: float
@@ -48,7 +48,7 @@ def rgb_from_ycbcr(luma: Plane, chroma: Plane, matrix: Matrix = BT601) -> Plane:
 
 
 def color_difference(chroma: Plane, matrix: Matrix = BT601) -> Plane:
-    """Chroma [2, H, W] -> R'G'B' minus luma [3, H, W]; its weighted sum is 0, so it never moves luma."""
+    """Chroma [2, H, W] -> R'G'B' minus luma [3, H, W]; its weighted sum is 0, so it does not change luma."""
     difference = np.empty((3, *chroma.shape[1:]), chroma.dtype)
     red, green, blue = difference
     np.multiply(chroma[1], 2 - 2 * matrix.kr, out=red)
@@ -59,7 +59,7 @@ def color_difference(chroma: Plane, matrix: Matrix = BT601) -> Plane:
 
 
 def reach(chroma: Plane, matrix: Matrix = BT601) -> tuple[Plane, Plane]:
-    """How far above luma the highest of R', G', B' lies, and how far below it the lowest, [H, W] each."""
+    """Distance of the highest of R', G', B' above luma, and of the lowest below it, [H, W] each."""
     red, green, blue = color_difference(chroma, matrix)
     highest = np.maximum(np.maximum(red, green), blue)
     lowest = np.minimum(np.minimum(red, green), blue)
@@ -67,18 +67,18 @@ def reach(chroma: Plane, matrix: Matrix = BT601) -> tuple[Plane, Plane]:
 
 
 def gamut_scale(darkest: Plane, brightest: Plane, above: Plane, below: Plane, peak: float = 1) -> Plane:
-    """The share in [0, 1] of a chroma with this `reach` at which R'G'B' stays in [0, peak]."""
+    """Factor in [0, 1] for a chroma with this `reach` that keeps R'G'B' in [0, peak]."""
     scale = (peak - brightest) / np.maximum(above, 1e-6)
     np.minimum(scale, darkest / np.maximum(below, 1e-6), out=scale)
     return np.clip(scale, 0, 1)
 
 
 def fit_gamut(luma: Plane, chroma: Plane, matrix: Matrix = BT601, peak: float = 1) -> Plane:
-    """Shrink chroma [2, H, W] towards gray, hue kept, until R'G'B' lies in [0, peak]; luma is not touched."""
+    """Scale chroma [2, H, W] towards gray until R'G'B' is in [0, peak]; hue and luma stay."""
     return chroma * gamut_scale(luma, luma, *reach(chroma, matrix), peak)
 
 
 def rematrix(chroma: Plane, source: Matrix, target: Matrix) -> Plane:
-    """Chroma [2, H, W] of one matrix to another's, keeping B'-Y' and R'-Y' (so luma stays as it is)."""
+    """Convert chroma [2, H, W] between matrices, keeping B'-Y' and R'-Y', so that luma stays."""
     scale = np.array([(1 - source.kb) / (1 - target.kb), (1 - source.kr) / (1 - target.kr)], np.float32)
     return chroma * scale[:, None, None]

@@ -1,8 +1,8 @@
-"""Chroma as a choice among colors: what a thing may be, before one color is settled on.
+"""Chroma as a classification over color bins (Zhang et al. 2016, arXiv:1603.08511).
 
-A regressor that does not know whether a coat is red or blue answers gray-brown; a classifier can say "red or
-blue" and learns more of what things are by it (Zhang et al. 2016). The colors are a grid over chroma, finer
-near gray, where most of the world lies.
+A regressor that cannot tell whether a coat is red or blue predicts gray-brown; a classifier can predict both,
+and learns more about objects by it. The bins form a grid over chroma that is finer near gray, where most
+colors in photographs lie.
 """
 
 import torch
@@ -11,19 +11,20 @@ from torch import Tensor
 
 POSITIVE = (0.03, 0.065, 0.11, 0.17, 0.25, 0.36)
 LEVELS = torch.tensor([*(-level for level in reversed(POSITIVE)), 0.0, *POSITIVE])
-"""Values of Cb, and of Cr, that the colors have."""
+"""Cb, and Cr, of the grid lines."""
 COUNT = len(LEVELS) ** 2
+"""Number of bins."""
 
 
 def colors() -> Tensor:
-    """The chroma of each color, [COUNT, 2]."""
+    """The chroma of each bin, [COUNT, 2]."""
     return torch.cartesian_prod(LEVELS, LEVELS)
 
 
 def classification_loss(logits: Tensor, chroma: Tensor) -> Tensor:
-    """Cross-entropy of logits [N, h, w, COUNT] with true chroma [N, 2, H, W], averaged to their size.
+    """Cross-entropy of logits [N, h, w, COUNT] with true chroma [N, 2, H, W], which is averaged to h x w.
 
-    A true color is shared among the four around it so that their mean is the color itself.
+    The target of a pixel is a distribution over the four bins around its color, with the color as its mean.
     """
     levels = LEVELS.to(chroma.device)
     real = F.interpolate(chroma, logits.shape[1:3], mode="area").clamp(levels[0], levels[-1])

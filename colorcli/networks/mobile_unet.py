@@ -28,7 +28,7 @@ class SameConv(nn.Conv2d):
 
 
 class InvertedResidual(nn.Module):
-    """MobileNetV2's block (Sandler et al. 2018): widen 1x1, filter depthwise 3x3, narrow 1x1."""
+    """The block of MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381): expand, filter depthwise, project."""
 
     def __init__(self, inputs: int, outputs: int, *, stride: int, expansion: int) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class InvertedResidual(nn.Module):
 class MobileEncoder(nn.Module):
     """MobileNetV2 1.0 without its classifier, batch norm folded into the convolutions. 2.2 M weights.
 
-    Gives features at strides 2, 4, 8, 16 (16, 24, 32, 96 channels) and 32 (1280 channels).
+    Output: features at strides 2, 4, 8, 16 (16, 24, 32, 96 channels) and 32 (1280 channels).
     """
 
     STAGES = (
@@ -59,9 +59,9 @@ class MobileEncoder(nn.Module):
         (6, 160, 3, 2),
         (6, 320, 1, 1),
     )
-    """Expansion, channels, blocks, first stride: table 2 of the paper."""
+    """Expansion, channels, number of blocks, first stride: table 2 of the paper."""
     SKIPS = (0, 2, 5, 12)
-    """Blocks after which strides 2, 4, 8 and 16 are complete."""
+    """Indices of the last blocks at strides 2, 4, 8 and 16."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -87,9 +87,10 @@ class MobileEncoder(nn.Module):
         return [*skips, F.relu6(self.head(x))]
 
     def load_imagenet(self, path: Path) -> None:
-        """Start from ImageNet weights named conv00 ... conv51 in network order.
+        """Load ImageNet weights named conv00 ... conv51 in network order.
 
-        The stem sums its three input channels, for a gray picture has R = G = B; hints start unheard.
+        The stem's weights are summed over the three input channels, because a gray picture has R = G = B;
+        its weights for hints start at zero.
 
         Raises:
             SetupError: the file is missing or holds other weights.
@@ -105,61 +106,63 @@ class MobileEncoder(nn.Module):
                 assert convolution.bias is not None
                 convolution.bias.data.copy_(weights[f"conv{index:02d}.bias"])
         except (OSError, KeyError, RuntimeError) as error:
-            raise SetupError(path, f"no MobileNetV2 weights ({error})", "check encoder_weights") from error
+            raise SetupError(path, f"not MobileNetV2 weights ({error})", "check encoder_weights") from error
 
 
-def mixing(inputs: int, outputs: int, side: int) -> nn.Sequential:
-    """Convolution, batch norm and ReLU at one size."""
+def conv_block(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
+    """Convolution, batch norm and ReLU."""
     return nn.Sequential(
-        nn.Conv2d(inputs, outputs, side, padding=side // 2, bias=False),
+        nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2, bias=False),
         nn.BatchNorm2d(outputs),
         nn.ReLU(inplace=True),
     )
 
 
-def doubled(x: Tensor) -> Tensor:
+def upsample(x: Tensor) -> Tensor:
+    """Bilinear, to twice the size."""
     return F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False)
 
 
-class Up(nn.Module):
-    """Twice the size, joined with the skip connection, mixed by 3x3 convolutions; narrowed while small."""
+class UpBlock(nn.Module):
+    """Reduces channels, upsamples, concatenates the skip connection, and applies `depth` 3x3 convolutions."""
 
     def __init__(self, inputs: int, skip: int, outputs: int, *, depth: int) -> None:
         super().__init__()
-        self.narrow = mixing(inputs, outputs, 1)
+        self.narrow = conv_block(inputs, outputs, 1)
         widths = [outputs + skip, *[outputs] * depth]
-        self.mix = nn.Sequential(*[mixing(before, after, 3) for before, after in pairwise(widths)])
+        self.mix = nn.Sequential(*[conv_block(before, after, 3) for before, after in pairwise(widths)])
 
     def forward(self, x: Tensor, skip: Tensor) -> Tensor:
-        return self.mix(torch.cat([doubled(self.narrow(x)), skip], dim=1))
+        return self.mix(torch.cat([upsample(self.narrow(x)), skip], dim=1))
 
 
 class MobileUNet(Generator):
     """The default generator. 3.5 M weights, 1.0 GMACs.
 
     At a quarter of the size it predicts a distribution over `color_bins`; chroma is its annealed mean (Zhang
-    et al. 2016, section 2.3). Detail is added at half the size, the resolution at which people see color.
+    et al. 2016, arXiv:1603.08511, section 2.3). Detail is added at half the size, which is as fine as people
+    see color.
     """
 
     multiple_of = 32
     TEMPERATURE = 0.5
-    """Below 1 the mean leans to the likeliest colors: 1 is pale, 0 is blotchy."""
+    """Of the softmax. Below 1 the mean moves towards the likeliest colors: 1 is pale, 0 is blotchy."""
 
     def __init__(self) -> None:
         super().__init__()
         self.encoder = MobileEncoder()
-        self.bottleneck = mixing(1280, 256, 1)
+        self.bottleneck = conv_block(1280, 256, 1)
         self.whole = nn.Conv2d(256, 256, 1)
         self.decoder = nn.ModuleList(
-            [Up(256, 96, 160, depth=2), Up(160, 32, 96, depth=2), Up(96, 24, 48, depth=1)]
+            [UpBlock(256, 96, 160, depth=2), UpBlock(160, 32, 96, depth=2), UpBlock(96, 24, 48, depth=1)]
         )
         self.likelihood = nn.Linear(48, color_bins.COUNT)
         self.register_buffer("colors", color_bins.colors())
-        self.refine = Up(48, 16, 16, depth=1)
+        self.refine = UpBlock(48, 16, 16, depth=1)
         self.detail = nn.Conv2d(16, 2, 3, padding=1)
-        for new in (self.whole, self.detail):  # what they add has to earn its place
-            nn.init.zeros_(new.weight)
-            nn.init.zeros_(new.bias)  # type: ignore[arg-type]
+        for residual in (self.whole, self.detail):  # both start by adding nothing
+            nn.init.zeros_(residual.weight)
+            nn.init.zeros_(residual.bias)  # type: ignore[arg-type]
 
     @torch.no_grad()
     def scale_chroma(self, gain: float) -> None:
@@ -172,7 +175,7 @@ class MobileUNet(Generator):
         x = x + self.whole(x.mean(dim=(2, 3), keepdim=True))
         for up in self.decoder:
             x = up(x, skips.pop())
-        annealed = self.likelihood(x.permute(0, 2, 3, 1))  # runtimes are fast at a softmax over the last axis
+        annealed = self.likelihood(x.permute(0, 2, 3, 1))  # runtimes compute a softmax fastest over the last axis
         coarse = torch.softmax(annealed, dim=-1) @ self.get_buffer("colors")
-        chroma = doubled(coarse.permute(0, 3, 1, 2)) + self.detail(self.refine(x, skips.pop()))
-        return doubled(chroma.clamp(-0.5, 0.5)), self.TEMPERATURE * annealed
+        chroma = upsample(coarse.permute(0, 3, 1, 2)) + self.detail(self.refine(x, skips.pop()))
+        return upsample(chroma.clamp(-0.5, 0.5)), self.TEMPERATURE * annealed

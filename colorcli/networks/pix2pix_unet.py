@@ -9,20 +9,21 @@ from colorcli.networks.base import Generator
 
 
 class Pix2PixUNet(Generator):
-    """The U-Net of the original recipe (Isola et al. 2017, unet_256). 54.4 M weights, 6.0 GMACs.
+    """The `unet_256` of the paper. 54.4 M weights, 6.0 GMACs for one 256x256 picture.
 
-    Eight halvings with 4x4 convolutions down to 1x1, skips at each; `width` is the first layer's channels.
+    Eight 4x4 convolutions of stride 2 down to 1x1, and a skip connection at each size.
     """
 
     multiple_of = 256
 
     def __init__(self, width: int = 64) -> None:
+        """`width`: channels of the first layer."""
         super().__init__()
         widths = [width * factor for factor in (1, 2, 4, 8, 8, 8, 8, 8)]
         self.down, self.up = nn.ModuleList(), nn.ModuleList()
         for index, (inputs, outputs) in enumerate(zip([CHANNELS, *widths], widths, strict=False)):
-            plain = index in (0, len(widths) - 1)  # no norm at the picture, nor where one value is left
-            norm = nn.Identity() if plain else nn.BatchNorm2d(outputs)
+            unnormalized = index in (0, len(widths) - 1)  # at the input, and at 1x1, which has no variance
+            norm = nn.Identity() if unnormalized else nn.BatchNorm2d(outputs)
             self.down.append(nn.Sequential(nn.Conv2d(inputs, outputs, 4, 2, 1), norm))
         for index, outputs in enumerate([*reversed(widths[:-1]), 2]):
             inputs = widths[-1] if index == 0 else 2 * widths[-1 - index]
@@ -33,7 +34,7 @@ class Pix2PixUNet(Generator):
 
     @torch.no_grad()
     def scale_chroma(self, gain: float) -> None:
-        for parameter in self.up[-1].parameters():  # while chroma is small, where tanh is a straight line
+        for parameter in self.up[-1].parameters():  # exact where chroma is small and tanh linear
             parameter.mul_(gain)
 
     def predict(self, condition: Tensor) -> tuple[Tensor, Tensor | None]:

@@ -102,16 +102,16 @@ def write(path: Path, content: bytes) -> Path:
     ("name", "content", "says"),
     [
         ("h.txt", b"1,2,red", "not a hint file"),
-        ("h.json", b"[{", "hint 1 cannot be understood"),
-        ("h.json", b"7", "cannot be understood"),
+        ("h.json", b"[{", "hint 1 cannot be read"),
+        ("h.json", b"7", "cannot be read"),
         ("h.json", b"[]", "holds no hints"),
-        ("h.json", b'[{"x": 1, "y": 2}]', "cannot be understood"),
-        ("h.json", b'[{"x": 1, "y": 2, "color": 7}]', "cannot be understood"),
+        ("h.json", b'[{"x": 1, "y": 2}]', "cannot be read"),
+        ("h.json", b'[{"x": 1, "y": 2, "color": 7}]', "cannot be read"),
         ("h.json", b'[{"x": 1, "y": 1, "color": "red"}, {"x": "left", "y": 2, "color": "red"}]', "hint 2"),
         ("h.csv", b"x,y,color\n", "holds no hints"),
-        ("h.csv", b"1,2,reddish\n", "hint 1 cannot be understood"),
-        ("h.csv", b"1\n", "hint 1 cannot be understood"),
-        ("h.csv", b"\xff\xfe\x00", "cannot be understood"),
+        ("h.csv", b"1,2,reddish\n", "hint 1 cannot be read"),
+        ("h.csv", b"1\n", "hint 1 cannot be read"),
+        ("h.csv", b"\xff\xfe\x00", "cannot be read"),
         ("h.png", b"", "not a readable PNG"),
         ("h.png", b"\x89PNG and no more", "not a readable PNG"),
     ],
@@ -141,7 +141,7 @@ def test_points_outside_the_picture(point: str, tmp_path: Path) -> None:
 
 
 def test_painted_for_another_picture(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="another shape"):
+    with pytest.raises(InputError, match="does not fit"):
         read_hints(painting(tmp_path / "h.png", (800, 600))).on(SHAPE, SMALL)
 
 

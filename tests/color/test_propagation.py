@@ -1,4 +1,4 @@
-"""Hints are obeyed, spread over their region, and stop at its edge."""
+"""Hints are result, spread over their region, and stop at its edge."""
 
 import numpy as np
 import pytest
@@ -35,44 +35,44 @@ def strength(chroma: Plane) -> Plane:
 
 def test_the_hinted_pixel_takes_the_color() -> None:
     network = np.full((2, 80, 120), 0.05, np.float32)
-    obeyed = apply_hints(network, network, hint_at(POINT), two_regions(0.3))
-    assert obeyed[:, *POINT] == pytest.approx(HINT, abs=0.004)  # one code value
+    result = apply_hints(network, network, hint_at(POINT), two_regions(0.3))
+    assert result[:, *POINT] == pytest.approx(HINT, abs=0.004)  # one code value
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.02])
 def test_color_fills_its_region_and_stops_at_the_edge(noise: float) -> None:
-    obeyed = strength(apply_hints(GRAY, GRAY, hint_at(POINT), two_regions(0.3, noise)))
-    assert obeyed[:, : EDGE - 3].mean() > 0.4
-    assert obeyed[:, EDGE + 3 :].mean() < 0.02
+    result = strength(apply_hints(GRAY, GRAY, hint_at(POINT), two_regions(0.3, noise)))
+    assert result[:, : EDGE - 3].mean() > 0.4
+    assert result[:, EDGE + 3 :].mean() < 0.02
 
 
 def test_without_an_edge_it_fades_with_distance() -> None:
-    obeyed = strength(apply_hints(GRAY, GRAY, hint_at(POINT), two_regions(0)))
-    along = obeyed[POINT[0], POINT[1] :: 10]
+    result = strength(apply_hints(GRAY, GRAY, hint_at(POINT), two_regions(0)))
+    along = result[POINT[0], POINT[1] :: 10]
     assert (np.diff(along) < 0).all()
     assert along[-1] > 0.1
 
 
 def test_the_networks_shades_stay() -> None:
-    """What is missing spreads, not the color: differences within the region are the network's."""
+    """The change propagates, not the color: differences within the region stay."""
     network = np.zeros((2, 80, 120), np.float32)
     network[0, 20] = 0.08  # a line of its own, far from the hint
-    obeyed = apply_hints(network, network, hint_at((60, 30)), two_regions(0))
-    assert obeyed[0, 20] - (obeyed[0, 19] + obeyed[0, 21]) / 2 == pytest.approx(0.08, abs=0.002)
+    result = apply_hints(network, network, hint_at((60, 30)), two_regions(0))
+    assert result[0, 20] - (result[0, 19] + result[0, 21]) / 2 == pytest.approx(0.08, abs=0.002)
 
 
-def test_a_network_that_obeys_at_the_hint_only_is_helped() -> None:
+def test_a_hint_propagates_even_if_the_network_uses_it_only_at_its_pixels() -> None:
     hints = hint_at(POINT)
-    obeyed = strength(apply_hints(hints.chroma, GRAY, hints, two_regions(0.3)))
-    assert obeyed[POINT] == pytest.approx(1, abs=0.03)
-    assert obeyed[:, : EDGE - 3].mean() > 0.4
-    assert obeyed[:, EDGE + 3 :].mean() < 0.02
+    result = strength(apply_hints(hints.chroma, GRAY, hints, two_regions(0.3)))
+    assert result[POINT] == pytest.approx(1, abs=0.03)
+    assert result[:, : EDGE - 3].mean() > 0.4
+    assert result[:, EDGE + 3 :].mean() < 0.02
 
 
 def test_beyond_the_edge_the_networks_own_answer_stands() -> None:
     answer = np.full_like(GRAY, 0.1)
-    obeyed = apply_hints(answer, GRAY, hint_at(POINT), two_regions(0.3))
-    assert np.abs(obeyed - answer)[:, :, EDGE + 5 :].max() < 0.01
+    result = apply_hints(answer, GRAY, hint_at(POINT), two_regions(0.3))
+    assert np.abs(result - answer)[:, :, EDGE + 5 :].max() < 0.01
 
 
 def test_without_hints_nothing_changes() -> None:

@@ -1,0 +1,72 @@
+"""The contract of every model adapter, run over all of them."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from colorcli import engines
+from colorcli.color.condition import Hints
+from colorcli.color.ycbcr import Plane
+from colorcli.models import ModelAdapter, open_model
+from colorcli.models.native import NativeModel
+from colorcli.models.registry import ADAPTERS
+
+FILES: dict[type[ModelAdapter], str] = {NativeModel: "toy_model"}
+"""A fixture that gives a model file for each adapter."""
+
+
+@pytest.fixture(params=ADAPTERS, ids=lambda adapter: adapter.__name__)
+def path(request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(FILES[request.param])  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+def model(path: Path) -> Iterator[ModelAdapter]:
+    with open_model(path, "cpu") as model:
+        yield model
+
+
+def lumas(count: int, height: int, width: int) -> list[Plane]:
+    rng = np.random.default_rng(height * width)
+    return [rng.random((height, width), np.float32) for _ in range(count)]
+
+
+def test_exactly_one_adapter_matches(path: Path) -> None:
+    with engines.open(path, "cpu") as engine:
+        assert sum(adapter.matches(engine) for adapter in ADAPTERS) == 1
+
+
+def test_the_model_describes_itself(model: ModelAdapter) -> None:
+    assert model.device == "cpu"
+    assert model.card.name
+    assert model.card.working_size > 0
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 9), (64, 48), (33, 100)])
+def test_any_size_gives_chroma_of_that_size(model: ModelAdapter, shape: tuple[int, int]) -> None:
+    chroma = model.predict(lumas(3, *shape), [None] * 3)
+    assert [plane.shape for plane in chroma] == [(2, *shape)] * 3
+    assert all(plane.dtype == np.float32 and np.abs(plane).max() <= 0.5 for plane in chroma)
+
+
+def test_pictures_of_a_batch_do_not_influence_each_other(model: ModelAdapter) -> None:
+    batch = lumas(3, 40, 56)
+    together = model.predict(batch, [None] * 3)
+    for luma, chroma in zip(batch, together, strict=True):
+        np.testing.assert_allclose(model.predict([luma], [None])[0], chroma, atol=1e-4)
+
+
+def test_lumas_are_not_changed(model: ModelAdapter) -> None:
+    (luma,) = lumas(1, 40, 56)
+    before = luma.copy()
+    model.predict([luma], [None])
+    np.testing.assert_array_equal(luma, before)
+
+
+def test_hints_change_the_chroma_of_a_model_that_takes_them(model: ModelAdapter) -> None:
+    (luma,) = lumas(1, 40, 56)
+    hints = Hints(np.full((2, 40, 56), 0.3, np.float32), np.ones((40, 56), np.float32))
+    (plain,), (hinted,) = model.predict([luma], [None]), model.predict([luma], [hints])
+    assert np.allclose(plain, hinted) is not model.takes_hints
