@@ -15,7 +15,7 @@ from colorcli.color.ycbcr import Plane
 RADIUS = 2
 """Window radius in pixels of the network's size: wide enough to span an edge; wider ones mix colors."""
 EPSILON = 4e-4
-"""Luma variance, about 5 code values squared, below which a window counts as flat, so that grain stays gray."""
+"""Luma variance, about 5 code values squared, below which a window counts as flat: grain stays gray."""
 
 
 def guided_upsample(chroma: Plane, small_luma: Plane, luma: Plane) -> Plane:

@@ -8,9 +8,9 @@ stays. c minimizes
     sum of mask (c - (hint - unhinted))^2  +  sum over neighbors of w (c_i - c_j)^2  +  sum of (c / REACH)^2
 
 with w near 1 where luma is even and near 0 across an edge; the last term lets c fade in large even regions.
-The influence of the hints at a pixel, which is the solution for a change of 1, gives the weight of
-`unhinted + c` against the prediction with hints: 1 at a hint, 0 beyond its region, where the network may still
-know that the other sleeve is of the same cloth.
+The influence of the hints on a pixel, which is the solution for a change of 1, gives the weight of
+`unhinted + c` against the prediction with hints: 1 at a hint, 0 beyond its region, where the network may
+still know that the other sleeve is of the same cloth.
 """
 
 import cv2
@@ -20,11 +20,12 @@ from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 
 REACH = 100
-"""Distance in pixels over which a hint fades in an even region. On 40 photographs with known regions, the mean
-influence within the hint's region is 20, 32 and 41 %, and elsewhere 0.4, 1.4 and 2.7 %, at 50, 100 and 200."""
+"""Distance in pixels over which a hint fades in an even region. On 40 photographs with known regions, the
+mean influence is 20, 32 and 41 % within the hint's region, and 0.4, 1.4 and 2.7 % elsewhere, at 50, 100 and
+200."""
 EDGE = 0.01
-"""Luma step between neighbors at which an edge begins, about 2.5 code values. Twice this value lets three times
-as much cross edges, and no more arrive within the region."""
+"""Luma step between neighbors at which an edge begins, about 2.5 code values. Twice this value lets three
+times as much cross edges, and no more arrive within the region."""
 GRAIN = 1.0
 """Sigma in pixels of the blur that hides grain from edge detection: noise of 10 code values has no effect."""
 MIN_WEIGHT = 1e-4

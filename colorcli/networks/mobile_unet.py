@@ -175,7 +175,8 @@ class MobileUNet(Generator):
         x = x + self.whole(x.mean(dim=(2, 3), keepdim=True))
         for up in self.decoder:
             x = up(x, skips.pop())
-        annealed = self.likelihood(x.permute(0, 2, 3, 1))  # runtimes compute a softmax fastest over the last axis
+        # Channels last, because runtimes compute a softmax fastest over the last axis.
+        annealed = self.likelihood(x.permute(0, 2, 3, 1))
         coarse = torch.softmax(annealed, dim=-1) @ self.get_buffer("colors")
         chroma = upsample(coarse.permute(0, 3, 1, 2)) + self.detail(self.refine(x, skips.pop()))
         return upsample(chroma.clamp(-0.5, 0.5)), self.TEMPERATURE * annealed
