@@ -1,2 +1,1 @@
-"""Images: one file in, one file out, in color, with everything else unchanged. See `colorize` and
-`codecs`."""
+"""Images: one file in, one file out, in color; see `colorize` and `codecs`."""

@@ -48,7 +48,7 @@ class GuidedChroma:
 
 
 class ChromaUpsampler:
-    """Gives the chroma of any rows of a picture, of which only those rows have to be in memory."""
+    """Computes the chroma of any rows of a picture; only those rows have to be in memory."""
 
     def __init__(self, chroma: GuidedChroma, height: int, width: int, peak: int) -> None:
         rows = chroma.slopes.shape[1]

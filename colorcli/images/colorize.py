@@ -106,7 +106,7 @@ def _output_file(source: Path, output: Path, preserve_times: bool) -> Iterator[P
 
 @contextmanager
 def _errors_named(source: Path, codec: Codec) -> Iterator[None]:
-    """Turn whatever a codec raises into an error that names the file."""
+    """Turn any exception of a codec into an error that names the file."""
     try:
         yield
     except ColorcliError:

@@ -22,7 +22,7 @@ def model(toy_model: Path) -> Iterator[ModelAdapter]:
 
 @pytest.fixture
 def colorize(model: ModelAdapter) -> Colorize:
-    """Run one still through the pipeline: `colorize(source, output, saturation=..., look options ...)`."""
+    """Colorize one image: `colorize(source, output, saturation=..., fields of ColorOptions ...)`."""
 
     def run(
         source: Path,
@@ -30,10 +30,10 @@ def colorize(model: ModelAdapter) -> Colorize:
         *,
         options: RunOptions | None = None,
         saturation: float = 1.0,
-        **look: object,
+        **color: object,
     ) -> Outcome:
         settings = options or RunOptions()
-        settings = replace(settings, color=ColorOptions(**look))  # type: ignore[arg-type]
+        settings = replace(settings, color=ColorOptions(**color))  # type: ignore[arg-type]
         predictor = ChromaPredictor(model, saturation=saturation)
         return colorize_image(source, output, settings, predictor, ColorSources.load(settings.color))
 

@@ -1,6 +1,6 @@
-"""Mutated files at the readers' edge: an error of ours or a whole output, nothing else, ever.
+"""Mutated files end in one of our errors or in a complete output, and in nothing else.
 
-A few hundred inputs here; `python tests/images/test_fuzz.py 20000` does as many as it is told.
+A few hundred inputs here; `python tests/images/test_fuzz.py 20000` tries that many.
 """
 
 import io
@@ -71,7 +71,7 @@ def mutated(data: bytes, chance: random.Random) -> bytes:
 
 
 def outcome(source: Path, output: Path, colorize: Callable[[Path, Path], object]) -> str:
-    """What became of one file; raises AssertionError for anything but a clean error or a whole output."""
+    """Refused or done; raises AssertionError for anything but one of our errors or a complete output."""
     from PIL import Image
 
     from colorcli.errors import ColorcliError

@@ -1,4 +1,4 @@
-"""Gray in is gray out: within one code value, whatever the format, the depth and the colors."""
+"""Gray stays the same within one code value, at every depth, in every format, under any colors."""
 
 import io
 from pathlib import Path
@@ -124,10 +124,10 @@ def test_a_jpeg_of_one_colored_block_is_not_neutral(tmp_path: Path) -> None:
         picture[-4:, -4:] = (255, 90, 0)
 
 
-def test_a_block_decodes_alike_wherever_it_stands() -> None:
-    """What the softening of chroma rests on."""
+def test_a_block_decodes_alike_at_any_position() -> None:
+    """The softening of chroma relies on this."""
     plane = np.random.default_rng(9).integers(0, 256, (64, 96), np.uint8)
-    table = [1 + place % 7 for place in range(64)]
+    table = [1 + position % 7 for position in range(64)]
     whole = jpeg_chroma.decoded_gray(jpeg_chroma._encode_plane(plane, table, progressive=True))
     blocks, expected = (
         part.reshape(8, 8, 12, 8).swapaxes(1, 2).reshape(-1, 8, 8)[5:50:3] for part in (plane, whole)
@@ -201,8 +201,8 @@ def test_stored_file_is_decodable_by_many(tmp_path: Path, colorize: Colorize) ->
     colorize(source, tmp_path / "out.jpg")
     ours = np.asarray(Image.open(tmp_path / "out.jpg"), int)
     theirs = cv2.imread(str(tmp_path / "out.jpg"))[:, :, ::-1].astype(int)
-    with av.open(io.BytesIO((tmp_path / "out.jpg").read_bytes()), format="mjpeg") as film:
-        frame = next(film.decode(video=0)).to_ndarray(format="rgb24").astype(int)
+    with av.open(io.BytesIO((tmp_path / "out.jpg").read_bytes()), format="mjpeg") as container:
+        frame = next(container.decode(video=0)).to_ndarray(format="rgb24").astype(int)
     assert np.abs(ours - theirs).max() <= 1
     assert np.abs(ours - frame).max() <= 4  # another inverse DCT and another matrix rounding
 
@@ -210,7 +210,7 @@ def test_stored_file_is_decodable_by_many(tmp_path: Path, colorize: Colorize) ->
 @pytest.mark.usefixtures("library")
 @pytest.mark.parametrize("large", [False, True])
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
-def test_toned_pictures_are_seen_as_gray_as_before(
+def test_toned_pictures_look_as_gray_as_before(
     subsampling: int, large: bool, tmp_path: Path, colorize: Colorize, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where a tone clips in the source, its gray through RGB is not its luma: both have to stay."""
@@ -222,10 +222,10 @@ def test_toned_pictures_are_seen_as_gray_as_before(
     outcome = colorize(source, tmp_path / "out.jpg")
     assert outcome.action == "colorized"
     luma = [cv2.imread(str(tmp_path / name), cv2.IMREAD_GRAYSCALE) for name in ("in.jpg", "out.jpg")]
-    seen = [np.asarray(Image.open(tmp_path / name).convert("L"), int) for name in ("in.jpg", "out.jpg")]
-    assert np.abs(seen[0] - luma[0]).max() > 1, "the source clips nowhere: this tests nothing"
+    displayed = [np.asarray(Image.open(tmp_path / name).convert("L"), int) for name in ("in.jpg", "out.jpg")]
+    assert np.abs(displayed[0] - luma[0]).max() > 1, "the source clips nowhere: this tests nothing"
     assert (luma[0] == luma[1]).all()
-    assert np.abs(seen[1] - seen[0]).max() <= 1
+    assert np.abs(displayed[1] - displayed[0]).max() <= 1
 
 
 @pytest.mark.usefixtures("library")

@@ -1,4 +1,4 @@
-"""What stands beside the pixels: everything stays but what color makes wrong, and that is listed here."""
+"""Metadata: all of it is kept, except what color makes wrong, which is listed here."""
 
 import io
 import json
@@ -167,7 +167,7 @@ def test_gray_profiles_become_rgb_ones_that_look_alike(
     assert icc.color_space(matching) == "RGB"
     ramp = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     as_gray, as_rgb = (
-        seen(image, given) for image, given in ((ramp, profile), (ramp.convert("RGB"), matching))
+        rendered(image, given) for image, given in ((ramp, profile), (ramp.convert("RGB"), matching))
     )
     assert np.abs(as_gray - as_rgb).max() <= 1
 
@@ -179,7 +179,7 @@ def gray_profile(connection: bytes) -> bytes:
     return bytes(profile)
 
 
-def seen(image: Image.Image, profile: bytes) -> np.ndarray:
+def rendered(image: Image.Image, profile: bytes) -> np.ndarray:
     import io
 
     source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
@@ -264,13 +264,13 @@ def test_exif_thumbnails_come_in_color_and_nothing_else_moves(
 
 
 def exif_with_thumbnail(thumbnail: bytes) -> bytes:
-    """Two directories in little endian: one with an orientation, one with the thumbnail's place and size."""
+    """Two directories in little endian: one with an orientation, one with the thumbnail's offset and size."""
     first = struct.pack("<HHHIII", 1, 274, 3, 1, 1, 26)
     second = struct.pack("<HHHIIHHIII", 2, 513, 4, 1, 56, 514, 4, 1, len(thumbnail), 0)
     return b"II*\0" + struct.pack("<I", 8) + first + second + thumbnail + b"end"
 
 
-def test_tiff_pyramids_are_made_anew(tmp_path: Path, colorize: Colorize) -> None:
+def test_tiff_pyramids_are_written_in_color(tmp_path: Path, colorize: Colorize) -> None:
     base = scene(120, 160, 65535)
     with tifffile.TiffWriter(tmp_path / "in.tif") as file:
         file.write(base, subifds=2, photometric="minisblack", tile=(64, 64))

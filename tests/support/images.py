@@ -1,4 +1,4 @@
-"""Images written and read by libraries that colorcli's own codecs do not rest on, where there are any."""
+"""Images written and read without colorcli's codecs."""
 
 from pathlib import Path
 

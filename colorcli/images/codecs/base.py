@@ -1,4 +1,8 @@
-"""What a codec is: it measures a file without decoding it, opens it as pages, and writes pages in color."""
+"""The interface of a codec, which probes a file, opens it as pages, and writes pages in color.
+
+To add a format, write a module with a codec (usually a `SinglePageCodec`: `probe`, `decode`, `encode`) and list it
+in `registry.py`. A page that any codec has opened can be written by any other.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
@@ -30,7 +34,7 @@ class Size(NamedTuple):
 
 @dataclass(frozen=True)
 class Metadata:
-    """What stands beside the pixels, as the bytes that every format wraps in its own way."""
+    """What a file has beside its pixels, as the bytes that every format embeds in its own way."""
 
     exif: bytes | None = None
     """A TIFF structure, from its byte order mark on."""
@@ -78,7 +82,7 @@ class OutputPage:
 
     @cached_property
     def metadata(self) -> Metadata:
-        """The page's metadata with what color makes wrong corrected: profile, thumbnail, provenance."""
+        """The page's metadata, corrected where color makes it wrong: profile, thumbnail, provenance."""
         result = replace(self.page.metadata, icc=icc.for_rgb(self.page.metadata.icc))
         if self.chroma is None:
             return result

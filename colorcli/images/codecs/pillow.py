@@ -17,7 +17,7 @@ EXIF_MARK = b"Exif\0\0"
 
 
 class PillowCodec(SinglePageCodec):
-    """A format of 8 bits, under the name that Pillow gives it."""
+    """An 8-bit format that Pillow reads and writes."""
 
     def __init__(
         self, name: str, *, pillow_name: str | None = None, holds_metadata: bool = True, **options: Any

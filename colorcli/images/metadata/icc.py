@@ -38,8 +38,7 @@ def for_rgb(profile: bytes | None) -> bytes | None:
 
 
 def rgb_profile_like(gray: bytes) -> bytes | None:
-    """An RGB profile under which neutrals look as under the GRAY profile `gray`; None if that one is
-    broken."""
+    """An RGB profile that displays neutrals as the GRAY profile does; None if that one is broken."""
     ramp = np.linspace(0, 65535, CURVE_POINTS).round().astype(np.uint16)
     linear = imagecodecs.cms_profile("gray", gamma=1.0)
     try:

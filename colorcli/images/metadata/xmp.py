@@ -1,7 +1,7 @@
-"""Provenance in XMP: that a picture's color was made by an algorithm, and by which model.
+"""Provenance in XMP: the color of a picture is the work of an algorithm, and of which model.
 
 The terms are those of the IPTC Photo Metadata Standard 2025.1 (Digital Source Type, AI System Used, AI System
-Version Used). They are put into the packet a picture already has; nothing else in it is touched.
+Version Used). They are added to the packet that a picture has; the rest of the packet is not changed.
 """
 
 import re
@@ -24,7 +24,7 @@ _ABOUT = re.compile(r'rdf:about\s*=\s*("[^"]*"|\'[^\']*\')')
 
 
 def with_provenance(packet: bytes | None, card: ModelCard) -> bytes:
-    """An XMP packet that says the color came from the model of `card`; made anew if `packet` is none.
+    """The XMP packet, or a new one, with the model of `card` named as the source of the color.
 
     A packet that is not XMP in UTF-8 cannot be extended and is replaced.
     """
@@ -34,7 +34,7 @@ def with_provenance(packet: bytes | None, card: ModelCard) -> bytes:
     about = _ABOUT.search(text)
     attributes = " ".join(f'Iptc4xmpExt:{term}="{escape(value)}"' for term, value in values.items())
     closing = _CLOSING.search(text)
-    assert closing is not None  # `_decoded` sees to it
+    assert closing is not None  # see `_decoded`
     prefix = closing[1] or closing[2]
     description = (
         f"<{prefix}:Description {prefix}:about={about[1] if about else _NO_NAME}"
@@ -55,7 +55,7 @@ def _decoded(packet: bytes | None) -> str:
 
 
 def _without_terms(text: str) -> str:
-    """Drop earlier values of our terms, whether written as attributes or as elements."""
+    """Remove earlier values of the terms, written as attributes or as elements."""
     for term in TERMS:
         text = re.sub(rf"\s+Iptc4xmpExt:{term}\s*=\s*(\"[^\"]*\"|'[^']*')", "", text)
         text = re.sub(rf"<Iptc4xmpExt:{term}\b[^>]*(/>|>.*?</Iptc4xmpExt:{term}\s*>)", "", text, flags=re.S)

@@ -76,7 +76,7 @@ class Planes:
     darkest: Bytes
     brightest: Bytes
     kept: NDArray[np.bool_]
-    """Samples that keep the source's toning, so that gray looks there as it did."""
+    """Samples that keep the source's toning, so that its displayed gray does not change."""
     at_risk: NDArray[np.bool_]
     """Samples that quantization could push out of the gamut."""
 

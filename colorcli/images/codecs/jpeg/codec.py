@@ -13,6 +13,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import imagecodecs
@@ -97,7 +98,7 @@ class JpegCodec(SinglePageCodec):
         if is_gray and frame.depth == 8:
             scans = tuple(segment for segment in segments if not segment.is_metadata)
             sampling = _stored_sampling(Sampling(2, 2), frame)
-            page = _page(data, head, scans=scans, pixels=decoded_gray(data), sampling=sampling)
+            page = _page(data, head, decoded_gray(data), scans=scans, sampling=sampling)
         elif _holds_luma(frame, head):
             page = _decode_interleaved(data, head, frame)
         else:
@@ -120,25 +121,14 @@ class JpegCodec(SinglePageCodec):
 JPEG = JpegCodec()
 
 
-def _page(
-    data: bytes,
-    head: tuple[Segment, ...],
-    *,
-    scans: tuple[Segment, ...],
-    pixels: Bytes,
-    sampling: Sampling,
-    chroma: Plane | None = None,
-    spare: float = CLIPPED,
-    toning: Toning | None = None,
-) -> JpegPage:
+def _page(data: bytes, head: tuple[Segment, ...], pixels: Bytes, **parts: Any) -> JpegPage:
+    """A page of the file `data`; `parts` are further fields."""
     height, width = pixels.shape
     metadata = header.metadata_of(head)
-    return JpegPage(
-        # Only what keeps its own color and changes its format is decoded to RGB.
-        raster=Raster(height, width, 3, 8, lambda: _decoded_rgb(data).bands()),
-        metadata=metadata, orientation=exif.orientation(metadata.exif), head=head, scans=scans, pixels=pixels,
-        sampling=sampling, chroma=chroma, spare=spare, toning=toning,
-    )  # fmt: skip
+    # Only pages that keep their own color and change their format are decoded to RGB.
+    raster = Raster(height, width, 3, 8, lambda: _decoded_rgb(data).bands())
+    orientation = exif.orientation(metadata.exif)
+    return JpegPage(raster, metadata, orientation, head=head, pixels=pixels, **parts)
 
 
 def _decode_interleaved(data: bytes, head: tuple[Segment, ...], frame: Frame) -> JpegPage:
@@ -147,19 +137,17 @@ def _decode_interleaved(data: bytes, head: tuple[Segment, ...], frame: Frame) ->
     luma = extract_luma(data, frame)
     scans = tuple(segment for segment in seg.parse(luma.data)[0] if not segment.is_metadata)
     if luma.neutral:
-        return _page(data, head, scans=scans, pixels=decoded_gray(luma.data), sampling=sampling)
+        return _page(data, head, decoded_gray(luma.data), scans=scans, sampling=sampling)
     planes = turbojpeg.decoded_planes(data, *sampling)
     if planes is None:  # only full-size chroma can be had, so that is how it has to be stored
         planes, sampling = _decoded_planes(data), Sampling(1, 1)
     pixels, *own = planes
     if all(plane.min() >= GRAY - NEUTRAL and plane.max() <= GRAY + NEUTRAL for plane in own):
-        return _page(data, head, scans=scans, pixels=pixels, sampling=sampling)
+        return _page(data, head, pixels, scans=scans, sampling=sampling)
     height, width = (-(-length // DETECTION_REDUCTION) for length in pixels.shape)
     chroma = np.stack([reduced_plane(plane, height, width) for plane in own]) - np.float32(GRAY / 255)
     toning = own[0], own[1]
-    return _page(
-        data, head, scans=scans, pixels=pixels, sampling=sampling, chroma=chroma, toning=toning
-    )  # fmt: skip
+    return _page(data, head, pixels, scans=scans, sampling=sampling, chroma=chroma, toning=toning)
 
 
 def _decode_without_luma(data: bytes, head: tuple[Segment, ...]) -> JpegPage:
@@ -175,9 +163,7 @@ def _decode_without_luma(data: bytes, head: tuple[Segment, ...]) -> JpegPage:
         rgb = np.asarray(image.convert("RGB"))
     luma, chroma = ycbcr_from_rgb(rgb.transpose(2, 0, 1).astype(np.float32) / 255)
     scans, pixels = encode_exactly(np.rint(luma * np.float32(255)).astype(np.uint8))
-    page = _page(
-        data, tuple(kept), scans=scans, pixels=pixels, sampling=Sampling(1, 1), chroma=chroma, spare=0
-    )  # fmt: skip
+    page = _page(data, tuple(kept), pixels, scans=scans, sampling=Sampling(1, 1), chroma=chroma, spare=0)
     return replace(page, raster=Raster.of(rgb))
 
 

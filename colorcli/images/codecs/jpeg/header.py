@@ -1,5 +1,4 @@
-"""The segments of a JPEG that hold its metadata: read, and written back with what color makes wrong
-corrected."""
+"""The segments of a JPEG that hold its metadata, read and written."""
 
 import struct
 from collections.abc import Sequence

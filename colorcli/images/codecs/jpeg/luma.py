@@ -1,5 +1,4 @@
-"""A JPEG of luma alone: extracted from a color JPEG without changing a coefficient, or encoded almost
-exactly."""
+"""A JPEG of luma alone: extracted without changing a coefficient, or encoded almost exactly."""
 
 import io
 import tempfile

@@ -105,17 +105,17 @@ def check_chain(source: Path) -> None:
         order: Literal["<", ">"] = "<" if head[:2] == b"II" else ">"
         layout = Layout(order, head[2:4] in (b"+\0", b"\0+"))
         (offset,) = struct.unpack_from(layout.pointer, head, 8 if layout.big else 4)
-        seen: set[int] = set()
+        visited: set[int] = set()
         while offset:
-            if offset in seen:
+            if offset in visited:
                 raise DamagedError("its pages form a circle")
-            seen.add(offset)
+            visited.add(offset)
             file.seek(offset)
             number = file.read(8 if layout.big else 2)
             (count,) = struct.unpack(layout.order + ("Q" if layout.big else "H"), number)
             file.seek(count * (struct.calcsize(layout.entry) + layout.inline), 1)
             (offset,) = struct.unpack(layout.pointer, file.read(layout.inline))
-    if not seen:
+    if not visited:
         raise DamagedError("it has no pages")
 
 
