@@ -1,11 +1,15 @@
-"""Every installed engine and precision, beside the pix2pix U-Net run the same way in the same process.
+"""Times every installed engine and precision, and the pix2pix U-Net in the same engines for comparison.
 
     python benchmarks/engines.py generator.safetensors --calibrate PICTURES -o benchmarks/results
 
+Last result: at 256x256, one picture a call, version 10 took 15.2 ms in ONNX Runtime (fp32, the default) and
+12.5 ms in OpenVINO (int8); pix2pix took 88.3 ms in ONNX Runtime. Fastest of 20 calls each, in one run, on 2
+cores of an AMD EPYC (Zen 4).
+
 Writes engines.json, engines.md and, where matplotlib is installed, engines.png. The engines of a network take
-turns in a shuffled order, so that whatever else the machine does meets all of them alike; the fastest call is
-the figure least disturbed by it, the median is what one may expect. Above four megapixels a call they run one
-after another: engines keep the memory of their largest call, and all of them together would need too much.
+turns in shuffled order, so that other load on the machine affects all of them alike. The fastest call is the
+figure that load disturbs least; the median is what to expect. Above four megapixels a call, one engine runs
+after another: engines keep the memory of their largest call, and together they would need too much.
 """
 
 import argparse
@@ -47,22 +51,26 @@ SEED = 123
 ENGINE = EngineOptions((Profile((1, 256, 256), (8, 512, 512), (8, 1024, 1024)),))
 REFERENCE = "torch eager"
 TOGETHER = 4 << 20
-"""Pixels in a call up to which all engines of a network are open at the same time."""
+"""Pixels a call up to which all engines of a network are open at the same time."""
 CASES = [(size, batch) for size in (256, 512, 1024) for batch in (1, 8)]
 
 
 @dataclass(frozen=True)
-class Entrant:
+class Candidate:
+    """A network in one engine, precision and device."""
+
     network: str
     engine: str
     precision: str
     device: str
     open: Callable[[ExitStack], Run]
-    """Ready to run until the stack is closed."""
+    """Opens the engine, which then runs until the stack is closed."""
 
 
 @dataclass(frozen=True)
 class Figure:
+    """The speed of a candidate at one size and batch."""
+
     network: str
     engine: str
     precision: str
@@ -73,11 +81,11 @@ class Figure:
     best_ms: float
     median_ms: float
     pictures_per_second: float
-    """By the fastest call."""
+    """In the fastest call."""
     mean_difference: float
-    """Of chroma to torch eager, in code values."""
+    """Of chroma from torch eager's, in code values."""
     memory_mb: float
-    """Resident memory that opening it and its first call took."""
+    """Resident memory taken by opening the engine and by its first call."""
 
 
 def main() -> None:
@@ -85,21 +93,25 @@ def main() -> None:
     torch.set_num_threads(cpu_threads())
     with TemporaryDirectory() as folder:
         checkpoints = {"ours": arguments.checkpoint, "pix2pix": pix2pix(Path(folder))}
-        entrants = [
-            list(entered(network, checkpoint, files(network, checkpoint, arguments.calibrate, Path(folder))))
+        candidates = [
+            list(
+                candidates_of(
+                    network, checkpoint, files(network, checkpoint, arguments.calibrate, Path(folder))
+                )
+            )
             for network, checkpoint in checkpoints.items()
         ]
         figures: list[Figure] = []
         for size, batch in arguments.cases:
             together = batch * size**2 <= TOGETHER
-            for network in entrants:
+            for network in candidates:
                 groups = [network] if together else [[one] for one in network]
                 reference = eager(checkpoints[network[0].network])(sample_condition((batch, 4, size, size)))
                 for group in groups:
-                    seconds = arguments.seconds / len(entrants) / len(groups)
+                    seconds = arguments.seconds / len(candidates) / len(groups)
                     with ExitStack() as stack:
-                        figures += compete(group, reference, stack, arguments.calls, seconds)
-            write(arguments.output, figures)  # after each case: the last ones take long
+                        figures += measure(group, reference, stack, arguments.calls, seconds)
+            write(arguments.output, figures)  # after each case, because the last ones take long
 
 
 def parse() -> argparse.Namespace:
@@ -108,8 +120,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--calibrate", type=Path, help="folder of pictures for int8; without it, no int8")
     parser.add_argument("-o", "--output", type=Path, default=Path("benchmarks/results"))
     parser.add_argument("--cases", type=case, nargs="+", default=CASES, help="as 256x8: size and batch")
-    parser.add_argument("--calls", type=int, default=20, help="of each engine at each size, at most")
-    parser.add_argument("--seconds", type=float, default=120, help="for all engines at one size, about")
+    parser.add_argument("--calls", type=int, default=20, help="most calls of each engine at each size")
+    parser.add_argument("--seconds", type=float, default=120, help="time for all engines at one size")
     return parser.parse_args()
 
 
@@ -118,9 +130,9 @@ def case(text: str) -> tuple[int, int]:
     return int(size), int(batch)
 
 
-def entered(network: str, checkpoint: Path, made: Iterator[tuple[str, Path]]) -> Iterator[Entrant]:
-    """A network in every engine and precision there is, on every device each has."""
-    yield Entrant(network, REFERENCE, "fp32", "cpu", lambda _: eager(checkpoint))
+def candidates_of(network: str, checkpoint: Path, made: Iterator[tuple[str, Path]]) -> Iterator[Candidate]:
+    """A network in every installed engine, in every precision and on every device."""
+    yield Candidate(network, REFERENCE, "fp32", "cpu", lambda _: eager(checkpoint))
     for precision, path in made:
         for backend in BACKENDS.values():
             if backend.suffix != path.suffix or backend.missing:
@@ -130,7 +142,7 @@ def entered(network: str, checkpoint: Path, made: Iterator[tuple[str, Path]]) ->
                 shown = "fp16" if backend.name == "torch" and device == "cuda" else precision
                 with suppress(ColorcliError):  # it has no such device
                     backend.open(path, device).close()
-                    yield Entrant(
+                    yield Candidate(
                         network, backend.name, shown, device, partial(opened, backend, path, device)
                     )
 
@@ -141,7 +153,7 @@ def opened(backend: Backend, path: Path, device: str, stack: ExitStack) -> Run:
 
 
 def files(network: str, checkpoint: Path, calibrate: Path | None, folder: Path) -> Iterator[tuple[str, Path]]:
-    """The checkpoint and what can be exported from it here, by precision."""
+    """The checkpoint and everything that can be exported from it here, with the precision."""
     yield "fp32", checkpoint
     for precision in ("fp32", "fp16"):
         path = folder / f"{network}-{precision}.onnx"
@@ -160,7 +172,7 @@ def files(network: str, checkpoint: Path, calibrate: Path | None, folder: Path) 
 
 
 def pix2pix(folder: Path) -> Path:
-    """The classic with random weights: how fast it is does not depend on them."""
+    """The baseline with random weights, which do not affect its speed."""
     torch.manual_seed(SEED)
     path = folder / "pix2pix.safetensors"
     card = ModelCard(name="pix2pix", version="1", architecture="pix2pix_unet", multiple_of=256)
@@ -169,7 +181,7 @@ def pix2pix(folder: Path) -> Path:
 
 
 def eager(checkpoint: Path) -> Run:
-    """The network as training leaves it: what every other figure is compared with."""
+    """The network as training leaves it, the reference for all figures."""
     generator, _ = load_generator(checkpoint)
 
     def run(condition: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -182,43 +194,43 @@ def eager(checkpoint: Path) -> Run:
 
 def resident_mb() -> float:
     gc.collect()
-    with suppress(AttributeError):  # glibc only: what others freed must not hide what the next one takes
+    with suppress(AttributeError):  # glibc only: freed memory must not hide what the next engine takes
         ctypes.CDLL(None).malloc_trim(0)
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
-def compete(
-    entrants: list[Entrant], reference: NDArray[np.float32], stack: ExitStack, calls: int, seconds: float
+def measure(
+    candidates: list[Candidate], reference: NDArray[np.float32], stack: ExitStack, calls: int, seconds: float
 ) -> Iterator[Figure]:
-    """All entrants in turns, until each had its calls or the time is up; each has one at least.
+    """Time all candidates in turns, until each had its calls or the time is up, with one call each at least.
 
-    `reference` is what torch eager makes of the sample condition, [N, 2, H, W].
+    `reference` is torch eager's chroma for the sample condition, [N, 2, H, W].
     """
     batch, _, _, size = reference.shape
     condition = sample_condition((batch, 4, size, size))
     runs, memory, differences = {}, {}, {}
-    for one in entrants:  # the first call at a size is not timed
+    for candidate in candidates:  # the first call at a size is not timed
         before = resident_mb()
-        runs[one] = one.open(stack)
-        differences[one] = 255 * float(np.abs(runs[one](condition) - reference).mean())
-        memory[one] = max(0.0, resident_mb() - before)
-    times: dict[Entrant, list[float]] = {one: [] for one in entrants}
+        runs[candidate] = candidate.open(stack)
+        differences[candidate] = 255 * float(np.abs(runs[candidate](condition) - reference).mean())
+        memory[candidate] = max(0.0, resident_mb() - before)
+    times: dict[Candidate, list[float]] = {candidate: [] for candidate in candidates}
     shuffled = random.Random(SEED)
     start = perf_counter()
-    while len(times[entrants[0]]) < calls:
-        for one in shuffled.sample(entrants, len(entrants)):
+    while len(times[candidates[0]]) < calls:
+        for candidate in shuffled.sample(candidates, len(candidates)):
             begin = perf_counter()
-            runs[one](condition)
-            times[one].append(1000 * (perf_counter() - begin))
+            runs[candidate](condition)
+            times[candidate].append(1000 * (perf_counter() - begin))
         if perf_counter() - start > seconds:
             break
-    for one in entrants:
-        best = min(times[one])
+    for candidate in candidates:
+        best = min(times[candidate])
         yield Figure(
-            one.network, one.engine, one.precision, one.device, size, batch, len(times[one]),
-            round(best, 2), round(median(times[one]), 2), round(1000 * batch / best, 2),
-            round(differences[one], 4), round(memory[one]),
+            candidate.network, candidate.engine, candidate.precision, candidate.device, size, batch, len(times[candidate]),
+            round(best, 2), round(median(times[candidate]), 2), round(1000 * batch / best, 2),
+            round(differences[candidate], 4), round(memory[candidate]),
         )  # fmt: skip
 
 
@@ -227,10 +239,14 @@ def write(folder: Path, figures: list[Figure]) -> None:
     hardware = f"{processor()}, {cpu_threads()} cores"
     if torch.cuda.is_available():
         hardware += f"; {torch.cuda.get_device_name()}"
-    content = {"hardware": hardware, "torch": torch.__version__, "figures": [asdict(one) for one in figures]}
+    content = {
+        "hardware": hardware,
+        "torch": torch.__version__,
+        "figures": [asdict(figure) for figure in figures],
+    }
     (folder / "engines.json").write_text(json.dumps(content, indent=1) + "\n")
     (folder / "engines.md").write_text(table(figures, hardware))
-    with suppress(ModuleNotFoundError):  # the plot is a convenience: JSON and table say the same
+    with suppress(ModuleNotFoundError):  # optional, because JSON and table have the same figures
         plot(figures, hardware, folder / "engines.png")
 
 
@@ -241,7 +257,7 @@ def processor() -> str:
 
 
 def table(figures: list[Figure], hardware: str) -> str:
-    """Markdown: times beside how many times faster than pix2pix in torch eager each is."""
+    """Times in Markdown, with the speed relative to pix2pix in torch eager."""
     rows = [
         f"{hardware}. Fastest call and median in milliseconds; speed against pix2pix (54 M) in torch eager.",
         "",
@@ -249,16 +265,16 @@ def table(figures: list[Figure], hardware: str) -> str:
         "| mean difference | memory MB |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for one in figures:
-        (classic,) = (
+    for figure in figures:
+        (baseline,) = (
             other for other in figures
             if (other.network, other.engine, other.size, other.batch)
-            == ("pix2pix", REFERENCE, one.size, one.batch)
+            == ("pix2pix", REFERENCE, figure.size, figure.batch)
         )  # fmt: skip
         rows.append(
-            f"| {one.size} | {one.batch} | {one.network} | {one.engine} {one.precision}, {one.device} "
-            f"| {one.best_ms:.1f} | {one.median_ms:.1f} | {one.pictures_per_second:.1f} "
-            f"| {classic.best_ms / one.best_ms:.1f} | {one.mean_difference:.3f} | {one.memory_mb:.0f} |"
+            f"| {figure.size} | {figure.batch} | {figure.network} | {figure.engine} {figure.precision}, {figure.device} "
+            f"| {figure.best_ms:.1f} | {figure.median_ms:.1f} | {figure.pictures_per_second:.1f} "
+            f"| {baseline.best_ms / figure.best_ms:.1f} | {figure.mean_difference:.3f} | {figure.memory_mb:.0f} |"
         )
     return "\n".join(rows) + "\n"
 
@@ -266,13 +282,13 @@ def table(figures: list[Figure], hardware: str) -> str:
 def plot(figures: list[Figure], hardware: str, path: Path) -> None:
     from matplotlib import pyplot
 
-    cases = sorted({(one.size, one.batch) for one in figures})
+    cases = sorted({(figure.size, figure.batch) for figure in figures})
     panels = pyplot.subplots(1, len(cases), figsize=(4 * len(cases), 5), squeeze=False, sharey=True)[1][0]
     for axes, case in zip(panels, cases, strict=True):
-        shown = [one for one in figures if (one.size, one.batch) == case]
-        names = [f"{one.network}, {one.engine} {one.precision}, {one.device}" for one in shown]
-        colors = ["tab:blue" if one.network == "ours" else "tab:gray" for one in shown]
-        axes.barh(names, [one.pictures_per_second for one in shown], color=colors)
+        shown = [figure for figure in figures if (figure.size, figure.batch) == case]
+        names = [f"{figure.network}, {figure.engine} {figure.precision}, {figure.device}" for figure in shown]
+        colors = ["tab:blue" if figure.network == "ours" else "tab:gray" for figure in shown]
+        axes.barh(names, [figure.pictures_per_second for figure in shown], color=colors)
         axes.set(title=f"{case[0]}x{case[0]}, batch {case[1]}", xlabel="pictures per second")
     panels[0].invert_yaxis()
     panels[0].figure.suptitle(hardware)

@@ -1,10 +1,12 @@
-"""What a GPU could do at most with this network, what it does, and how fast a film then goes end to end.
+"""Compares the network's speed on a GPU with its upper bound, and times a video end to end.
 
     python benchmarks/gpu.py generator.safetensors examples/market_street_1906.mkv
 
-The floor of time is counted from the network itself: each layer takes at least its operations over the rate
-of the GPU's own fastest matrix product, and at least its bytes, read and written, over the rate of its own
-copies; both rates are measured here. `--device cpu` tries the script out where there is no GPU.
+Last result: none; it has not run on a GPU yet.
+
+Each layer takes at least its operations over the rate of the GPU's fastest matrix product, and at least its
+bytes, read and written, over the rate of its copies; both rates are measured here. `--device cpu` tries the
+script where there is no GPU.
 """
 
 import argparse
@@ -28,7 +30,7 @@ from colorcli.engines.pytorch import fold_batch_norm
 from colorcli.networks.checkpoint import load_generator
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d)
-"""Everything between them can be fused into them, so it counts for nothing in a floor."""
+"""All operations between them can be fused into them, and so do not count for the floor."""
 
 
 def main() -> None:
@@ -55,7 +57,7 @@ def main() -> None:
         "network_pictures_per_s": arguments.batch / network,
         "network_share_of_floor": floor / network,
         "engine_with_copies_pictures_per_s": arguments.batch / whole,
-        "film": film(arguments),
+        "video": video(arguments),
     }
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
     arguments.output.write_text(json.dumps(result, indent=1) + "\n")
@@ -74,9 +76,9 @@ def parse() -> argparse.Namespace:
 
 
 def seconds(run: Callable[[], Any], device: torch.device, calls: int = 20) -> float:
-    """Median time of `run`, the device's queue empty before and after."""
+    """Median time of `run`, with the device's queue empty before and after."""
     times = []
-    for _ in range(calls + 3):  # three to warm up
+    for _ in range(calls + 3):  # three for warm-up
         synchronize(device)
         start = perf_counter()
         run()
@@ -97,14 +99,14 @@ def matrix_rate(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def copy_rate(device: torch.device) -> float:
-    """Bytes read and written by a copy within the device's memory."""
+    """Bytes read and written per second by a copy within the device's memory."""
     source = torch.zeros(1 << (30 if device.type == "cuda" else 26), device=device, dtype=torch.uint8)
     target = torch.empty_like(source)
     return 2 * source.numel() / seconds(lambda: target.copy_(source), device)
 
 
 def floor_seconds(generator: nn.Module, batch: Tensor, *, flops_per_s: float, bytes_per_s: float) -> float:
-    """The sum over the layers of what each takes at least."""
+    """The sum over the layers of the least time each takes."""
     floors: list[float] = []
 
     def count(layer: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> None:
@@ -124,7 +126,7 @@ def floor_seconds(generator: nn.Module, batch: Tensor, *, flops_per_s: float, by
 
 
 def network_seconds(generator: nn.Module, batch: Tensor) -> float:
-    """The network alone, its input already there; on CUDA as one recorded graph."""
+    """The network alone, with its input on the device; on CUDA as one recorded graph."""
     if batch.device.type != "cuda":
         return seconds(lambda: generator(batch), batch.device, calls=3)
     graph, stream = torch.cuda.CUDAGraph(), torch.cuda.Stream()
@@ -139,15 +141,15 @@ def network_seconds(generator: nn.Module, batch: Tensor) -> float:
 
 
 def engine_seconds(arguments: argparse.Namespace) -> float:
-    """A call of the engine: from host memory to host memory."""
+    """A run of the engine, from host memory to host memory."""
     condition = sample_condition((arguments.batch, 4, arguments.size, arguments.size))
     with engines.open(arguments.checkpoint, arguments.device) as engine:
         calls = 20 if engine.device != "cpu" else 2
         return seconds(lambda: engine.run({"condition": condition}), torch.device("cpu"), calls)
 
 
-def film(arguments: argparse.Namespace) -> dict[str, float]:
-    """Frames per second of decoding alone, of the whole command line, and of its encoder alone."""
+def video(arguments: argparse.Namespace) -> dict[str, float]:
+    """Frames per second of decoding alone, of the whole command, and of decoding and encoding alone."""
     start = perf_counter()
     with av.open(str(arguments.clip)) as container:
         frames = sum(1 for _ in container.decode(video=0))
