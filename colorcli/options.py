@@ -4,7 +4,8 @@ A field's `Flag` says how the command line offers it; flag, environment variable
 from the field's name, type and default (`colorcli.cli.parameters`). The Python API takes the same names.
 """
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from collections.abc import Iterator
+from dataclasses import Field, dataclass, field, fields, is_dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
@@ -116,6 +117,15 @@ class RunOptions:
         str | None,
         Flag("Format of standard output: png, jpg, tif, ...; mkv, nut, y4m.", name="format", metavar="EXT"),
     ] = None
+
+
+def all_fields(kind: Any) -> Iterator[tuple[Any, "Field[Any]"]]:
+    """The fields of an options dataclass, those of nested ones included, each with its dataclass."""
+    for each in fields(kind):
+        if isinstance(each.type, type) and is_dataclass(each.type):
+            yield from all_fields(each.type)
+        else:
+            yield kind, each
 
 
 def build_options(kind: type[Options], values: dict[str, Any]) -> Options:

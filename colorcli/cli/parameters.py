@@ -1,8 +1,8 @@
 """Typer parameters from the `Flag`s that `colorcli.options` and the commands state."""
 
 import inspect
-from collections.abc import Callable, Iterator
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable
+from dataclasses import is_dataclass
 from functools import wraps
 from inspect import Parameter
 from pathlib import Path
@@ -10,7 +10,7 @@ from typing import Annotated, Any, get_args
 
 from typer import Option
 
-from colorcli.options import Flag, build_options
+from colorcli.options import Flag, all_fields, build_options
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
@@ -26,7 +26,11 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     parameters: list[Parameter] = []
     for each in declared:
         if each.name in groups:
-            parameters += _fields(each.annotation)
+            parameters += [
+                _option(one.name, one.type, one.default, kind.PANEL)
+                for kind, one in all_fields(each.annotation)
+                if _flag(one.type)
+            ]
         else:
             parameters.append(_option(each.name, each.annotation, each.default))
 
@@ -39,14 +43,6 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
     command.__signature__ = inspect.Signature(ordered)  # type: ignore[attr-defined]
     command.__annotations__ = {each.name: each.annotation for each in ordered}
     return command
-
-
-def _fields(kind: Any) -> Iterator[Parameter]:
-    for each in fields(kind):
-        if isinstance(each.type, type) and is_dataclass(each.type):
-            yield from _fields(each.type)
-        elif _flag(each.type):
-            yield _option(each.name, each.type, each.default, kind.PANEL)
 
 
 def _option(name: str, annotation: Any, default: Any, panel: str | None = None) -> Parameter:

@@ -21,13 +21,14 @@ HINT_INFLUENCE = 0.1
 class ReferencePicture:
     """A reference picture, and what each predictor makes of it, computed once."""
 
-    def __init__(self, path: Path) -> None:
-        """Read the picture.
+    def __init__(self, picture: Path | Plane) -> None:
+        """Take a file, or R'G'B' [3, H, W] in [0, 1], as a reference.
 
         Raises:
             UsageError: it cannot be read, or has no colors.
         """
-        self._reference = Reference.of(read_reference(path))
+        rgb = read_reference(picture) if isinstance(picture, Path) else picture
+        self._reference = Reference.of(rgb)
         self._predictions: WeakKeyDictionary[ChromaPredictor, Plane] = WeakKeyDictionary()
 
     def hints_for(self, luma: Plane, predictor: ChromaPredictor) -> Hints:
