@@ -1,7 +1,7 @@
 """The interface of a codec, which probes a file, opens it as pages, and writes pages in color.
 
-To add a format, write a module with a codec (usually a `SinglePageCodec`: `probe`, `decode`, `encode`) and list it
-in `registry.py`. A page that any codec has opened can be written by any other.
+To add a format, write a module with a codec (usually a `SinglePageCodec`: `probe`, `decode`, `encode`) and
+list it in `registry.py`. A page that any codec has opened can be written by any other.
 """
 
 from abc import ABC, abstractmethod

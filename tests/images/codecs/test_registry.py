@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from colorcli.errors import InputError, UsageError
+from colorcli.errors import InputError, SetupError, UsageError
 from colorcli.images.codecs.registry import (
     FORMATS,
     GRAY_SUFFIXES,
@@ -75,3 +75,12 @@ def test_inputs_that_cannot_be_read_are_named(tmp_path: Path) -> None:
     for name, cause in {"nowhere.jpg": "No such file", "empty.jpg": "is empty", ".": "directory"}.items():
         with pytest.raises(InputError, match=cause):
             input_format(tmp_path / name)
+
+
+def test_a_missing_library_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "colorcli.images.codecs.heic", raising=False)
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    with pytest.raises(
+        SetupError, match=r"HEIC: pillow-heif is not installed; pip install 'colorcli\[heic\]'"
+    ):
+        _ = SUFFIXES[".heic"].codec
