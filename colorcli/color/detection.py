@@ -21,7 +21,11 @@ TONE = 0.05
 COLORFUL = 0.01
 """Unexplained chroma, as a root mean square over the picture, above which it has color. Thirty real toned and
 yellowed photographs are below 0.0093; of 1,770 color photographs 97 % are above."""
-COLORED, COLORLESS = 0.0125, 0.009
+NEUTRAL = 0.002
+"""Deviation from the mean chroma below which there is so little chroma that no tone is fitted."""
+RIDGE = 1e-6
+"""Relative weight that keeps the fit regular."""
+COLORED, COLORLESS = 0.0125, 0.007
 """Unexplained chroma above which a frame of a video has color, and below which it has none; between the two,
 it is what the previous frame was."""
 
@@ -54,9 +58,13 @@ def unexplained_chroma(luma: Plane, chroma: Plane) -> float:
     )
     color = np.stack(planes, axis=1)
     mean = color.mean(axis=0)
+    deviation = color - mean
+    most = float(np.sqrt(np.square(deviation).sum(axis=1).mean()))
+    if most < NEUTRAL:
+        return most
     strength = float(np.linalg.norm(mean))
-    hue = mean / max(strength, 1e-6)
-    rest = color - _tone_curve(shade, color)
+    hue = mean / strength if strength > 0 else np.array((1, 0), np.float32)
+    rest = deviation - _tone_curve(shade, deviation)
     along, across = rest @ hue, rest @ np.array((-hue[1], hue[0]))
     return float(np.sqrt(np.mean(across**2 + (along / (1 + strength / TONE)) ** 2)))
 
@@ -69,6 +77,7 @@ def _tone_curve(shade: Plane, chroma: Plane) -> NDArray[np.float32]:
     rows = np.arange(shade.size)
     basis[rows, below + 1] = position - below
     basis[rows, below] = 1 - basis[rows, below + 1]
-    curve, *_ = np.linalg.lstsq(basis, chroma, rcond=None)
-    fitted: NDArray[np.float32] = basis @ curve
+    # The normal equations take a fifth of the time of `lstsq`. The ridge is for shades that do not occur.
+    gram = basis.T @ basis + np.eye(SHADES, dtype=np.float32) * (RIDGE * shade.size)
+    fitted: NDArray[np.float32] = basis @ np.linalg.solve(gram, basis.T @ chroma)
     return fitted

@@ -1,0 +1,67 @@
+"""Color is told from tints, tones and noise, in pictures and from frame to frame."""
+
+import numpy as np
+import pytest
+
+from colorcli.color.detection import COLORED, COLORLESS, ColorDetector, has_color, unexplained_chroma
+from colorcli.color.ycbcr import Plane
+
+SHAPE = (90, 120)
+
+
+@pytest.fixture
+def luma() -> Plane:
+    """A gradient with texture."""
+    noise = np.random.default_rng(1).normal(0, 0.1, SHAPE)
+    return np.clip(np.linspace(0, 1, SHAPE[1])[None] + noise, 0, 1).astype(np.float32)
+
+
+def patches(strength: float) -> Plane:
+    """Chroma [2, h, w] of areas in opposite hues, independent of luma."""
+    sign = np.where(np.arange(SHAPE[0]) % 30 < 15, 1, -1)[:, None]
+    plane = np.broadcast_to(strength * sign / np.sqrt(2), SHAPE)
+    return np.stack([plane, -plane]).astype(np.float32)
+
+
+def test_gray_has_no_color(luma: Plane) -> None:
+    assert unexplained_chroma(luma, np.zeros((2, *SHAPE), np.float32)) == 0
+
+
+@pytest.mark.parametrize("strength", [0.03, 0.1, 0.2])
+def test_a_tint_and_a_tone_are_no_color(luma: Plane, strength: float) -> None:
+    tint = np.stack([np.full(SHAPE, -strength), np.full(SHAPE, strength / 2)]).astype(np.float32)
+    tone = tint * np.sin(np.pi * luma)  # strongest in the midtones, as in a print
+    assert not has_color(luma, tint)
+    assert not has_color(luma, tone)
+
+
+def test_a_faded_tone_is_no_color(luma: Plane) -> None:
+    """A tone of varying strength has one hue."""
+    fading = np.linspace(0.06, 0.1, SHAPE[0], dtype=np.float32)[:, None]
+    tone = np.stack([-fading * luma, fading / 2 * luma])
+    assert not has_color(luma, tone)
+
+
+def test_pixel_noise_is_no_color(luma: Plane) -> None:
+    noise = np.random.default_rng(2).normal(0, 0.01, (2, *SHAPE)).astype(np.float32)
+    assert not has_color(luma, noise)
+
+
+def test_two_hues_are_color(luma: Plane) -> None:
+    assert has_color(luma, patches(0.03))
+
+
+def test_color_under_a_tint_is_color(luma: Plane) -> None:
+    """Hues differ across the tint's own."""
+    tint = np.array([-0.03, -0.03], np.float32)[:, None, None]
+    assert has_color(luma, tint + patches(0.04))
+
+
+def test_frames_near_the_limit_are_what_the_previous_frame_was(luma: Plane) -> None:
+    between = patches((COLORED + COLORLESS) / 2)
+    assert COLORLESS < unexplained_chroma(luma, between) < COLORED
+    for before in (False, True):
+        assert ColorDetector(has_color=before).detect(luma, between) is before
+    detector = ColorDetector()
+    frames = [patches(0), between, patches(0.05), between, patches(0), between]
+    assert [detector.detect(luma, frame) for frame in frames] == [False, False, True, True, False, False]
