@@ -225,12 +225,12 @@ def measure(
             times[candidate].append(1000 * (perf_counter() - begin))
         if perf_counter() - start > seconds:
             break
-    for candidate in candidates:
-        best = min(times[candidate])
+    for one in candidates:
+        best = min(times[one])
         yield Figure(
-            candidate.network, candidate.engine, candidate.precision, candidate.device, size, batch, len(times[candidate]),
-            round(best, 2), round(median(times[candidate]), 2), round(1000 * batch / best, 2),
-            round(differences[candidate], 4), round(memory[candidate]),
+            one.network, one.engine, one.precision, one.device, size, batch, len(times[one]),
+            round(best, 2), round(median(times[one]), 2), round(1000 * batch / best, 2),
+            round(differences[one], 4), round(memory[one]),
         )  # fmt: skip
 
 
@@ -265,16 +265,16 @@ def table(figures: list[Figure], hardware: str) -> str:
         "| mean difference | memory MB |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for figure in figures:
+    for one in figures:
         (baseline,) = (
             other for other in figures
             if (other.network, other.engine, other.size, other.batch)
-            == ("pix2pix", REFERENCE, figure.size, figure.batch)
+            == ("pix2pix", REFERENCE, one.size, one.batch)
         )  # fmt: skip
         rows.append(
-            f"| {figure.size} | {figure.batch} | {figure.network} | {figure.engine} {figure.precision}, {figure.device} "
-            f"| {figure.best_ms:.1f} | {figure.median_ms:.1f} | {figure.pictures_per_second:.1f} "
-            f"| {baseline.best_ms / figure.best_ms:.1f} | {figure.mean_difference:.3f} | {figure.memory_mb:.0f} |"
+            f"| {one.size} | {one.batch} | {one.network} | {one.engine} {one.precision}, {one.device} "
+            f"| {one.best_ms:.1f} | {one.median_ms:.1f} | {one.pictures_per_second:.1f} "
+            f"| {baseline.best_ms / one.best_ms:.1f} | {one.mean_difference:.3f} | {one.memory_mb:.0f} |"
         )
     return "\n".join(rows) + "\n"
 
