@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from support.films import colorcli, gray, make
+from support.videos import colorcli, gray, make
 
 FFV1 = ["-c:v", "ffv1", "-pix_fmt", "yuv420p"]
 RUNS = 2

@@ -1,4 +1,4 @@
-"""A killed run, continued, gives the frames of one that was left alone."""
+"""A killed run, when resumed, gives the frames of an uninterrupted one."""
 
 import signal
 import subprocess
@@ -8,15 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.films import colorcli, differences, gray, make, planes, run
+from support.videos import colorcli, differences, gray, make, planes, run
 
 from colorcli.files import claimed
 
 
 @pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Three segments long, with movement, a cut and sound."""
-    folder = tmp_path_factory.mktemp("film")
+    folder = tmp_path_factory.mktemp("video")
     return make(
         folder / "in.mkv", *gray(12, "96x64"), *gray(14, "96x64", source="testsrc"), "-f", "lavfi",
         "-i", "sine=d=26", "-filter_complex", "[0:v][1:v]concat=n=2[v]", "-map", "[v]", "-map", "2:a",
@@ -24,9 +24,9 @@ def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )  # fmt: skip
 
 
-def kill_after_segment(model: Path, film: Path, output: Path, segment: int) -> None:
+def kill_after_segment(model: Path, video: Path, output: Path, segment: int) -> None:
     """Run until a segment is finished, and kill."""
-    command = [sys.executable, "-m", "colorcli", "run", film, "-o", output, "--model", model, "--resume"]
+    command = [sys.executable, "-m", "colorcli", "run", video, "-o", output, "--model", model, "--resume"]
     record = output.with_name(f".{output.name}.colorcli") / f"{segment:05d}.json"
     running = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
     try:
@@ -38,55 +38,55 @@ def kill_after_segment(model: Path, film: Path, output: Path, segment: int) -> N
         running.wait()
 
 
-def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, toy_model: Path, film: Path) -> None:
+def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, toy_model: Path, video: Path) -> None:
     whole, killed = tmp_path / "whole.mkv", tmp_path / "killed.mkv"
-    run(toy_model, film, whole)
+    run(toy_model, video, whole)
     for segment in (0, 1):
-        kill_after_segment(toy_model, film, killed, segment)
+        kill_after_segment(toy_model, video, killed, segment)
         assert not killed.exists()
-    run(toy_model, film, killed, "--resume")
+    run(toy_model, video, killed, "--resume")
     for plane in range(3):
         pairs = zip(planes(whole, plane), planes(killed, plane), strict=True)
         assert all(np.array_equal(one, other) for one, other in pairs)
-    assert differences(film, killed) == differences(film, whole) == []
+    assert differences(video, killed) == differences(video, whole) == []
     assert not list(tmp_path.glob(".*")), "the run's folder was left behind"
 
 
-def test_a_damaged_record_is_made_again(tmp_path: Path, toy_model: Path, film: Path) -> None:
+def test_a_damaged_record_is_made_again(tmp_path: Path, toy_model: Path, video: Path) -> None:
     whole, killed = tmp_path / "whole.mkv", tmp_path / "killed.mkv"
-    run(toy_model, film, whole)
-    kill_after_segment(toy_model, film, killed, 0)
+    run(toy_model, video, whole)
+    kill_after_segment(toy_model, video, killed, 0)
     (tmp_path / f".{killed.name}.colorcli" / "00000.json").write_text("{")
-    run(toy_model, film, killed, "--resume")
+    run(toy_model, video, killed, "--resume")
     assert all(np.array_equal(a, b) for a, b in zip(planes(whole), planes(killed), strict=True))
 
 
-def test_other_options_start_over(tmp_path: Path, toy_model: Path, film: Path) -> None:
+def test_other_options_start_over(tmp_path: Path, toy_model: Path, video: Path) -> None:
     output = tmp_path / "out.mkv"
-    kill_after_segment(toy_model, film, output, 0)
+    kill_after_segment(toy_model, video, output, 0)
     flags = ["--saturation", "0.5", "--json"]
-    done = colorcli("run", film, "-o", output, "--model", toy_model, "--resume", *flags)
+    done = colorcli("run", video, "-o", output, "--model", toy_model, "--resume", *flags)
     assert done.returncode == 0
     assert b"continuing" not in done.stdout + done.stderr
 
 
 def test_an_encoder_that_fails_is_one_line_and_leaves_no_output(
-    tmp_path: Path, toy_model: Path, film: Path
+    tmp_path: Path, toy_model: Path, video: Path
 ) -> None:
     flags = ["--encoder-args", "-x264-params no-such-parameter=1:threads=none -preset never"]
-    done = colorcli("run", film, "-o", tmp_path / "out.mkv", "--model", toy_model, *flags)
+    done = colorcli("run", video, "-o", tmp_path / "out.mkv", "--model", toy_model, *flags)
     assert done.returncode == 2
     assert b"--encoder-args" in done.stderr
     assert b"Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
 
 
-def test_a_second_run_to_the_same_output_is_refused(tmp_path: Path, toy_model: Path, film: Path) -> None:
+def test_a_second_run_to_the_same_output_is_refused(tmp_path: Path, toy_model: Path, video: Path) -> None:
     output = tmp_path / "out.mkv"
-    kill_after_segment(toy_model, film, output, 0)
+    kill_after_segment(toy_model, video, output, 0)
     with claimed(tmp_path / f".{output.name}.colorcli", output):
-        done = colorcli("run", film, "-o", output, "--model", toy_model, "--resume", "-q")
+        done = colorcli("run", video, "-o", output, "--model", toy_model, "--resume", "-q")
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1
     assert b"out.mkv: another run is writing it" in done.stderr
-    run(toy_model, film, output, "--resume")
+    run(toy_model, video, output, "--resume")

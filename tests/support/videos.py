@@ -1,4 +1,4 @@
-"""Films made for tests, the command line run on them, and what is in a file, to be compared."""
+"""Videos for tests, the command line run on them, and comparisons of what is in two files."""
 
 import subprocess
 import sys
@@ -11,11 +11,13 @@ import numpy as np
 
 from colorcli.video.ffmpeg import find_ffmpeg
 
+GLASS = ["-f", "lavfi", "-i", "testsrc2=s=64x48:r=25:d=0.2,hue=s=0,format=yuva420p,geq=lum=lum(X\\,Y):a=4*X"]
+"""Arguments for a gray picture whose alpha rises from left to right."""
 COVER = av.stream.Disposition.attached_pic
 
 
 def make(path: Path, *arguments: str | Path) -> Path:
-    """Have ffmpeg make a film."""
+    """Have ffmpeg write a video."""
     subprocess.run([find_ffmpeg(), "-y", "-v", "error", *map(str, arguments), str(path)], check=True)
     return path
 
@@ -62,7 +64,7 @@ def times(path: Path) -> list[float]:
 
 
 def differences(before: Path, after: Path, *, tags: bool = True) -> list[str]:
-    """Everything about two films that is not alike, the picture's codec and samples apart."""
+    """Everything that differs between two videos, except codec and samples of the picture."""
     found: list[str] = []
 
     def compare(name: str, one: Any, other: Any) -> None:
@@ -70,7 +72,7 @@ def differences(before: Path, after: Path, *, tags: bool = True) -> list[str]:
             found.append(f"{name}: {one} became {other}")
 
     with av.open(before) as one, av.open(after) as other:
-        compare("streams", *([s.type for s in film.streams] for film in (one, other)))
+        compare("streams", *([s.type for s in video.streams] for video in (one, other)))
         compare("chapters", _chapters(one), _chapters(other))
         for stream, copy in zip(one.streams, other.streams, strict=False):
             compare(f"disposition of {stream.index}", stream.disposition, copy.disposition)
@@ -144,7 +146,7 @@ def _chapters(container: av.container.InputContainer) -> list[tuple[float, float
 
 
 def _own(tags: dict[str, str]) -> dict[str, str]:
-    """Tags that a film brings, not those that a muxer writes of itself."""
+    """Tags of a video without those that every muxer writes."""
     written = (
         "encoder",
         "duration",
