@@ -1,7 +1,8 @@
-"""Make the gallery, before and after, of the public-domain samples: python docs/make_gallery.py
+"""Make the gallery of the public-domain samples, before and after: python docs/make_gallery.py
 
-Every picture, and three frames of every clip, of `examples/` is colorized by the real command line and stands
-in `docs/gallery/` beside its source; `docs/gallery.md` shows them all, `docs/before_after.jpg` one of each.
+The command line colorizes every picture and clip of `examples/`. Each picture, and three frames of each clip, are
+saved beside their sources in `docs/gallery/`; `docs/gallery.md` shows all of them, `docs/before_after.jpg` one of
+each.
 """
 
 import subprocess
@@ -20,9 +21,9 @@ from colorcli.options import DEFAULT_MODEL
 ROOT = Path(__file__).parents[1]
 SAMPLES, GALLERY, PAGE = ROOT / "examples", ROOT / "docs" / "gallery", ROOT / "docs" / "gallery.md"
 HEIGHT = 360
-"""Of a picture in the gallery, in pixels."""
-MOMENTS = (0.0, 0.5, 1.0)
-"""Of a clip's length: where frames are taken."""
+"""Height of a picture in the gallery, in pixels."""
+POSITIONS = (0.0, 0.5, 1.0)
+"""Positions of the frames shown of a clip, as shares of its length."""
 PICTURES, CLIPS = {".jpg", ".png"}, {".mkv", ".mp4"}
 
 Picture = NDArray[np.uint8]
@@ -34,12 +35,12 @@ def colorize(samples: list[Path], folder: Path) -> None:
 
 
 def views(path: Path) -> list[Picture]:
-    """A picture, or a clip's frames at `MOMENTS`: BGR [H, W, 3]."""
+    """A picture, or a clip's frames at `POSITIONS`: BGR [H, W, 3]."""
     if path.suffix in PICTURES:
         return [cv2.imread(str(path), cv2.IMREAD_COLOR)]  # type: ignore[list-item]
     with av.open(str(path)) as container:
         frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
-    return [frames[round(moment * (len(frames) - 1))] for moment in MOMENTS]
+    return [frames[round(position * (len(frames) - 1))] for position in POSITIONS]
 
 
 def pair(before: Picture, after: Picture) -> Picture:
@@ -81,8 +82,8 @@ def page(pictures: list[Path]) -> str:
         "# Gallery",
         "",
         f"Before and after, by the generator in the package: {model}.",
-        "The colors are an algorithm's guess. All sources are in the public domain; `examples/README.md`",
-        "says what they are. Made by `python docs/make_gallery.py`.",
+        "The colors are an algorithm's guess. All sources are in the public domain; see `examples/README.md`.",
+        "`python docs/make_gallery.py` makes this page.",
     ]
     for picture in pictures:
         lines += ["", f"![{picture.stem}, before and after]({picture.relative_to(PAGE.parent)})"]
@@ -91,6 +92,6 @@ def page(pictures: list[Path]) -> str:
 
 if __name__ == "__main__":
     found = sorted(path for path in SAMPLES.iterdir() if path.suffix in PICTURES | CLIPS)
-    made = make(found)
-    cv2.imwrite(str(ROOT / "docs" / "before_after.jpg"), front_page(made), [cv2.IMWRITE_JPEG_QUALITY, 90])
-    PAGE.write_text(page(made))
+    written = make(found)
+    cv2.imwrite(str(ROOT / "docs" / "before_after.jpg"), front_page(written), [cv2.IMWRITE_JPEG_QUALITY, 90])
+    PAGE.write_text(page(written))

@@ -16,7 +16,7 @@ STATE_KEY = "colorcli.state"
 
 
 def save_state(path: Path, parts: dict[str, Any], facts: dict[str, Any]) -> None:
-    """Write the state dicts of `parts` (nested dicts of tensors and numbers) and the JSON `facts`."""
+    """Write the state dicts `parts` (nested dicts of tensors and numbers) and `facts` (JSON)."""
     tensors: dict[str, Tensor] = {}
     outline = {name: _split(part, name, tensors) for name, part in parts.items()}
     with atomic_write(path) as partial:
@@ -27,19 +27,19 @@ def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     """Read what `save_state` wrote.
 
     Raises:
-        InputError: no such file, or not a state.
+        InputError: the file is missing, or not a training state.
     """
     try:
         with safe_open(path, "pt") as file:
             content = json.loads((file.metadata() or {})[STATE_KEY])
         tensors = load_file(path)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
-        raise InputError(path, f"no training state ({error})", "start the run without --resume") from error
+        raise InputError(path, f"not a training state ({error})", "start the run without --resume") from error
     return _join(content["parts"], tensors), content["facts"]
 
 
 def _split(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
-    """Move tensors out of nested containers; in their place stands {"tensor": name}."""
+    """Move tensors out of nested containers, and leave {"tensor": name} in their place."""
     if isinstance(value, Tensor):
         tensors[name] = value.detach().cpu().contiguous().clone()
         return {"tensor": name}
@@ -51,6 +51,7 @@ def _split(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
 
 
 def _join(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """Put the tensors back."""
     if isinstance(value, list):
         return [_join(item, tensors) for item in value]
     if isinstance(value, dict):
@@ -62,6 +63,7 @@ def _join(value: Any, tensors: dict[str, Tensor]) -> Any:
 
 
 def random_state() -> dict[str, Tensor]:
+    """States of PyTorch's random number generators."""
     state = {"cpu": torch.get_rng_state()}
     if torch.cuda.is_available():
         state["cuda"] = torch.cuda.get_rng_state()

@@ -84,8 +84,8 @@ class Trainer:
         )  # fmt: skip
         if phase.adversarial:
             self.discriminator.requires_grad_(False)
-            scores = self.discriminator(batch["condition"], generated.levels)
-            parts["adversarial"] = phase.adversarial * losses.generator_loss(scores)
+            head_logits = self.discriminator(batch["condition"], generated.levels)
+            parts["adversarial"] = phase.adversarial * losses.generator_loss(head_logits)
         self._update_generator(torch.stack(list(parts.values())).sum())
         if phase.adversarial:
             parts["discriminator"] = self._train_discriminator(batch["condition"], generated, real)
@@ -104,8 +104,9 @@ class Trainer:
         self.discriminator.requires_grad_(True)
         levels = zip(real.levels, generated.levels, strict=True)
         pairs = [torch.cat([a, b.detach()]) for a, b in levels]
-        scores = [head.chunk(2) for head in self.discriminator(condition.repeat(2, 1, 1, 1), pairs)]
-        loss = losses.discriminator_loss([a for a, _ in scores], [b for _, b in scores])
+        head_logits = self.discriminator(condition.repeat(2, 1, 1, 1), pairs)
+        halves = [logits.chunk(2) for logits in head_logits]
+        loss = losses.discriminator_loss([a for a, _ in halves], [b for _, b in halves])
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.processes.average_gradients(self.discriminator.parameters())

@@ -34,10 +34,10 @@ def test_it_recognizes_a_ball(feature_extractor: EfficientNet) -> None:
 
 
 def test_the_discriminator_has_a_head_for_each_level(feature_extractor: EfficientNet) -> None:
-    scores = FeatureDiscriminator(feature_extractor.channels)(
+    head_logits = FeatureDiscriminator(feature_extractor.channels)(
         torch.rand(2, 4, 64, 64), feature_extractor(torch.rand(2, 3, 64, 64)).levels
     )
-    assert [logits.shape[2] for logits in scores] == [16, 8, 4, 4, 2, 1]
+    assert [logits.shape[2] for logits in head_logits] == [16, 8, 4, 4, 2, 1]
 
 
 def test_recognition_loss_depends_on_color_and_has_a_gradient(feature_extractor: EfficientNet) -> None:
