@@ -1,8 +1,8 @@
 """Make the gallery of the public-domain samples, before and after: python docs/make_gallery.py
 
-The command line colorizes every picture and clip of `examples/`. Each picture, and three frames of each clip, are
-saved beside their sources in `docs/gallery/`; `docs/gallery.md` shows all of them, `docs/before_after.jpg` one of
-each.
+The command line colorizes every picture and clip of `examples/`. Each picture, and three frames of each
+clip, are saved beside their sources in `docs/gallery/`; `docs/gallery.md` shows all of them,
+`docs/before_after.jpg` one of each.
 """
 
 import subprocess
@@ -82,8 +82,8 @@ def page(pictures: list[Path]) -> str:
         "# Gallery",
         "",
         f"Before and after, by the generator in the package: {model}.",
-        "The colors are an algorithm's guess. All sources are in the public domain; see `examples/README.md`.",
-        "`python docs/make_gallery.py` makes this page.",
+        "The colors are an algorithm's guess. All sources are in the public domain; see",
+        "`examples/README.md`. `python docs/make_gallery.py` makes this page.",
     ]
     for picture in pictures:
         lines += ["", f"![{picture.stem}, before and after]({picture.relative_to(PAGE.parent)})"]

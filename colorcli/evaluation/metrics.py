@@ -23,7 +23,7 @@ class Scores:
     """Scores of one picture, or their mean over many."""
 
     psnr: float
-    """Peak signal-to-noise ratio over R'G'B' in dB; a mean is that of the pictures' own, as in the literature."""
+    """Peak signal-to-noise ratio over R'G'B' in dB; a mean is taken over pictures, as in the literature."""
     mse: float
     """Mean squared error of R'G'B', in squared code values."""
     ssim: float

@@ -34,7 +34,8 @@ def find_pictures(data: Sequence[str]) -> list[Path]:
         elif not Path(source).is_dir():
             raise InputError(source, "no such folder", f"give folders of pictures, or {COCO_SAMPLE}")
         else:
-            files += sorted(path for path in Path(source).rglob("*") if path.suffix.lower() in pictures.SUFFIXES)
+            found = Path(source).rglob("*")
+            files += sorted(path for path in found if path.suffix.lower() in pictures.SUFFIXES)
     if not files:
         suffixes = ", ".join(sorted(pictures.SUFFIXES))
         raise InputError(", ".join(data), "no pictures in it", f"give folders with {suffixes}")
@@ -82,6 +83,6 @@ def to_planes(rgb: Picture) -> tuple[Plane, Plane]:
 
 
 def from_planes(luma: Plane, chroma: Plane | None = None) -> Picture:
-    """Luma [H, W] and chroma [2, H, W], brought into the gamut as in `run` -> a picture; gray without chroma."""
+    """Luma [H, W] and chroma [2, H, W] -> a picture, in gamut as in `run`; without chroma a gray one."""
     rgb = np.stack([luma] * 3) if chroma is None else rgb_from_ycbcr(luma, fit_gamut(luma, chroma))
     return np.rint(np.clip(rgb, 0, 1) * 255).astype(np.uint8).transpose(1, 2, 0)

@@ -1,10 +1,10 @@
 """What a classifier recognizes in colorized pictures: two figures that a gray picture cannot score in.
 
 Color helps to recognize things, so one figure is the share of the classifier's accuracy lost with the color
-that colorizing recovers (Zhang et al. 2016, section 3.1; Larsson et al. 2016). The other is the Frechet distance
-between the features of colorized and original pictures, which says whether they look alike as a set (FID, Heusel
-et al. 2017), here relative to the distance of gray pictures. The classifier, a MobileNetV2 trained on ImageNet,
-is never a training loss.
+that colorizing recovers (Zhang et al. 2016, section 3.1; Larsson et al. 2016). The other is the Frechet
+distance between the features of colorized and original pictures, which says whether they look alike as a set
+(FID, Heusel et al. 2017), here relative to the distance of gray pictures. The classifier, a MobileNetV2
+trained on ImageNet, is never a training loss.
 """
 
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ from colorcli.networks.mobile_unet import MobileEncoder, SameConv
 SIDE = 224
 """Side in pixels of the network's input."""
 CENTRAL = 0.875
-"""Side of the central square that the network is given, as a share of the short side: its usual evaluation."""
+"""Side of the central square that the network is given, relative to the short side, as is usual."""
 FEATURES, CLASSES = 1280, 1001
 
 
@@ -98,8 +98,8 @@ def _central_input(picture: Picture) -> Picture:
 def accuracy_recovered(real: Predictions, gray: Predictions, generated: Predictions) -> float | None:
     """Share of the top-1 accuracy lost with the color that colorizing recovers.
 
-    The label predicted for the original counts as correct. 0: no better than gray; 1: as good as the originals;
-    None if gray pictures lose nothing.
+    The label predicted for the original counts as correct. 0: no better than gray; 1: as good as the
+    originals; None if gray pictures lose nothing.
     """
     lost = float((gray.labels != real.labels).mean())
     recovered = float((generated.labels == real.labels).mean() - (gray.labels == real.labels).mean())
