@@ -76,22 +76,18 @@ def _decode_into(
     path: Path, files: Sequence[Path], config: DataConfig, progress: Callable[[int], None]
 ) -> dict[str, Any]:
     """Write the pixels of all usable pictures; return the index."""
-    names: list[str] = []
-    shapes: list[tuple[int, int]] = []
-    offsets: list[int] = []
-    corrupt: list[str] = []
-    dull = 0
+    index: dict[str, Any] = {"names": [], "shapes": [], "offsets": [], "corrupt": [], "dull": 0}
     with path.open("wb") as sink, ThreadPoolExecutor() as pool:
         pictures = pool.map(lambda file: read_picture(file, config.short_side), files)
         for done, (file, rgb) in enumerate(zip(files, pictures, strict=True), 1):
             progress(done)
             if rgb is None:
-                corrupt.append(str(file))
+                index["corrupt"].append(str(file))
             elif colorfulness(rgb) < config.min_colorfulness:
-                dull += 1
+                index["dull"] += 1
             else:
-                names.append(file.name)
-                shapes.append(rgb.shape[:2])
-                offsets.append(sink.tell())
+                index["names"].append(file.name)
+                index["shapes"].append(rgb.shape[:2])
+                index["offsets"].append(sink.tell())
                 sink.write(rgb.tobytes())
-    return {"names": names, "shapes": shapes, "offsets": offsets, "corrupt": corrupt, "dull": dull}
+    return index

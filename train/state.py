@@ -57,8 +57,7 @@ def _join(value: Any, tensors: dict[str, Tensor]) -> Any:
     if isinstance(value, dict):
         if "tensor" in value:
             return tensors[value["tensor"]]
-        pairs = value["items"] if "items" in value else value.items()
-        return {key: _join(item, tensors) for key, item in pairs}
+        return {key: _join(item, tensors) for key, item in value["items"]}
     return value
 
 

@@ -4,6 +4,7 @@ import copy
 import math
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +26,8 @@ from colorcli.train.state import load_state, random_state, restore_random_state,
 
 STATE, GENERATOR = "state.safetensors", "generator.safetensors"
 """File names in the run's folder."""
+STATEFUL = ("generator", "averaged", "discriminator", "generator_optimizer", "discriminator_optimizer")
+"""Attributes of the trainer that are saved and restored."""
 
 
 def learning_rate(phase: Phase, done: int, warmup: int) -> float:
@@ -139,14 +142,7 @@ class Trainer:
 
     def save(self, run: Path) -> None:
         """Write the whole state, and the averaged generator with its card."""
-        parts = {
-            "generator": self.generator.state_dict(),
-            "averaged": self.averaged.state_dict(),
-            "discriminator": self.discriminator.state_dict(),
-            "generator_optimizer": self.generator_optimizer.state_dict(),
-            "discriminator_optimizer": self.discriminator_optimizer.state_dict(),
-            "random": random_state(),
-        }
+        parts = {name: getattr(self, name).state_dict() for name in STATEFUL} | {"random": random_state()}
         save_state(run / STATE, parts, {"crops_done": self.crops_done, "seed": self.config.seed})
         save_generator(self.averaged, self.card(), run / GENERATOR)
 
@@ -159,9 +155,7 @@ class Trainer:
         parts, facts = load_state(run / STATE)
         try:
             self.crops_done = facts["crops_done"]
-            for name in ("generator", "averaged", "discriminator"):
-                getattr(self, name).load_state_dict(parts[name])
-            for name in ("generator_optimizer", "discriminator_optimizer"):
+            for name in STATEFUL:
                 getattr(self, name).load_state_dict(parts[name])
             restore_random_state(parts["random"])
         except (KeyError, ValueError, RuntimeError) as error:
@@ -170,13 +164,6 @@ class Trainer:
 
     def card(self) -> ModelCard:
         """The card of the generator that this run makes."""
-        config = self.config
-        return ModelCard(
-            name=config.name,
-            version=config.version,
-            architecture=config.generator,
-            working_size=config.working_size,
-            multiple_of=self.generator.multiple_of,
-            training_data=config.training_data,
-            license=config.license,
-        )
+        shared = ("name", "version", "working_size", "training_data", "license")
+        values: dict[str, Any] = {name: getattr(self.config, name) for name in shared}
+        return ModelCard(architecture=self.config.generator, multiple_of=self.generator.multiple_of, **values)

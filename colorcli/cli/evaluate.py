@@ -96,26 +96,21 @@ def _print_table(result: "Evaluation", title: str) -> None:
 def _rows(gray: "Figures", colorized: "Figures") -> list[tuple[str, str, str, str]]:
     """Name, figure of the gray images, figure of the colorized ones, gain."""
     a, b = gray.scores, colorized.scores
+    shares = gray.colorfulness_share, colorized.colorfulness_share
+    distances = a.colorfulness_distance, b.colorfulness_distance
     rows = [
         ("PSNR, mean of the images', dB", *_higher_is_better(a.psnr, b.psnr, 2)),
         ("PSNR of the mean squared error, dB", *_higher_is_better(a.psnr_of_mse, b.psnr_of_mse, 2)),
         ("SSIM", *_higher_is_better(a.ssim, b.ssim, 4)),
         ("CIEDE2000", *_lower_is_better(a.ciede2000, b.ciede2000)),
-        (
-            "colorfulness, share of originals'",
-            *_shares(gray.colorfulness_share, colorized.colorfulness_share),
-        ),
-        (
-            "colorfulness, distance to originals'",
-            *_lower_is_better(a.colorfulness_distance, b.colorfulness_distance),
-        ),
+        ("colorfulness, share of originals'", *_shares(*shares)),
+        ("colorfulness, distance to originals'", *_lower_is_better(*distances)),
     ]
     if colorized.accuracy_recovered is not None or colorized.frechet_share is not None:
-        recovered = _shares(gray.accuracy_recovered, colorized.accuracy_recovered)
-        distance = _shares(gray.frechet_share, colorized.frechet_share)
+        recovered = gray.accuracy_recovered, colorized.accuracy_recovered
         rows += [
-            ("accuracy lost with the color, recovered", *recovered),
-            ("Frechet distance, share of gray's", *distance),
+            ("accuracy recovered, of what gray loses", *_shares(*recovered)),
+            ("Frechet distance, share of gray's", *_shares(gray.frechet_share, colorized.frechet_share)),
         ]
     return rows
 

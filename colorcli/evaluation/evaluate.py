@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -34,8 +34,7 @@ SMALLEST_SIDE = 7
 """In pixels: a smaller picture does not contain a window of SSIM."""
 
 
-@dataclass(frozen=True)
-class Versions:
+class Versions(NamedTuple):
     """One picture in its three versions."""
 
     real: Picture
@@ -96,22 +95,26 @@ def evaluate_predictor(
     gray: list[Scores] = []
     originals: list[float] = []
     skipped: list[str] = []
-    recognition = _Recognition(recognition_model)
+    predictions: list[tuple[Predictions, ...]] = []
     with ThreadPoolExecutor() as pool:
         for batch in _batches(predictor, files, pool, skipped, progress):
             colorized += pool.map(lambda each: score(each.real, each.colorized), batch)
             gray += pool.map(lambda each: score(each.real, each.gray), batch)
             originals += [colorfulness(each.real) for each in batch]
-            recognition.add(batch)
+            if recognition_model is not None:
+                predictions.append(
+                    tuple(recognition_model.predict(list(each)) for each in zip(*batch, strict=True))
+                )
     if not colorized:
         raise InputError(files[0].parent, "no usable picture in it", "give folders of color pictures")
     original = float(np.mean(originals))
+    of_gray, of_colorized = _recognition_figures(predictions)
     return Evaluation(
         pictures=len(colorized),
         skipped=skipped,
         original_colorfulness=original,
-        gray=_figures(mean_scores(gray), original, *recognition.figures(recognition.gray)),
-        colorized=_figures(mean_scores(colorized), original, *recognition.figures(recognition.colorized)),
+        gray=_figures(mean_scores(gray), original, *of_gray),
+        colorized=_figures(mean_scores(colorized), original, *of_colorized),
     )
 
 
@@ -152,28 +155,17 @@ def _figures(scores: Scores, original: float, recovered: float | None, frechet: 
     return Figures(scores, scores.colorfulness / original if original else None, recovered, frechet)
 
 
-class _Recognition:
-    """Predictions of the recognition model so far; none without a model."""
-
-    def __init__(self, model: RecognitionModel | None) -> None:
-        self.model = model
-        self.real: list[Predictions] = []
-        self.gray: list[Predictions] = []
-        self.colorized: list[Predictions] = []
-
-    def add(self, batch: list[Versions]) -> None:
-        if self.model is not None:
-            self.real.append(self.model.predict([each.real for each in batch]))
-            self.gray.append(self.model.predict([each.gray for each in batch]))
-            self.colorized.append(self.model.predict([each.colorized for each in batch]))
-
-    def figures(self, version: list[Predictions]) -> tuple[float | None, float | None]:
-        """Accuracy recovered by one version, and its share of gray's Frechet distance."""
-        if not version:
-            return None, None
-        real, gray, other = (Predictions.concatenated(each) for each in (self.real, self.gray, version))
-        recovered = accuracy_recovered(real, gray, other)
-        if len(real.labels) < 2:  # one picture has no covariance
-            return recovered, None
-        farthest = frechet_distance(real.features, gray.features)
-        return recovered, frechet_distance(real.features, other.features) / farthest if farthest else None
+def _recognition_figures(batches: list[tuple[Predictions, ...]]) -> list[tuple[float | None, float | None]]:
+    """Accuracy recovered and share of gray's Frechet distance, of the gray and of the colorized versions."""
+    if not batches:
+        return [(None, None)] * 2
+    real, gray, colorized = (Predictions.concatenated(list(parts)) for parts in zip(*batches, strict=True))
+    # One picture has no covariance.
+    farthest = frechet_distance(real.features, gray.features) if len(real.labels) > 1 else 0
+    return [
+        (
+            accuracy_recovered(real, gray, version),
+            frechet_distance(real.features, version.features) / farthest if farthest else None,
+        )
+        for version in (gray, colorized)
+    ]

@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
+from colorcli.train.state import save_state
+
 CONFIG = """
 held_out = 2
 muon = true
@@ -120,3 +122,12 @@ def test_a_second_run_in_the_same_folder_is_refused(data: Path, uninterrupted: P
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 2
     assert "--resume" in errors.splitlines()[-1]
+
+
+def test_a_state_of_another_version_is_refused_in_one_line(data: Path, tmp_path: Path) -> None:
+    save_state(tmp_path / "run" / "state.safetensors", {"generator": {}}, {"seen": 8})
+    process = start(data, tmp_path / "run", "--resume")
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "another version" in errors.splitlines()[-1]
+    assert "Traceback" not in errors
