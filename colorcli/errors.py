@@ -1,12 +1,12 @@
-"""Every error a user can cause, in one tree.
+"""Every expected error, in one tree.
 
     ColorcliError
     ├── InputError    exit 1   an input cannot be read, or its output cannot be written
-    ├── UsageError    exit 2   the request makes no sense as given
+    ├── UsageError    exit 2   the request contradicts itself or cannot be understood
     ├── SetupError    exit 3   ffmpeg, an engine, a device or an extra is missing or broken
-    └── RefusedError  exit 4   the input could be processed, but policy says not like this
+    └── RefusedError  exit 4   the input could be processed, but policy forbids it
 
-The message is one line: what it is about, what went wrong, what to do about it.
+The message is one line: the file or thing, the cause, the remedy.
 """
 
 from enum import IntEnum
@@ -14,6 +14,8 @@ from os import PathLike
 
 
 class ExitCode(IntEnum):
+    """Exit codes of the command line."""
+
     OK = 0
     SOME_FAILED = 1
     USAGE = 2
@@ -23,7 +25,7 @@ class ExitCode(IntEnum):
 
 
 class ColorcliError(Exception):
-    """An expected failure; `subject` is the file or thing it is about."""
+    """An expected failure; its message is `subject: cause; remedy`, on one line."""
 
     exit_code = ExitCode.SOME_FAILED
 
@@ -32,23 +34,31 @@ class ColorcliError(Exception):
         super().__init__(f"{self.subject}: {self.cause}; {self.remedy}")
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
-        # Errors cross process borders in the worker pool; Exception's own pickling keeps only `args`.
+        # Worker processes send errors to their parent; Exception's own pickling keeps only `args`.
         return type(self), (self.subject, self.cause, self.remedy)
 
 
 class InputError(ColorcliError):
+    """An input cannot be read, or its output cannot be written."""
+
     exit_code = ExitCode.SOME_FAILED
 
 
 class UsageError(ColorcliError):
+    """The request contradicts itself or cannot be understood."""
+
     exit_code = ExitCode.USAGE
 
 
 class SetupError(ColorcliError):
+    """ffmpeg, an engine, a device or an extra is missing or broken."""
+
     exit_code = ExitCode.SETUP
 
 
 class RefusedError(ColorcliError):
+    """The input could be processed, but policy forbids it."""
+
     exit_code = ExitCode.REFUSED
 
 

@@ -1,6 +1,6 @@
-"""What happens during a run, as values; the console and `--json` are two sinks for them.
+"""Events of a run, as values; the console, `--json` and `--report` are sinks for them.
 
-As JSON an event is one object on one line: its kind under `event`, then its fields. Kinds and fields are
+In JSON, an event is one object on one line: its kind under `event`, then its fields. Kinds and fields are
 stable: fields may be added, never renamed.
 """
 
@@ -14,7 +14,7 @@ from colorcli.errors import ColorcliError
 
 @dataclass(frozen=True)
 class Planned:
-    """The first event: how many inputs there are in all."""
+    """The run begins; `inputs` is the number of all inputs."""
 
     inputs: int
     event: str = "planned"
@@ -22,15 +22,19 @@ class Planned:
 
 @dataclass(frozen=True)
 class Started:
+    """Work on an input begins."""
+
     input: str
     output: str
     total: int | None = None
-    """Frames or pages to do, None where it is not known."""
+    """Frames or pages, None if not known."""
     event: str = "started"
 
 
 @dataclass(frozen=True)
 class Progress:
+    """So many steps of an input are done: frames of a film, steps of an image."""
+
     input: str
     done: int
     total: int | None = None
@@ -39,7 +43,7 @@ class Progress:
 
 @dataclass(frozen=True)
 class Note:
-    """Something a careful person would want to know; nothing failed."""
+    """Something that a careful user should know; nothing failed."""
 
     input: str
     message: str
@@ -48,17 +52,22 @@ class Note:
 
 @dataclass(frozen=True)
 class Done:
+    """An output is complete, or needs no work."""
+
     input: str
     output: str
     action: str = "colorized"
-    """`colorized`, `copied` (it already had color) or `skipped` (the output was there)."""
+    """As in `Outcome`."""
     seconds: float = 0.0
     facts: dict[str, Any] = field(default_factory=dict)
+    """As in `Outcome`."""
     event: str = "done"
 
 
 @dataclass(frozen=True)
 class Failed:
+    """An input could not be done; there is no output."""
+
     input: str
     cause: str
     remedy: str
@@ -67,13 +76,15 @@ class Failed:
 
     @classmethod
     def from_error(cls, source: str, error: ColorcliError) -> "Failed":
-        # What is at fault may be something else: the output, a flag, the model.
+        # The error may be about something else than the input: the output, a flag, the model.
         about = "" if error.subject == source else f"{error.subject}: "
         return cls(source, about + error.cause, error.remedy, int(error.exit_code))
 
 
 @dataclass(frozen=True)
 class Summary:
+    """The last event: the number of inputs by result."""
+
     colorized: int
     copied: int
     skipped: int

@@ -1,4 +1,4 @@
-"""Outputs appear whole or not at all."""
+"""Atomic, durable writing: an output appears whole or not at all."""
 
 import hashlib
 import os
@@ -16,15 +16,15 @@ except ImportError:  # Windows
 
 STDIO = Path("-")
 """Standard input or standard output, in the place of a file name."""
-LETTING_GO = 1.0
-"""Seconds that a killed run may go on holding its output: a child that it was just starting shares its lock
-until it has become the program that it was started as."""
+LOCK_SECONDS = 1.0
+"""How long to wait for the lock of a run that was killed: a child process that it was starting at that moment
+holds the lock until it executes its own program."""
 LONGEST_NAME = 255
-"""Bytes of a file name that common file systems take."""
+"""Bytes of the longest file name on common file systems."""
 
 
 def partial_path(output: Path) -> Path:
-    """Where `output` is written until it is whole: beside it, its suffix kept for the encoders."""
+    """Where `output` is written until it is complete: beside it, with the suffix that encoders need."""
     partial = output.with_name(f".{output.stem}.part{output.suffix}")
     if len(os.fsencode(partial.name)) > LONGEST_NAME:
         digest = hashlib.sha256(os.fsencode(output.stem)).hexdigest()[:32]
@@ -33,27 +33,27 @@ def partial_path(output: Path) -> Path:
 
 
 def check_writable(output: Path, flag: str) -> None:
-    """See to it, before work starts, that the file which `flag` names can be written in the end.
+    """Check before work starts that the file which `flag` names can be written at the end.
 
     Raises:
-        UsageError: it is a folder, or its own folder can be neither written nor made.
+        UsageError: it is a folder, or its folder can neither be written to nor created.
     """
-    place = next(folder for folder in output.absolute().parents if folder.exists())
-    if output.is_dir() or not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
-        raise UsageError(output, "cannot be written", f"name a file in a folder of yours for {flag}")
+    existing = next(folder for folder in output.absolute().parents if folder.exists())
+    if output.is_dir() or not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise UsageError(output, "cannot be written", f"name a file in a writable folder for {flag}")
 
 
 @contextmanager
 def atomic_write(output: Path) -> Iterator[Path]:
-    """Yield a path to write to; it becomes `output` when the block ends well, and is removed otherwise.
+    """Yield a path to write to; it becomes `output` if the block succeeds, and is removed otherwise.
 
     Raises:
-        InputError: the folder cannot be made or written, or another process is writing the same file.
+        InputError: the folder cannot be created or written to, or another process is writing the same file.
     """
     partial = partial_path(output)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        with claimed(partial, output):
+        with locked(partial, output):
             try:
                 yield partial
                 publish(partial, output)
@@ -62,35 +62,35 @@ def atomic_write(output: Path) -> Iterator[Path]:
                 raise
     except OSError as error:
         raise InputError(
-            output, f"cannot be written ({error.strerror or error})", "check folder and disk"
+            output, f"cannot be written ({error.strerror or error})", "check the folder and the disk"
         ) from error
 
 
 def publish(partial: Path, output: Path) -> None:
-    """Give a finished file its name, durably: contents first, then the name (fsync, rename, fsync)."""
+    """Give a finished file its name, durably: fsync the contents, rename, fsync the folder."""
     _sync(partial)
     partial.replace(output)
     _sync(output.parent)
 
 
 @contextmanager
-def claimed(place: Path, output: Path) -> Iterator[None]:
-    """Keep other processes off `place`, where `output` is being made: a folder, or a file, made if need be.
+def locked(path: Path, output: Path) -> Iterator[None]:
+    """Lock `path`, where `output` is being made, against other processes.
 
-    What a killed process has left behind is free again.
+    `path` is a folder, or a file, which is created if it does not exist. A killed process loses its lock.
 
     Raises:
-        InputError: another process is at it.
+        InputError: another process holds the lock.
     """
     if fcntl is None:
         yield
         return
-    descriptor = os.open(place, os.O_RDONLY if place.is_dir() else os.O_WRONLY | os.O_CREAT, 0o666)
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_WRONLY | os.O_CREAT, 0o666)
     try:
         _lock(descriptor)
     except BlockingIOError as error:
         os.close(descriptor)
-        remedy = "wait until it is done, or choose another output"
+        remedy = "wait until it is finished, or choose another output"
         raise InputError(output, "another run is writing it", remedy) from error
     except OSError:
         pass  # a file system without locks
@@ -101,8 +101,8 @@ def claimed(place: Path, output: Path) -> Iterator[None]:
 
 
 def _lock(descriptor: int) -> None:
-    """Raises BlockingIOError where another process holds it for good."""
-    deadline = time.monotonic() + LETTING_GO
+    """Lock a file; raises BlockingIOError if another process keeps the lock."""
+    deadline = time.monotonic() + LOCK_SECONDS
     while True:
         try:
             return fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -113,7 +113,7 @@ def _lock(descriptor: int) -> None:
 
 
 def _remove(partial: Path) -> None:
-    with suppress(OSError):  # the folder itself may be what is wrong
+    with suppress(OSError):  # the folder itself may be the problem
         partial.unlink()
 
 

@@ -1,4 +1,4 @@
-"""Write `colorcli.1`, the man page, from the commands themselves: python docs/make_man.py"""
+"""Write `colorcli.1`, the man page, from the commands: python docs/make_man.py"""
 
 import inspect
 from pathlib import Path
@@ -12,18 +12,19 @@ from colorcli.cli.app import app
 EXIT_STATUS = (
     ("0", "All done."),
     ("1", "Some inputs failed; the others were done."),
-    ("2", "The command line makes no sense as given."),
+    ("2", "The command line contradicts itself or cannot be understood."),
     ("3", "ffmpeg, an engine, a device or an extra is missing."),
     ("4", "An input was refused by policy."),
     ("130", "Interrupted."),
 )
 FILES = (
-    "~/.config/colorcli/config.toml, or what COLORCLI_CONFIG names: defaults for flags, one table a command."
+    "~/.config/colorcli/config.toml, or the file that COLORCLI_CONFIG names: "
+    "defaults for flags, one table per command."
 )
 
 
 def man_page() -> str:
-    """The page as troff, man(7) macros."""
+    """The page in troff, with man(7) macros."""
     root: Any = get_command(app)
     lines = [
         f'.TH COLORCLI 1 "" "colorcli {__version__}" "User Commands"',
@@ -58,13 +59,13 @@ def _parameter(parameter: Any) -> list[str]:
 
 
 def _kind(parameter: Any) -> str:
-    """What an option takes: INT, FLOAT, PATH or TEXT."""
+    """The type of an option's value: INT, FLOAT, PATH or TEXT."""
     kind = parameter.type_descriptor.annotation
     return {int: "INT", float: "FLOAT", str: "TEXT"}.get(kind, "PATH")
 
 
 def _text(text: str) -> str:
-    """Plain text, with what troff would take for its own escaped."""
+    """Plain text with troff's special characters escaped."""
     escaped = text.replace("\\", r"\e").replace("-", r"\-")
     return rf"\&{escaped}" if escaped.startswith((".", "'")) else escaped
 

@@ -22,7 +22,7 @@ EVENTS: list[Event] = [
     Planned(2),
     Started("a.jpg", "out/a.jpg"),
     Progress("a.jpg", 1, 2),
-    Note("b.txt", "neither picture nor film"),
+    Note("b.txt", "neither an image nor a film"),
     Done("a.jpg", "out/a.jpg", "colorized", 0.5, {"width": 3}),
     Failed.from_error("c [x].jpg", InputError("c [x].jpg", "broken\nfile", "copy it again")),
     Summary(1, 0, 0, 1, 2.0, 1),
@@ -87,7 +87,7 @@ def test_console_names_failures_and_counts(quiet: bool, terminal: bool) -> None:
             sink(event)
     shown = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
     assert "colorcli: c [x].jpg: broken file; copy it again" in shown
-    assert ("neither picture nor film" in shown) is not quiet
+    assert ("neither an image nor a film" in shown) is not quiet
     assert ("files per second" in shown) is not quiet
     if not terminal:
         assert "\x1b" not in stream.getvalue()

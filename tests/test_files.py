@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from colorcli.errors import InputError, UsageError
-from colorcli.files import LETTING_GO, atomic_write, check_writable, claimed, partial_path
+from colorcli.files import LOCK_SECONDS, atomic_write, check_writable, locked, partial_path
 
 
 def test_appears_whole(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ with open(sys.argv[1], "w") as file:
 """
 
 
-@pytest.mark.parametrize(("seconds", "granted"), [(LETTING_GO / 4, True), (60.0, False)])
+@pytest.mark.parametrize(("seconds", "granted"), [(LOCK_SECONDS / 4, True), (60.0, False)])
 def test_what_is_let_go_at_once_is_free_and_what_is_held_is_not(
     tmp_path: Path, seconds: float, granted: bool
 ) -> None:
@@ -88,6 +88,6 @@ def test_what_is_let_go_at_once_is_free_and_what_is_held_is_not(
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
         expected = nullcontext() if granted else pytest.raises(InputError, match="another run is writing it")
-        with expected, claimed(lock, output):
+        with expected, locked(lock, output):
             pass
         other.kill()

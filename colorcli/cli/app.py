@@ -1,4 +1,4 @@
-"""The command line: commands registered, errors mapped to one line and an exit code."""
+"""The command line: registers the commands, and turns errors into one line and an exit code."""
 
 import os
 import sys
@@ -12,14 +12,14 @@ from colorcli.cli.config import load_defaults
 from colorcli.errors import ColorcliError, ExitCode
 
 app = typer.Typer(
-    help="Give black-and-white photographs and film their color back.",
+    help="Colorize black-and-white photographs and film.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 COMMANDS = {"run": "run", "train": "train", "export": "export", "eval": "evaluate", "doctor": "doctor"}
-"""Command name -> module and function in `colorcli.cli`."""
+"""Command name -> its module and function in `colorcli.cli`."""
 
 for command, module in COMMANDS.items():
     function = getattr(import_module(f"colorcli.cli.{module}"), module)
@@ -36,16 +36,16 @@ def _version(asked: bool) -> None:
 def root(
     context: typer.Context,
     version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show it and exit.")
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
     ] = False,
 ) -> None:
-    """Give black-and-white photographs and film their color back."""
+    """Colorize black-and-white photographs and film."""
     commands: dict[str, Any] = context.command.commands  # type: ignore[attr-defined]
     context.default_map = load_defaults({name: _settings(command) for name, command in commands.items()})
 
 
 def _settings(command: Any) -> dict[str, str]:
-    """The names by which a configuration file sets a command's parameters: those of its long flags."""
+    """Configuration key -> parameter of a command; the keys are its long flags."""
     return {
         flag.removeprefix("--").replace("-", "_"): parameter.name
         for parameter in command.params
@@ -55,11 +55,11 @@ def _settings(command: Any) -> dict[str, str]:
 
 
 def main() -> None:
-    """Run the command line; every expected failure is one line on stderr and its exit code.
+    """Run the command line; an expected failure is one line on stderr and an exit code.
 
-    Where the reader of our output goes away early, as `head` does, Typer ends quietly with exit code 1.
+    If the reader of our output closes it early, as `head` does, Typer exits quietly with code 1.
     """
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # it would warn of bad files in its own words, too
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # it would print its own warnings about damaged files
     try:
         app(prog_name="colorcli")
     except ColorcliError as error:

@@ -18,6 +18,7 @@ from colorcli.errors import UsageError
 
 
 def config_path() -> Path:
+    """The configuration file, which need not exist."""
     if named := os.environ.get("COLORCLI_CONFIG"):
         return Path(named)
     home = os.environ.get("XDG_CONFIG_HOME") or "~/.config"
@@ -25,13 +26,14 @@ def config_path() -> Path:
 
 
 def load_defaults(settings: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
-    """Command name -> parameter name -> default.
+    """Read defaults: command name -> parameter name -> default.
 
-    `settings`: for each command, the names its flags go by in the file -> its parameters.
+    Args:
+        settings: for each command, configuration key -> parameter name.
 
     Raises:
-        UsageError: the file is there but cannot be read or sets what there is not, or COLORCLI_CONFIG names
-            none.
+        UsageError: the file cannot be read or sets something unknown, or the one that COLORCLI_CONFIG
+            names is missing.
     """
     path = config_path()
     if not path.exists() and "COLORCLI_CONFIG" not in os.environ:
@@ -39,11 +41,15 @@ def load_defaults(settings: Mapping[str, Mapping[str, str]]) -> dict[str, dict[s
     try:
         tables = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
-        raise UsageError(path, f"cannot be read as configuration ({error})", "mend or remove it") from error
+        raise UsageError(path, f"cannot be read as TOML ({error})", "correct or remove it") from error
     defaults: dict[str, dict[str, Any]] = {}
     for command, table in tables.items():
         if command not in settings or not isinstance(table, dict):
-            raise UsageError(path, f"has no use for {command!r}", f"put settings under {_tables(settings)}")
+            raise UsageError(
+                path,
+                f"has an unknown table or setting {command!r}",
+                f"put settings under {_tables(settings)}",
+            )
         known = settings[command]
         for name, value in table.items():
             if name.replace("-", "_") not in known:

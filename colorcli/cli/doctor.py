@@ -37,9 +37,9 @@ class Speed:
     backend: str
     device: str
     milliseconds: float
-    """For a batch of one picture of the model's working size."""
+    """For a batch of one image of the model's working size."""
     batch_milliseconds: float
-    """For each picture in a batch of eight."""
+    """For each image in a batch of eight."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def _print(diagnosis: Diagnosis) -> None:
     console.print(found)
     if diagnosis.speeds:
         table = Table("backend", "device", title="Speed of the network alone", title_justify="left")
-        table.add_column("one picture, ms", justify="right")
+        table.add_column("one image, ms", justify="right")
         table.add_column("in a batch of 8, ms each", justify="right")
         for speed in diagnosis.speeds:
             times = f"{speed.milliseconds:.1f}", f"{speed.batch_milliseconds:.1f}"

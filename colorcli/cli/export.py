@@ -177,11 +177,11 @@ class _Cost:
     ciede2000: float
     colorfulness: float
     milliseconds: float
-    """Median for one picture at the working size."""
+    """Median for one image at the working size."""
 
 
 def _costs(request: "ExportRequest", folder: Path) -> Iterator[_Cost]:
-    """The checkpoint in PyTorch on the CPU, then the exported file, on a folder's color pictures."""
+    """The checkpoint in PyTorch on the CPU, then the exported file, on a folder's color images."""
     from colorcli import engines
     from colorcli.colorizer.predictor import ChromaPredictor
     from colorcli.engines.timing import milliseconds

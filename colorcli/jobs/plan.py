@@ -1,4 +1,4 @@
-"""Inputs to outputs, before any work starts: what is done, where it goes, and what cannot be done."""
+"""From inputs to jobs, before any work starts: what goes where, and what cannot be done."""
 
 import os
 from collections.abc import Iterator
@@ -8,61 +8,58 @@ from pathlib import Path
 from colorcli.errors import ColorcliError, InputError, RefusedError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
-from colorcli.images.codecs.registry import (
-    HEAD,
-    SUFFIXES,
-    colorized_name,
-    output_format,
-    sniff,
-    suffix_of,
-)
+from colorcli.images.codecs.registry import HEAD, SUFFIXES, colorized_name, output_format, sniff, suffix_of
 from colorcli.jobs.job import Job, Kind
 from colorcli.options import Existing, RunOptions, comparison_path
-from colorcli.video.formats import FRAME_NUMBER, VIDEO_SUFFIXES, is_video
+from colorcli.video.formats import VIDEO_SUFFIXES, is_frame_pattern, is_video
 
 STDIN_VIDEO_SUFFIX = ".mkv"
-"""What a film from standard input becomes in a folder."""
+"""Suffix of a film that comes from standard input and goes into a folder."""
 
 
 def make_plan(
     inputs: list[Path], output: Path, options: RunOptions, report: Sink, *, into_folder: bool = False
 ) -> list[Job]:
-    """One job for every picture and film that the inputs name or hold, in a stable order.
+    """One job for every image and film that the inputs name or contain, in a stable order.
 
-    A folder is mirrored into `output`; links inside it are not followed, and files that are neither picture
-    nor film are left out with a note. What is wrong with one input becomes that job's `problem`.
-    `into_folder`: `output` is a folder, even if it is not there yet and looks like a file's name.
+    A folder is mirrored into `output`. Links inside it are not followed, and files that are neither images
+    nor film are left out; `report` receives a `Note` for each. What is wrong with one input becomes the
+    `problem` of its job.
+
+    Args:
+        into_folder: `output` is a folder, even if it does not exist yet and looks like a file name.
 
     Raises:
         UsageError: the inputs and the output do not go together: collisions, output inside an input, ...
     """
     if output == STDIO:
-        _check_stream(inputs)
+        _check_stdout(inputs)
     into_folder = output != STDIO and (_is_folder(inputs, output) or into_folder)
     jobs: list[Job] = []
     for source in inputs:
         if source == STDIO:
-            jobs.append(_stream_job(output, into_folder, options))
+            jobs.append(_stdin_job(output, into_folder, options))
         elif source.is_dir():
             _check_outside(source, output)
             jobs += _folder_jobs(source, output, report)
         else:
-            jobs.append(_job(source, output / colorized_name(Path(source.name)) if into_folder else output))
-    jobs = list(dict.fromkeys(jobs))  # named twice is done once
+            jobs.append(
+                _file_job(source, output / colorized_name(Path(source.name)) if into_folder else output)
+            )
+    jobs = list(dict.fromkeys(jobs))  # an input that is named twice is one job
     _check_collisions(jobs)
-    return [_settled(job, options) for job in jobs]
+    return [_checked(job, options) for job in jobs]
 
 
-def stream_kind(head: bytes) -> Kind:
-    """Whether a stream that begins with `head` is a still or a film."""
+def kind_of(head: bytes) -> Kind:
+    """Whether a stream that begins with `head` is an image or a film."""
     return Kind.IMAGE if sniff(head) else Kind.VIDEO
 
 
-def _check_stream(inputs: list[Path]) -> None:
+def _check_stdout(inputs: list[Path]) -> None:
     if len(inputs) != 1 or inputs[0].is_dir():
-        raise UsageError(
-            "-o -", "standard output takes one picture or film", "name one input, or a folder for OUT"
-        )
+        cause = "standard output takes one image or film"
+        raise UsageError("-o -", cause, "name one input, or a folder for OUT")
 
 
 def _is_folder(inputs: list[Path], output: Path) -> bool:
@@ -79,7 +76,7 @@ def _check_outside(folder: Path, output: Path) -> None:
 
 
 def _folder_jobs(folder: Path, output: Path, report: Sink) -> Iterator[Job]:
-    """Everything below a folder, sorted by name, folder by folder."""
+    """Jobs for everything below a folder, sorted by name, folder by folder."""
     denied: list[OSError] = []
     for where, folders, names in os.walk(folder, onerror=denied.append):
         here = Path(where)
@@ -92,55 +89,53 @@ def _folder_jobs(folder: Path, output: Path, report: Sink) -> Iterator[Job]:
             if source.is_symlink():
                 report(Note(str(source), "a symbolic link, not followed"))
             elif kind is None:
-                report(Note(str(source), "neither picture nor film, left out"))
+                report(Note(str(source), "neither an image nor a film, left out"))
             elif not source.is_file():
                 report(Note(str(source), "a pipe, socket or device, left out"))
             else:
                 yield Job(source, output / colorized_name(source.relative_to(folder)), kind)
     for error in denied:
         place = Path(error.filename or folder)
-        problem = InputError(place, f"the folder cannot be read ({error.strerror})", "check its rights")
+        problem = InputError(place, f"the folder cannot be read ({error.strerror})", "check its permissions")
         yield Job(place, output / place.relative_to(folder), Kind.IMAGE, problem)
 
 
-def _stream_job(output: Path, into_folder: bool, options: RunOptions) -> Job:
-    """The job for standard input; in a folder it is named by what comes in."""
+def _stdin_job(output: Path, into_folder: bool, options: RunOptions) -> Job:
+    """The job for standard input; in a folder its output is named after its format."""
     from colorcli.jobs.stdio import peek
 
     try:
         head = peek()
-        problem = None if head else InputError("-", "nothing came in on standard input", "check the pipe")
+        problem = None if head else InputError("-", "standard input is empty", "check the pipe")
     except OSError as error:
         head = b""
-        problem = InputError(
-            "-", f"standard input cannot be read ({error.strerror})", "open it, or name a file"
-        )
-    kind = stream_kind(head)
+        cause = f"standard input cannot be read ({error.strerror})"
+        problem = InputError("-", cause, "open it, or name a file")
+    kind = kind_of(head)
     if into_folder:
         asked = f".{options.stream_format}" if options.stream_format else None
         output /= "stdin" + (asked or (suffix_of(head) if kind is Kind.IMAGE else STDIN_VIDEO_SUFFIX))
     return Job(STDIO, output, kind, problem)
 
 
-def _job(source: Path, output: Path) -> Job:
-    """The job for a file that was named itself."""
+def _file_job(source: Path, output: Path) -> Job:
+    """The job for a file, or for a pattern of numbered images, that is named itself."""
 
-    def hopeless(cause: str, remedy: str) -> Job:
+    def failed(cause: str, remedy: str) -> Job:
         return Job(source, output, Kind.IMAGE, InputError(source, cause, remedy))
 
-    if FRAME_NUMBER.search(source.name) and not source.exists():  # "100%done.png" may be a file
+    if is_frame_pattern(source) and not source.exists():  # "100%done.png" may be a file
         return Job(source, output, Kind.VIDEO)
     try:
         if not source.exists():
-            return hopeless("no such file", "check the name")
-        if not source.is_file():  # opening one could wait for ever
-            return hopeless(
-                "a pipe, socket or device", f"pass it as standard input: colorcli run - < {source}"
-            )
+            return failed("no such file", "check the name")
+        if not source.is_file():  # opening one could wait forever
+            remedy = f"pass it as standard input: colorcli run - < {source}"
+            return failed("a pipe, socket or device", remedy)
         kind = _kind_by_suffix(source) or _kind_by_content(source)
     except OSError as error:
-        return hopeless(f"cannot be read ({error.strerror})", "check the name and its rights")
-    return Job(source, output, kind) if kind else hopeless("neither picture nor film", "check what it is")
+        return failed(f"cannot be read ({error.strerror})", "check the name and its permissions")
+    return Job(source, output, kind) if kind else failed("neither an image nor a film", "check what it is")
 
 
 def _kind_by_suffix(source: Path) -> Kind | None:
@@ -149,7 +144,6 @@ def _kind_by_suffix(source: Path) -> Kind | None:
 
 
 def _kind_by_content(source: Path) -> Kind | None:
-    """For a name that says nothing: by its first bytes."""
     with source.open("rb") as file:
         head = file.read(HEAD)
     return Kind.IMAGE if sniff(head) else Kind.VIDEO if is_video(head) else None
@@ -162,60 +156,58 @@ def _check_collisions(jobs: list[Job]) -> None:
             other = taken.setdefault(job.output, job.source)
             if other != job.source:
                 cause = f"both {other} and {job.source} would be written there"
-                raise UsageError(job.output, cause, "do them apart, or rename one")
+                raise UsageError(job.output, cause, "run them separately, or rename one")
 
 
-def _settled(job: Job, options: RunOptions) -> Job:
-    """The job with what stands in its way, if anything does."""
-    if job.problem is None and job.kind is Kind.IMAGE:
-        job = replace(job, problem=_unknown_format(job.output, options))
-    if job.problem or job.output == STDIO:
+def _checked(job: Job, options: RunOptions) -> Job:
+    """The job with its problem, if it cannot be done, or marked to be skipped, if it need not be done."""
+    if job.problem:
         return job
-    if _same_file(job.source, job.output):
-        return replace(
-            job, problem=UsageError(job.source, "the output is the input itself", "choose another output")
-        )
-    if job.output.is_dir():
-        return replace(
-            job, problem=UsageError(job.output, "is a folder", "name a file, or remove the folder")
-        )
-    if job.output.exists():
-        match options.existing:
-            case Existing.REFUSE:
-                remedy = "choose --overwrite, --skip-existing or --resume"
-                return replace(job, problem=RefusedError(job.output, "the output exists already", remedy))
-            case Existing.SKIP | Existing.RESUME:
-                return replace(job, skip=not _lacks_comparison(job, options))
-    return _checked_film(job, options) if job.kind is not Kind.IMAGE else job
-
-
-def _unknown_format(output: Path, options: RunOptions) -> UsageError | None:
-    """What is wrong with a picture's output format, going by its suffix or by `--format`."""
-    asked = options.stream_format
     try:
-        if output != STDIO:
-            output_format(output)
-        elif asked:
-            output_format(Path(f"stdout.{asked.lstrip('.')}"), f"--format {asked}")
-    except UsageError as error:
-        return error
-    return None
+        return replace(job, skip=_may_be_skipped(job, options))
+    except ColorcliError as error:
+        return replace(job, problem=error)
 
 
-def _lacks_comparison(job: Job, options: RunOptions) -> bool:
-    """Whether a finished picture still wants its `--compare`."""
-    return options.compare and job.kind is Kind.IMAGE and not comparison_path(job.output).exists()
+def _may_be_skipped(job: Job, options: RunOptions) -> bool:
+    """Whether the output exists and stays as it is.
+
+    Raises:
+        ColorcliError: the job cannot be done.
+    """
+    if job.kind is Kind.IMAGE:
+        _check_format(job.output, options)
+    if job.output != STDIO:
+        if _same_file(job.source, job.output):
+            raise UsageError(job.source, "the output is the input itself", "choose another output")
+        if job.output.is_dir():
+            raise UsageError(job.output, "is a folder", "name a file, or remove the folder")
+        if job.output.exists():
+            if options.existing is Existing.REFUSE:
+                remedy = "choose --overwrite, --skip-existing or --resume"
+                raise RefusedError(job.output, "the output exists already", remedy)
+            if options.existing in (Existing.SKIP, Existing.RESUME):
+                return not _lacks_comparison(job, options)
+        if job.kind is Kind.VIDEO:
+            from colorcli.video.colorize import check_video
+
+            check_video(job.source, job.output, options)
+    return False
 
 
 def _same_file(source: Path, output: Path) -> bool:
     return source != STDIO and source.exists() and output.exists() and output.samefile(source)
 
 
-def _checked_film(job: Job, options: RunOptions) -> Job:
-    from colorcli.video.colorize import check_video
+def _check_format(output: Path, options: RunOptions) -> None:
+    """Check that an image can be written in the format that its suffix or `--format` names."""
+    asked = options.stream_format
+    if output != STDIO:
+        output_format(output)
+    elif asked:
+        output_format(Path(f"stdout.{asked.lstrip('.')}"), f"--format {asked}")
 
-    try:
-        check_video(job.source, job.output, options)
-    except ColorcliError as error:
-        return replace(job, problem=error)
-    return job
+
+def _lacks_comparison(job: Job, options: RunOptions) -> bool:
+    """Whether a finished image still needs its `--compare`."""
+    return options.compare and job.kind is Kind.IMAGE and not comparison_path(job.output).exists()

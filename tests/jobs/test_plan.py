@@ -9,7 +9,7 @@ from colorcli.errors import RefusedError, UsageError
 from colorcli.events import Event, Note
 from colorcli.files import STDIO
 from colorcli.jobs.job import Job, Kind
-from colorcli.jobs.plan import make_plan, stream_kind
+from colorcli.jobs.plan import kind_of, make_plan
 from colorcli.options import Existing, RunOptions
 
 
@@ -123,8 +123,8 @@ def test_kinds(tmp_path: Path) -> None:
     inputs = [tmp_path / name for name in ("unnamed", "f_%06d.png", "100%done.png")]
     jobs, _ = plan(inputs, tmp_path / "out")
     assert [job.kind for job in jobs] == [Kind.IMAGE, Kind.VIDEO, Kind.IMAGE]
-    assert stream_kind(b"\xff\xd8\xff\xe0") is Kind.IMAGE
-    assert stream_kind(b"\x1a\x45\xdf\xa3") is Kind.VIDEO
+    assert kind_of(b"\xff\xd8\xff\xe0") is Kind.IMAGE
+    assert kind_of(b"\x1a\x45\xdf\xa3") is Kind.VIDEO
 
 
 def test_program_streams_are_told_from_postscript(tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_program_streams_are_told_from_postscript(tmp_path: Path) -> None:
     jobs, _ = plan([reel, letter], tmp_path / "out")
     assert jobs[0].kind is Kind.VIDEO
     assert jobs[1].problem is not None
-    assert "neither picture nor film" in jobs[1].problem.cause
+    assert "neither an image nor a film" in jobs[1].problem.cause
 
 
 def test_standard_output_takes_one_input(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from support.videos import colorcli, differences, gray, make, planes, run
 
-from colorcli.files import claimed
+from colorcli.files import locked
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +84,7 @@ def test_an_encoder_that_fails_is_one_line_and_leaves_no_output(
 def test_a_second_run_to_the_same_output_is_refused(tmp_path: Path, toy_model: Path, video: Path) -> None:
     output = tmp_path / "out.mkv"
     kill_after_segment(toy_model, video, output, 0)
-    with claimed(tmp_path / f".{output.name}.colorcli", output):
+    with locked(tmp_path / f".{output.name}.colorcli", output):
         done = colorcli("run", video, "-o", output, "--model", toy_model, "--resume", "-q")
     assert done.returncode == 1
     assert done.stderr.count(b"\n") == 1

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from colorcli.errors import InputError
-from colorcli.files import atomic_write, claimed, publish
+from colorcli.files import atomic_write, locked, publish
 from colorcli.video.frames import Timing
 from colorcli.video.sinks.base import ResumePoint
 from colorcli.video.temporal_colorizer import Keyframe
@@ -68,7 +68,7 @@ class Segments:
         except OSError as error:
             cause = f"cannot be created ({error.strerror})"
             raise InputError(self.folder, cause, "check folder and disk") from error
-        with claimed(self.folder, self._output):
+        with locked(self.folder, self._output):
             yield
 
     def open(self, *, resume: bool) -> bool:
