@@ -37,7 +37,7 @@ def test_every_backend_is_reported_as_it_is(healthy: dict[str, Any]) -> None:
     assert states(healthy)["model"] == "ok"
 
 
-def test_what_is_missing_comes_with_what_installs_it(healthy: dict[str, Any]) -> None:
+def test_missing_parts_come_with_the_command_that_installs_them(healthy: dict[str, Any]) -> None:
     for finding in healthy["findings"]:
         assert (finding["state"] == "ok") == (finding["remedy"] == "")
 
@@ -48,13 +48,13 @@ def test_installed_backends_for_the_model_are_timed(healthy: dict[str, Any]) -> 
     assert all(speed["milliseconds"] > 0 and speed["batch_milliseconds"] > 0 for speed in healthy["speeds"])
 
 
-def test_without_a_model_it_says_so_and_fails(tmp_path: Path) -> None:
+def test_a_missing_model_is_reported_as_broken(tmp_path: Path) -> None:
     done = doctor("--json", "--model", str(tmp_path / "none.onnx"))
     assert done.returncode == 3
     assert states(json.loads(done.stdout))["model"] == "broken"
 
 
-def test_without_ffmpeg_it_says_so_and_fails(toy_model: Path, tmp_path: Path) -> None:
+def test_a_missing_ffmpeg_is_reported_as_broken(toy_model: Path, tmp_path: Path) -> None:
     done = doctor("--model", str(toy_model), COLORCLI_FFMPEG=str(tmp_path / "none"), COLUMNS="200")
     assert done.returncode == 3
     (line,) = [line for line in done.stdout.splitlines() if "ffmpeg" in line and "broken" in line]

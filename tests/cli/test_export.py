@@ -40,7 +40,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Color pictures with something in them, and a file that is none."""
+    """Color pictures with structure, and a file that is not a picture."""
     folder = tmp_path_factory.mktemp("pictures")
     rng = np.random.default_rng(0)
     for index in range(6):
@@ -57,7 +57,7 @@ def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "120"})
 
 
-def test_it_writes_a_small_plain_file_and_prints_how_exact_it_is(checkpoint: Path, tmp_path: Path) -> None:
+def test_it_writes_a_small_file_and_prints_its_accuracy(checkpoint: Path, tmp_path: Path) -> None:
     output = tmp_path / "made" / "generator.onnx"
     done = export(checkpoint, "-o", output)
     assert done.returncode == 0, done.stderr
@@ -97,7 +97,7 @@ def test_an_existing_output_stays_unless_asked(checkpoint: Path, tmp_path: Path)
         (["-o", "model.engine", "--via", "magic"], 2, "onnx or torch2trt"),
     ],
 )
-def test_requests_that_make_no_sense_are_one_line(
+def test_contradictory_requests_are_one_line_errors(
     checkpoint: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -113,7 +113,7 @@ def test_requests_that_make_no_sense_are_one_line(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_checkpoint_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "generator.safetensors"
     broken.write_text("no tensors")
     done = export(broken, "-o", tmp_path / "generator.onnx")
@@ -132,7 +132,7 @@ def test_an_engine_file_without_tensorrt_says_what_is_missing(checkpoint: Path, 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_an_export_that_gives_other_colors_is_withdrawn(
+def test_an_export_that_gives_other_colors_is_deleted(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = exporting.export_onnx
@@ -152,7 +152,7 @@ def test_an_export_that_gives_other_colors_is_withdrawn(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_half_the_bits_make_half_the_file(checkpoint: Path, tmp_path: Path) -> None:
+def test_fp16_halves_the_file(checkpoint: Path, tmp_path: Path) -> None:
     output = tmp_path / "generator.onnx"
     rows = export_generator(ExportRequest(checkpoint, output, "fp16"), lambda *_: True)
     assert all(row.within("fp16") for row in rows)
@@ -161,7 +161,7 @@ def test_half_the_bits_make_half_the_file(checkpoint: Path, tmp_path: Path) -> N
         assert model.card.precision == "fp16"
 
 
-def test_int8_is_measured_on_pictures_and_says_what_it_costs(
+def test_int8_is_calibrated_on_pictures_and_its_cost_is_printed(
     checkpoint: Path, pictures: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "generator.onnx"
@@ -177,7 +177,7 @@ def test_int8_is_measured_on_pictures_and_says_what_it_costs(
     assert len(re.findall(r"\(([+-]\d+\.\d+%)\)", done.stdout)) == 4
 
 
-def test_ranges_are_measured_on_pictures_with_and_without_hints(pictures: Path) -> None:
+def test_calibration_pictures_come_with_and_without_hints(pictures: Path) -> None:
     card = ModelCard(name="test", version="1", architecture="mobile_unet", working_size=96)
     conditions = list(calibration_conditions(sorted(pictures.iterdir()), card))
     assert [condition.shape for condition in conditions] == [(1, 4, 96, 96)] * 6
@@ -186,7 +186,7 @@ def test_ranges_are_measured_on_pictures_with_and_without_hints(pictures: Path) 
     assert not all(hinted)
 
 
-def test_the_request_as_a_command_asks_for_the_same() -> None:
+def test_a_request_is_written_as_its_command() -> None:
     profiles = (
         Profile((1, 64, 64), (4, 128, 128), (8, 256, 256)),
         Profile((1, 64, 64), (1, 512, 512), (1, 512, 512)),

@@ -1,4 +1,4 @@
-"""Hint files: what they may hold, where it lands, and what is said when they make no sense."""
+"""Hint files: their formats, the position of their hints, and errors for invalid ones."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ def chroma_of(rgb: tuple[int, int, int]) -> np.ndarray:
         ("a.CSV", "\ufeffx,y,color\n400,100,CRIMSON\n"),
     ],
 )
-def test_all_spellings_say_the_same(name: str, content: str, tmp_path: Path) -> None:
+def test_all_notations_give_the_same_hints(name: str, content: str, tmp_path: Path) -> None:
     (tmp_path / name).write_text(content, encoding="utf-8")
     hints = read_hints(tmp_path / name).on(SHAPE, SMALL)
     assert hints.mask.shape == SMALL
@@ -43,7 +43,7 @@ def test_all_spellings_say_the_same(name: str, content: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("text", ["", "#12345", "reddish", "1,2", "1,2,3,4", "1,2,300", "-1,2,3", "1,2,x"])
-def test_no_color(text: str) -> None:
+def test_invalid_colors_are_errors(text: str) -> None:
     with pytest.raises(ValueError):
         parse_color(text)
 
@@ -63,7 +63,7 @@ def test_no_neighbors_patch_covers_a_point(tmp_path: Path) -> None:
     assert hints.chroma[:, 25, 26] == pytest.approx(chroma_of((0, 0, 255)))
 
 
-def painting(path: Path, shape: tuple[int, int] = SHAPE, depth: type = np.uint8) -> Path:
+def painted_layer(path: Path, shape: tuple[int, int] = SHAPE, depth: type = np.uint8) -> Path:
     """A crimson bar on a transparent layer whose invisible pixels are green."""
     peak = np.iinfo(depth).max
     layer = np.zeros((*shape, 4), depth)
@@ -77,7 +77,7 @@ def painting(path: Path, shape: tuple[int, int] = SHAPE, depth: type = np.uint8)
 @pytest.mark.parametrize("depth", [np.uint8, np.uint16])
 @pytest.mark.parametrize("shape", [SHAPE, SMALL, (300, 400)])
 def test_painted_pixels_are_the_hints(shape: tuple[int, int], depth: type, tmp_path: Path) -> None:
-    hints = read_hints(painting(tmp_path / "h.png", shape, depth)).on(SHAPE, SMALL)
+    hints = read_hints(painted_layer(tmp_path / "h.png", shape, depth)).on(SHAPE, SMALL)
     expected = np.zeros(SMALL)
     expected[37:75, 50:100] = 1
     assert np.abs(hints.mask - expected)[38:].max() == 0
@@ -86,7 +86,7 @@ def test_painted_pixels_are_the_hints(shape: tuple[int, int], depth: type, tmp_p
     assert painted == pytest.approx(chroma_of(CRIMSON)[:, None].repeat(painted.shape[1], 1), abs=1e-3)
 
 
-def test_thin_strokes_survive_the_way_down(tmp_path: Path) -> None:
+def test_thin_strokes_survive_the_reduction(tmp_path: Path) -> None:
     layer = np.zeros((3000, 4000, 4), np.uint8)
     layer[1500, 500:3500] = (0, 0, 255, 255)
     cv2.imwrite(str(tmp_path / "h.png"), layer)
@@ -116,7 +116,7 @@ def write(path: Path, content: bytes) -> Path:
         ("h.png", b"\x89PNG and no more", "not a readable PNG"),
     ],
 )
-def test_files_that_make_no_sense(name: str, content: bytes, says: str, tmp_path: Path) -> None:
+def test_invalid_files_are_named(name: str, content: bytes, says: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=says) as caught:
         read_hints(write(tmp_path / name, content)).on(SHAPE, SMALL)
     check_message(caught.value, name)
@@ -142,7 +142,7 @@ def test_points_outside_the_picture(point: str, tmp_path: Path) -> None:
 
 def test_painted_for_another_picture(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="does not fit"):
-        read_hints(painting(tmp_path / "h.png", (800, 600))).on(SHAPE, SMALL)
+        read_hints(painted_layer(tmp_path / "h.png", (800, 600))).on(SHAPE, SMALL)
 
 
 @pytest.mark.parametrize(("alpha", "says"), [(255, "no transparent background"), (0, "nothing is painted")])
@@ -153,7 +153,7 @@ def test_all_or_nothing_painted(alpha: int, says: str, tmp_path: Path) -> None:
         read_hints(tmp_path / "h.png").on(SHAPE, SMALL)
 
 
-def test_a_picture_without_alpha_is_no_layer_of_hints(tmp_path: Path) -> None:
+def test_a_picture_without_alpha_is_refused_as_hints(tmp_path: Path) -> None:
     for content in (np.zeros((60, 80, 3), np.uint8), np.zeros((60, 80), np.uint8)):
         cv2.imwrite(str(tmp_path / "h.png"), content)
         with pytest.raises(UsageError, match="no transparent background"):

@@ -13,11 +13,11 @@ from colorcli.color.ycbcr import Plane, luma_of, rgb_from_ycbcr, ycbcr_from_rgb
 from colorcli.errors import UsageError
 
 SKY, WALL, GRASS = (-0.02, 0.16), (0.12, -0.1), (-0.12, -0.08)
-"""Chroma of three materials; not of their like in nature, so that nothing but the reference can tell."""
+"""Chroma of three materials, unlike their colors in nature, so that only the reference can give it."""
 
 
 def clueless(luma: Plane) -> Plane:
-    """A network that takes everything for the same."""
+    """A network that predicts gray everywhere."""
     return np.zeros((2, *luma.shape), np.float32)
 
 
@@ -56,7 +56,7 @@ def test_each_material_takes_its_own_color() -> None:
         assert (known & here).sum() > 0.2 * here.sum() / 16  # of the cells of 4x4 pixels
 
 
-def test_a_darker_print_finds_them_too() -> None:
+def test_a_darker_print_finds_its_colors_too() -> None:
     luma, chroma = landscape(1, exposure=0.6)
     hints = reference_hints(rgb_from_ycbcr(*landscape(2)), luma, clueless)
     error = np.abs(hints.chroma - chroma).max(axis=0)[hints.mask > 0]
@@ -64,15 +64,15 @@ def test_a_darker_print_finds_them_too() -> None:
     assert (error < 0.03).mean() > 0.9
 
 
-def test_what_the_reference_has_nothing_like_gets_no_hint() -> None:
+def test_parts_unlike_the_reference_get_no_hint() -> None:
     luma = np.kron(np.indices((15, 20)).sum(axis=0) % 2, np.ones((8, 8))).astype(np.float32)
     smooth = np.linspace(0.3, 0.6, 160, dtype=np.float32)[None].repeat(120, axis=0)
     hints = reference_hints(rgb_from_ycbcr(smooth, np.full((2, 120, 160), 0.1, np.float32)), luma, clueless)
     assert hints.mask.sum() < 0.02 * luma.size / 16
 
 
-def test_a_disputed_color_is_no_hint() -> None:
-    """Gray says the same of both halves of the reference, their colors differ."""
+def test_cells_whose_neighbors_disagree_get_no_hint() -> None:
+    """Parts of the reference that look alike in gray have different colors."""
     luma = np.full((120, 160), 0.5, np.float32)
     chroma = np.zeros((2, 120, 160), np.float32)
     chroma[0] = 0.2 * np.sign(np.random.default_rng(1).standard_normal((120, 160))).astype(np.float32)
@@ -81,8 +81,8 @@ def test_a_disputed_color_is_no_hint() -> None:
     assert hints.mask.sum() < 0.1 * luma.size / 16
 
 
-def test_what_the_network_tells_apart_does_not_mix() -> None:
-    """Two things of one tone: the reference has the one, the picture half of each."""
+def test_objects_that_the_network_distinguishes_do_not_mix() -> None:
+    """Two objects of one brightness: the reference shows one of them, the picture half of each."""
     luma = np.full((120, 160), 0.5, np.float32)
     reference = rgb_from_ycbcr(luma, np.full((2, 120, 160), 0.1, np.float32))
     calls: list[Plane] = []
@@ -100,7 +100,7 @@ def test_what_the_network_tells_apart_does_not_mix() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 200), (4, 5), (300, 700)])
-def test_any_size_will_do(shape: tuple[int, int]) -> None:
+def test_any_size_works(shape: tuple[int, int]) -> None:
     luma = np.random.default_rng(1).uniform(0, 1, shape).astype(np.float32)
     hints = reference_hints(rgb_from_ycbcr(*landscape(1)), luma, clueless)
     assert hints.mask.shape == shape
@@ -115,7 +115,7 @@ def test_reading_a_reference(tmp_path: Path) -> None:
     assert np.abs(ycbcr_from_rgb(read)[1] - ycbcr_from_rgb(rgb)[1]).max() < 0.01
 
 
-def test_what_is_no_reference(tmp_path: Path) -> None:
+def test_unusable_references_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("no picture")
     (tmp_path / "empty.jpg").write_bytes(b"")
     cv2.imwrite(str(tmp_path / "gray.png"), np.full((20, 20), 90, np.uint8))

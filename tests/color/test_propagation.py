@@ -1,4 +1,4 @@
-"""Hints are result, spread over their region, and stop at its edge."""
+"""Hints are met, propagate over their region, and stop at its edge."""
 
 import numpy as np
 import pytest

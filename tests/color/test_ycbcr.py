@@ -19,7 +19,7 @@ def test_round_trip(rgb: np.ndarray, matrix: color.Matrix) -> None:
 
 
 @pytest.mark.parametrize("matrix", MATRICES)
-def test_any_chroma_leaves_luma_alone(matrix: color.Matrix) -> None:
+def test_chroma_does_not_change_luma(matrix: color.Matrix) -> None:
     rng = np.random.default_rng(2)
     luma = rng.random((40, 50), dtype=np.float32)
     chroma = rng.uniform(-0.5, 0.5, (2, 40, 50)).astype(np.float32)
@@ -35,7 +35,7 @@ def test_colors_inside_the_gamut_are_not_touched(rgb: np.ndarray) -> None:
     assert np.abs(color.fit_gamut(luma, chroma) - chroma).max() < 1e-5
 
 
-def test_hue_survives_the_gamut() -> None:
+def test_fitting_the_gamut_keeps_hue() -> None:
     luma = np.full((1, 1), 0.9, np.float32)
     chroma = np.array([0.1, 0.4], np.float32).reshape(2, 1, 1)
     fitted = color.fit_gamut(luma, chroma)

@@ -75,7 +75,9 @@ def test_a_reference_gives_its_colors(picture: Path, toy_model: Path, tmp_path: 
     assert left < 4
 
 
-def test_where_a_hint_reaches_the_reference_is_silent(predictor: ChromaPredictor, tmp_path: Path) -> None:
+def test_the_reference_gives_no_hints_where_a_users_hint_reaches(
+    predictor: ChromaPredictor, tmp_path: Path
+) -> None:
     luma = two_regions().astype(np.float32) / 255
     reference = np.repeat(two_regions()[..., None], 3, axis=2) + np.array((-20, 0, 40))
     cv2.imwrite(str(tmp_path / "r.png"), reference)
@@ -91,13 +93,13 @@ def test_where_a_hint_reaches_the_reference_is_silent(predictor: ChromaPredictor
     assert hints.chroma[0, 100, 60] == pytest.approx(0.5)
 
 
-def test_nothing_asked_nothing_known(predictor: ChromaPredictor) -> None:
+def test_without_sources_there_are_no_hints(predictor: ChromaPredictor) -> None:
     luma = two_regions().astype(np.float32) / 255
     assert ColorSources.load(ColorOptions()).hints_for(SHAPE, luma, predictor) is None
 
 
 @pytest.mark.parametrize("flag", ["--hints", "--reference"])
-def test_a_useless_file_is_refused_before_any_work(flag: str, picture: Path, tmp_path: Path) -> None:
+def test_an_unusable_file_is_refused_before_any_work(flag: str, picture: Path, tmp_path: Path) -> None:
     (tmp_path / "useless.png").write_text("no picture")
     done = colorcli_run(picture, "-o", tmp_path / "out.png", flag, tmp_path / "useless.png")
     assert done.returncode == 2

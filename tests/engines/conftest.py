@@ -1,4 +1,4 @@
-"""A generator with weights that matter, as a checkpoint and exported."""
+"""A generator in which every weight has an effect, as a checkpoint and exported."""
 
 from pathlib import Path
 

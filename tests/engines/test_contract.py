@@ -89,14 +89,14 @@ def test_the_same_condition_gives_the_same_chroma(engine: Engine) -> None:
     np.testing.assert_array_equal(run(engine, condition), first)
 
 
-def test_what_a_call_returned_outlives_the_next_call(engine: Engine) -> None:
+def test_outputs_stay_valid_after_the_next_run(engine: Engine) -> None:
     first = run(engine, sample_condition((1, 4, 64, 64)))
     kept = first.copy()
     run(engine, sample_condition((1, 4, 64, 64), seed=1))
     np.testing.assert_array_equal(first, kept)
 
 
-def test_conditions_are_left_as_they_are_and_may_lie_anyhow_in_memory(engine: Engine) -> None:
+def test_inputs_are_not_changed_and_need_not_be_contiguous(engine: Engine) -> None:
     condition = sample_condition((2, 4, 64, 64))
     kept = condition.copy()
     flipped: NDArray[np.float32] = condition[:, :, :, ::-1]
@@ -118,7 +118,7 @@ def test_it_agrees_with_torch(engine: Engine, checkpoint: Path) -> None:
             assert row.within("fp32"), row
 
 
-def test_the_card_of_the_checkpoint_travels_along(engine: Engine, checkpoint: Path) -> None:
+def test_the_checkpoints_card_is_in_the_metadata(engine: Engine, checkpoint: Path) -> None:
     with BACKENDS["torch"].open(checkpoint, "cpu") as reference:
         card = ModelCard.from_metadata(engine.metadata)
         assert card == ModelCard.from_metadata(reference.metadata)
@@ -139,7 +139,7 @@ def test_a_gpu_that_is_not_there_is_named(backend: Backend, model: Path) -> None
         backend.open(model, "cuda:99")
 
 
-def test_a_file_that_is_no_model_is_named(backend: Backend, tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_model_is_named(backend: Backend, tmp_path: Path) -> None:
     broken = tmp_path / f"broken{backend.suffix}"
     broken.write_bytes(b"not a model at all")
     with pytest.raises(Exception, match=r"broken.*; ") as caught:
@@ -147,7 +147,7 @@ def test_a_file_that_is_no_model_is_named(backend: Backend, tmp_path: Path) -> N
     assert caught.value.subject == str(broken)  # type: ignore[attr-defined]
 
 
-def test_half_a_model_is_named(backend: Backend, model: Path, tmp_path: Path) -> None:
+def test_a_truncated_model_is_named(backend: Backend, model: Path, tmp_path: Path) -> None:
     half = tmp_path / model.name
     half.write_bytes(model.read_bytes()[: model.stat().st_size // 2])
     with pytest.raises(Exception, match=r"; ") as caught:

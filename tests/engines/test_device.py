@@ -1,4 +1,4 @@
-"""Devices as the command line names them."""
+"""Device names of the command line, and the number of threads."""
 
 import os
 import subprocess
@@ -35,10 +35,15 @@ def test_anything_else_is_a_usage_error(text: str) -> None:
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system pins no processes")
-def test_a_process_kept_to_one_core_uses_one_thread() -> None:
+def test_a_process_pinned_to_one_core_uses_one_thread() -> None:
     code = (
         "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))});"
         "from colorcli.engines.device import cpu_threads; raise SystemExit(cpu_threads())"
     )
     assert subprocess.run([sys.executable, "-c", code]).returncode == 1
+    assert cpu_threads() >= 1
+
+
+def test_a_system_without_affinity_has_threads_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     assert cpu_threads() >= 1

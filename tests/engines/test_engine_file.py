@@ -32,7 +32,7 @@ def header(**changes: bool) -> EngineHeader:
     return EngineHeader(card, "10.16.1.11", H200, EngineOptions(PROFILES, **changes), REBUILD, len(ENGINE))
 
 
-def test_header_and_engine_come_back_as_they_were(tmp_path: Path) -> None:
+def test_header_and_engine_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "model.engine"
     write_engine_file(path, header(version_compatible=True), ENGINE)
     assert read_engine_file(path) == (header(version_compatible=True), ENGINE)
@@ -67,7 +67,7 @@ def test_it_runs_where_it_was_built() -> None:
         ("10.16.1.11", replace(H200, name="NVIDIA H100"), "has NVIDIA H100"),
     ],
 )
-def test_elsewhere_it_is_refused_with_the_command_that_rebuilds_it(
+def test_a_wrong_machine_is_refused_with_the_command_that_rebuilds_the_file(
     tensorrt: str, gpu: Gpu, cause: str
 ) -> None:
     with pytest.raises(SetupError) as caught:
@@ -107,12 +107,12 @@ def test_shapes_are_read_as_they_are_written() -> None:
         ("1x64x64", "-4x128x128", "8x256x256"),
     ],
 )
-def test_shapes_that_make_no_sense_are_usage_errors(shapes: tuple[str, str, str]) -> None:
+def test_invalid_shapes_are_usage_errors(shapes: tuple[str, str, str]) -> None:
     with pytest.raises(UsageError):
         Profile.parse(*shapes)
 
 
-def test_a_profile_covers_what_is_no_larger_than_its_largest() -> None:
+def test_a_profile_covers_shapes_up_to_its_largest() -> None:
     assert PROFILES[0].covers(256, 256)
     assert PROFILES[0].covers(32, 64)
     assert not PROFILES[0].covers(288, 256)

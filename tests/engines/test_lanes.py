@@ -1,4 +1,4 @@
-"""Pieces of a batch take turns on the lanes, and come back in order."""
+"""Pieces of a batch run on the lanes in turn, and their outputs keep the order."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ class RecordingLane(Lane):
 
 @pytest.mark.parametrize("lanes", [1, 2, 3])
 @pytest.mark.parametrize("pictures", [1, 2, 7, 8, 9])
-def test_every_picture_comes_back_in_its_place(lanes: int, pictures: int) -> None:
+def test_outputs_are_in_the_order_of_the_batch(lanes: int, pictures: int) -> None:
     condition = sample_condition((pictures, 4, 32, 32))
     condition[:, 1] = np.arange(pictures)[:, None, None]
     recording = [RecordingLane(str(n), []) for n in range(lanes)]
@@ -39,7 +39,7 @@ def test_every_picture_comes_back_in_its_place(lanes: int, pictures: int) -> Non
     np.testing.assert_array_equal(outputs["chroma"], condition[:, 1:3])
 
 
-def test_the_next_piece_starts_before_the_last_is_waited_for() -> None:
+def test_the_next_piece_starts_before_the_previous_is_finished() -> None:
     log: list[str] = []
     batch = {"condition": sample_condition((6, 4, 32, 32))}
     run_in_lanes([RecordingLane("a", log), RecordingLane("b", log)], batch, 2)

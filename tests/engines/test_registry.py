@@ -1,4 +1,4 @@
-"""The right backend for a file, by what is installed."""
+"""Which backend opens a model file, and errors for what is missing."""
 
 import sys
 from pathlib import Path
@@ -23,13 +23,13 @@ def test_onnx_files_go_to_onnx_runtime(toy_model: Path, device: str) -> None:
 
 
 @pytest.mark.skipif(bool(BACKENDS["openvino"].missing), reason=BACKENDS["openvino"].install)
-def test_openvino_is_taken_when_asked_for(toy_model: Path) -> None:
+def test_openvino_is_used_on_request(toy_model: Path) -> None:
     with engines.open(toy_model, "openvino") as engine:
         assert type(engine).__name__ == "OpenvinoEngine"
 
 
 @pytest.mark.parametrize("device", ["cuda", "cuda:1", "tensorrt"])
-def test_a_gpu_asked_for_is_never_silently_the_cpu(toy_model: Path, device: str) -> None:
+def test_a_requested_gpu_never_falls_back_to_the_cpu_silently(toy_model: Path, device: str) -> None:
     import onnxruntime
 
     if len(onnxruntime.get_available_providers()) > 2:

@@ -55,7 +55,7 @@ def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str
     return {**os.environ, "PYTHONPATH": path, "LD_LIBRARY_PATH": str(tmp_path), "TENSORRT_MAJOR": version}
 
 
-def test_our_code_keeps_to_the_bindings(environment: dict[str, str]) -> None:
+def test_the_code_fits_the_bindings(environment: dict[str, str]) -> None:
     pytest.importorskip("cuda.bindings", reason="pip install 'colorcli[tensorrt]'")
     tests = [str(HERE / "bindings" / name) for name in ("check_building.py", "check_running.py")]
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *tests]

@@ -19,7 +19,7 @@ def toy_with_metadata(path: Path, metadata: dict[str, str]) -> Path:
     return path
 
 
-def test_a_generator_of_ours_gets_the_native_adapter(toy_model: Path) -> None:
+def test_a_native_generator_gets_the_native_adapter(toy_model: Path) -> None:
     with open_model(toy_model, "cpu") as model:
         assert isinstance(model, NativeModel)
 

@@ -17,6 +17,6 @@ def test_fields_of_a_newer_version_are_ignored() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"name": "a"}'])
-def test_what_is_no_card_says_so(text: str) -> None:
+def test_an_invalid_card_is_an_error(text: str) -> None:
     with pytest.raises(ValueError):
         ModelCard.from_json(text)

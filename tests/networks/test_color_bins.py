@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from colorcli.networks import color_bins as bins
 
 
-def test_the_likeliest_answer_has_the_true_color_as_its_mean() -> None:
+def test_the_target_distribution_has_the_true_color_as_its_mean() -> None:
     chroma = 0.6 * (torch.rand(2, 2, 32, 32) - 0.5)
     logits = torch.zeros(2, 8, 8, bins.COUNT, requires_grad=True)
     bins.classification_loss(logits, chroma).backward()

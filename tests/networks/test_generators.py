@@ -6,7 +6,7 @@ from colorcli.networks.mobile_unet import MobileUNet
 
 
 @pytest.mark.parametrize("name", GENERATORS)
-def test_any_multiple_in_chroma_of_that_size_out(name: str) -> None:
+def test_chroma_has_the_size_of_the_condition(name: str) -> None:
     generator = GENERATORS[name]().eval()
     unit = generator.multiple_of
     with torch.no_grad():
@@ -15,7 +15,7 @@ def test_any_multiple_in_chroma_of_that_size_out(name: str) -> None:
     assert chroma.abs().max() <= 0.5
 
 
-def test_mobile_unet_starts_nearly_gray_and_listens_to_hints() -> None:
+def test_mobile_unet_starts_nearly_gray_and_depends_on_hints() -> None:
     generator = MobileUNet().eval()
     condition = torch.rand(1, 4, 64, 64)
     assert generator(condition).abs().max() < 0.05

@@ -20,7 +20,7 @@ from colorcli.engines.engine_file import EngineOptions, write_engine_file
 from colorcli.errors import InputError, SetupError, UsageError
 
 
-def test_these_are_the_bindings_asked_for() -> None:
+def test_the_bindings_have_the_requested_version() -> None:
     assert trt.__version__.split(".")[0] == os.environ["TENSORRT_MAJOR"]
 
 
@@ -73,7 +73,7 @@ def test_every_profile_is_added_with_its_shapes(builder: MagicMock, parser: Magi
     ]
 
 
-def test_float32_is_not_rounded_on_the_way(builder: MagicMock, parser: MagicMock) -> None:
+def test_float32_is_not_rounded_to_tf32(builder: MagicMock, parser: MagicMock) -> None:
     build()
     builder.create_builder_config().clear_flag.assert_called_once_with(trt.BuilderFlag.TF32)
 
@@ -84,7 +84,7 @@ def test_an_engine_is_compared_at_shapes_that_it_is_built_for() -> None:
     assert parity_shapes(ONE_PROFILE) == [PROFILE.min, PROFILE.opt, (1, 128, 128)]
 
 
-def test_compatibility_is_asked_for_only_when_wanted(builder: MagicMock, parser: MagicMock) -> None:
+def test_compatibility_is_off_by_default(builder: MagicMock, parser: MagicMock) -> None:
     config = builder.create_builder_config()
     build()
     config.set_flag.assert_not_called()
@@ -93,7 +93,7 @@ def test_compatibility_is_asked_for_only_when_wanted(builder: MagicMock, parser:
     assert config.hardware_compatibility_level == trt.HardwareCompatibilityLevel.AMPERE_PLUS
 
 
-def test_what_is_assigned_may_be_assigned() -> None:
+def test_assigned_properties_have_setters() -> None:
     """Autospecs do not notice properties without a setter."""
     for name in ("progress_monitor", "hardware_compatibility_level"):
         assert getattr(trt.IBuilderConfig, name).fset is not None
@@ -111,9 +111,7 @@ def test_the_timing_cache_is_read_and_written(builder: MagicMock, parser: MagicM
     config.set_timing_cache.assert_called_with(config.create_timing_cache.return_value, ignore_mismatch=False)
 
 
-def test_a_model_that_cannot_be_parsed_is_an_error_with_the_parsers_words(
-    builder: MagicMock, parser: MagicMock
-) -> None:
+def test_a_parser_error_is_reported_in_the_parsers_words(builder: MagicMock, parser: MagicMock) -> None:
     parser.parse_from_file.return_value = False
     parser.num_errors = 1
     parser.get_error.return_value = create_autospec(trt.ParserError, instance=True, spec_set=True)
@@ -123,7 +121,7 @@ def test_a_model_that_cannot_be_parsed_is_an_error_with_the_parsers_words(
     builder.build_serialized_network.assert_not_called()
 
 
-def test_a_failed_build_is_an_error_with_the_builders_words(
+def test_a_build_error_is_reported_in_the_builders_words(
     builder: MagicMock, parser: MagicMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     builder.build_serialized_network.return_value = None
@@ -148,25 +146,25 @@ def test_refused_shapes_are_an_error(builder: MagicMock, parser: MagicMock) -> N
         build()
 
 
-def test_a_tensorrt_that_gives_no_builder_is_an_error() -> None:
+def test_a_missing_builder_is_an_error() -> None:
     """The real binding, over a library that has none."""
     with pytest.raises(SetupError, match="does not start"):
         build()
 
 
 def test_progress_is_reported_and_can_stop_the_build(builder: MagicMock, parser: MagicMock) -> None:
-    told: list[tuple[str, int, int]] = []
-    build(report=lambda *step: bool(told.append(step)) or len(told) < 3)
+    reports: list[tuple[str, int, int]] = []
+    build(report=lambda *step: bool(reports.append(step)) or len(reports) < 3)
     monitor = builder.create_builder_config().progress_monitor
     assert isinstance(monitor, trt.IProgressMonitor)
     monitor.phase_start("Building Engine", None, 2)
     assert monitor.step_complete("Building Engine", 0) is True
     assert monitor.step_complete("Building Engine", 1) is False
     monitor.phase_finish("Building Engine")
-    assert told == [("Building Engine", done, 2) for done in (0, 1, 2, 2)]
+    assert reports == [("Building Engine", done, 2) for done in (0, 1, 2, 2)]
 
 
-def test_without_a_gpu_tensorrt_is_left_alone(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_without_a_gpu_tensorrt_is_not_called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from colorcli.engines.builders.export import export_generator
     from colorcli.engines.builders.request import ExportRequest
 
@@ -187,7 +185,7 @@ def test_without_a_gpu_tensorrt_is_left_alone(monkeypatch: pytest.MonkeyPatch, t
 # torch2trt
 
 
-def test_torch2trt_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_torch2trt_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     from colorcli.engines.builders.export import export_generator
     from colorcli.engines.builders.request import ExportRequest
 
@@ -201,7 +199,7 @@ def test_torch2trt_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp
         export_generator(request, lambda phase, done, steps: True)
 
 
-def test_torch2trt_builds_one_plain_profile_in_fp32_or_fp16(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_torch2trt_builds_one_profile_in_fp32_or_fp16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "torch2trt", SimpleNamespace(torch2trt=MagicMock()))
     from colorcli.engines.builders.torch2trt import build_engine_via_torch2trt
 

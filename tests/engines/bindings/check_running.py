@@ -80,7 +80,7 @@ class FakeGpu:
 
 
 class FakeContext:
-    """An execution context behind its autospec: keeps what it is told, computes the network above."""
+    """An execution context behind its autospec: records its calls and computes the network above."""
 
     def __init__(self) -> None:
         self.shapes: list[tuple[int, ...]] = []
@@ -162,7 +162,7 @@ def random_condition(*shape: int) -> Any:
 
 
 @pytest.mark.parametrize("pictures", [1, 2, 3, 7])
-def test_pictures_go_through_the_engine_in_pieces(
+def test_batches_run_in_pieces(
     gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path, pictures: int
 ) -> None:
     condition = random_condition(pictures, 4, 96, 128)
@@ -176,7 +176,7 @@ def test_pictures_go_through_the_engine_in_pieces(
     assert max(sizes) <= PROFILE.opt[0]
 
 
-def test_buffers_are_allocated_once_and_freed_in_the_end(
+def test_buffers_are_allocated_once_and_freed_on_close(
     gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path
 ) -> None:
     with opened(tmp_path) as engine:
@@ -199,7 +199,7 @@ def test_pictures_smaller_than_the_smallest_are_padded_and_cropped(
     assert contexts[0].shapes == [(1, 4, 64, 96)]
 
 
-def test_the_profile_fastest_nearest_to_the_size_is_taken(
+def test_the_profile_with_the_nearest_optimum_is_used(
     gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path
 ) -> None:
     with opened(tmp_path, PROFILE, LARGER) as engine:
@@ -209,7 +209,7 @@ def test_the_profile_fastest_nearest_to_the_size_is_taken(
     assert {context.profile for context in contexts} == {0, 1}
 
 
-def test_pictures_larger_than_every_profile_are_refused_with_the_way_out(
+def test_pictures_larger_than_every_profile_are_refused_with_the_remedy(
     gpu: FakeGpu, contexts: list[FakeContext], tmp_path: Path
 ) -> None:
     with opened(tmp_path) as engine, pytest.raises(SetupError, match=REBUILD):
@@ -244,7 +244,7 @@ def test_an_engine_that_tensorrt_cannot_read_is_refused(
         tensorrt.TensorrtEngine(path)
 
 
-def test_cuda_takes_our_arguments() -> None:
+def test_cuda_accepts_the_arguments() -> None:
     """The real binding: without a GPU it answers with an error, to wrong arguments it would raise."""
     kinds = cudart.cudaMemcpyKind
     for answer in (

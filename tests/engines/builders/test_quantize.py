@@ -1,4 +1,4 @@
-"""int8 models: what is quantized, what is not, and for whom."""
+"""int8 models: which layers are quantized, and with what settings."""
 
 from pathlib import Path
 
@@ -22,7 +22,7 @@ def for_cpu(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def test_the_encoder_and_what_reads_it_stay_float32_and_nothing_else(exported: Path, for_cpu: Path) -> None:
+def test_only_the_encoder_and_the_layer_after_it_stay_float32(exported: Path, for_cpu: Path) -> None:
     named = [node.input[1] for node in onnx.load(exported).graph.node if node.op_type == "Conv"]
     quantized = onnx.load(for_cpu).graph
     weights = {tensor.name for tensor in quantized.initializer}
@@ -31,7 +31,7 @@ def test_the_encoder_and_what_reads_it_stay_float32_and_nothing_else(exported: P
     assert 0 < len(plain) < len(named)
 
 
-def test_odds_stay_float32(for_cpu: Path) -> None:
+def test_logits_stay_float32(for_cpu: Path) -> None:
     graph = onnx.load(for_cpu).graph
     made_by = {output: node.op_type for node in graph.node for output in node.output}
     (softmax,) = (node for node in graph.node if node.op_type == "Softmax")
