@@ -32,8 +32,7 @@ class Phase:
     learning_rate: float = 1e-3
     """Peak rate of the decoder; high, because most of the decoder starts from random weights."""
     adversarial: float = 0.0
-    """Weight of the adversarial loss; 0 trains without a discriminator. At 3 its gradient is about as long as
-    the perceptual loss's."""
+    """Weight of the adversarial loss; 0: no discriminator. At 3 it pulls about as hard as `perceptual`."""
     colorfulness: float = 0.0
     """Weight of the loss for missing colorfulness (DDColor, Kang et al. 2023, has a similar loss)."""
 
@@ -53,9 +52,8 @@ class Config:
     encoder_weights: str = ""
     """File of ImageNet weights for the encoder, the largest gain known. Empty: random weights."""
     feature_extractor: str = ""
-    """Frozen network of the perceptual loss and the discriminator: a file of SqueezeNet weights, or
-    `efficientnet-lite0` (1, 2), which is installed as a package. Empty: no perceptual loss, and a PatchGAN
-    from scratch."""
+    """Frozen network of the perceptual loss and the discriminator: `efficientnet-lite0` (1, 2), a package, or
+    a file of SqueezeNet weights. Empty: no perceptual loss, and a PatchGAN from scratch."""
     reconstruction: float = 10.0
     """Weight of smooth L1 on chroma; its value is about a tenth of the perceptual distance's."""
     classification: float = 1.0
@@ -65,8 +63,8 @@ class Config:
     recognition: float = 0.0
     """Weight of the difference in what the feature extractor recognizes; only for EfficientNets."""
     auxiliary: float = 0.0
-    """Weight of the perceptual and recognition losses of two more EfficientNets, on random views of half of
-    each batch: of what one feature extractor teaches, only half holds for others (docs/experiments.md)."""
+    """Weight of the same two losses by two more EfficientNets, on random views of half of each batch: of what
+    one feature extractor teaches, only half holds for others."""
     encoder_lr_scale: float = 0.05
     """Learning rate of a pretrained encoder relative to the decoder's: it has no normalization of its own,
     and its deepest layers die at a few times this."""
@@ -83,16 +81,11 @@ class Config:
     warmup: int = 2_000
     """Crops over which the learning rate of a phase rises."""
     weight_interpolation: float = 1.0
-    """Position of the finished weights between those before the adversarial phases (0) and those after (1).
-
-    In between lies a better trade-off of accuracy and colorfulness than at either end (network interpolation:
-    ESRGAN, Wang et al. 2018, section 3.4), as long as nothing but the discriminator asks for colorfulness.
-    """
+    """Position of the finished weights between those before the adversarial phases (0) and those after (1): a
+    better trade-off than either end without a colorfulness loss (ESRGAN, Wang et al. 2018, section 3.4)."""
     target_colorfulness: float = 0.0
     """Colorfulness of the finished generator on the held-out pictures relative to the originals; 0: as is.
-
-    A network that minimizes a mean error is paler than the truth; scaling its last layers makes up for it.
-    """
+    A network that minimizes a mean error is paler than the truth; scaling its last layers makes up for it."""
     working_size: int = 256
     """Short side in pixels at which the exported generator works."""
     checkpoint_every: int = 8_000

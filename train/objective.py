@@ -65,10 +65,9 @@ class Objective(nn.Module):
         turn: int,
         seed: tuple[int, ...],
     ) -> dict[str, Tensor]:
-        """The weighted losses by name.
+        """The weighted losses by name, of the generator's chroma and logits.
 
-        `prediction` is the generator's chroma and logits; `features` are those of the generated and of the
-        real pictures; `turn` and `seed` choose what the auxiliary extractors are shown.
+        `features` are those of generated and real pictures; `turn` and `seed` go to the auxiliary extractors.
         """
         config, real, (chroma, logits) = self.config, batch["chroma"], prediction
         parts = {"reconstruction": config.reconstruction * losses.reconstruction_loss(chroma, real)}
