@@ -35,7 +35,7 @@ def load_state(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         tensors = load_file(path)
     except (OSError, SafetensorError, KeyError, ValueError) as error:
         raise InputError(path, f"not a training state ({error})", "start the run without --resume") from error
-    return _join(content["parts"], tensors), content["facts"]
+    return {name: _join(part, tensors) for name, part in content["parts"].items()}, content["facts"]
 
 
 def _split(value: Any, name: str, tensors: dict[str, Tensor]) -> Any:
