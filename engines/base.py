@@ -4,11 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-Tensors = Mapping[str, NDArray[Any]]
+Tensors = Mapping[str, "NDArray[Any]"]
 """Tensors by name."""
 
 
@@ -37,7 +38,7 @@ class Engine(ABC):
     """Where it runs: `cpu`, `cuda:0`, ..."""
 
     @abstractmethod
-    def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
+    def run(self, tensors: Tensors) -> "dict[str, NDArray[Any]]":
         """Compute all outputs from all inputs, whose shapes and types must fit `inputs`.
 
         The inputs are not changed; the outputs stay valid after the next call.

@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = (
-    {"errors", "_version"},
+    {"errors", "_version", "progress"},
     {"files"},
     {"options"},
     {"events"},

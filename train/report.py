@@ -8,10 +8,11 @@ from typing import Self
 import cv2
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from colorcli.evaluation.pictures import Picture
+from colorcli.progress import progress_bar
 
 SMOOTHING = 0.98
 """Decay of the running mean of the losses shown: those of single batches are noisy."""
@@ -26,11 +27,8 @@ class RunReport:
         self._board = SummaryWriter(str(folder / "tensorboard"))
         self._samples = folder / "samples"
         self._console = console
-        self._progress = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[speed]}"), TimeRemainingColumn(), TextColumn("{task.fields[losses]}"),
-            console=console, disable=not console.is_terminal,
-        )  # fmt: skip
+        fields = (TextColumn("{task.fields[speed]}"), TextColumn("{task.fields[losses]}"))
+        self._progress = progress_bar(*fields, console=console)
         self._task = self._progress.add_task("start", total=total, completed=done, speed="", losses="")
         self._smooth: dict[str, float] = {}
 

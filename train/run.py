@@ -6,10 +6,10 @@ from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import track
 
 from colorcli.errors import SetupError, UsageError
 from colorcli.evaluation.pictures import find_pictures
+from colorcli.progress import progress_bar
 from colorcli.train.config import Config, load_config
 from colorcli.train.distributed import ProcessGroup
 from colorcli.train.loop import train
@@ -55,13 +55,10 @@ def _configuration(data: Sequence[str], folder: Path, config_file: Path | None, 
 
 def _pack(data: Sequence[str], folder: Path, config: Config, console: Console) -> Pack:
     files = find_pictures(data)
-    hidden = not console.is_terminal
-    steps = iter(track(files, "Decoding pictures", console=console, transient=True, disable=hidden))
-
-    def advance(_: int) -> None:
-        next(steps, None)
-
-    pack = pack_pictures(files, folder / "pictures.rgb", config.data, advance)
+    with progress_bar(console=console) as bar:
+        task = bar.add_task("Decoding pictures", total=len(files))
+        target = folder / "pictures.rgb"
+        pack = pack_pictures(files, target, config.data, lambda done: bar.update(task, completed=done))
     counts = f"{pack.dull} left out for too little color, {len(pack.corrupt)} unreadable"
     console.print(f"{len(pack):,} pictures; {counts}")
     for name in pack.corrupt:

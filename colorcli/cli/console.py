@@ -8,35 +8,11 @@ from pathlib import Path
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    ProgressColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
-from rich.progress import Progress as ProgressBar
+from rich.progress import TaskID
 from rich.table import Table
 
 from colorcli.events import Done, Event, Failed, Note, Planned, Progress, Sink, Started, Summary, to_json
-
-
-def progress_bar(
-    *columns: ProgressColumn, console: Console | None = None, visible: bool = True, transient: bool = True
-) -> ProgressBar:
-    """A progress bar on stderr, shown only on a terminal; `columns` follow the usual ones."""
-    console = console or Console(stderr=True)
-    return ProgressBar(
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        *columns,
-        console=console,
-        transient=transient,
-        disable=not (visible and console.is_terminal),
-    )
+from colorcli.progress import progress_bar
 
 
 @contextmanager

@@ -39,9 +39,9 @@ def evaluate(
     except ModuleNotFoundError as error:
         cause = f"{error.name} is not installed"
         raise SetupError("colorcli eval", cause, "pip install 'colorcli[train]'") from error
-    from colorcli.cli.console import progress_bar
     from colorcli.colorizer.predictor import ChromaPredictor
     from colorcli.models import open_model
+    from colorcli.progress import progress_bar
 
     files = evaluation_files(data)
     classifier = RecognitionModel(recognition_model) if recognition_model else None

@@ -128,7 +128,7 @@ class _BuildProgress:
     def __init__(self) -> None:
         from rich.progress import TaskID
 
-        from colorcli.cli.console import progress_bar
+        from colorcli.progress import progress_bar
 
         self._bars = progress_bar()
         self._phases: dict[str, TaskID] = {}
