@@ -4,8 +4,7 @@ It reads raw video in NUT and writes encoded video in NUT. Frames are numbered, 
 sees a constant frame rate and never drops or repeats a frame; the muxer restores the source's timestamps.
 """
 
-from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import av
 import ffmpeg
@@ -74,10 +73,8 @@ class Encoder:
         self.process.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.process.__exit__(kind, error, trace)
+    def __exit__(self, *error: Any) -> None:
+        self.process.__exit__(*error)
 
 
 def encode_command(settings: EncodeSettings, info: VideoInfo, target: str) -> list[str]:

@@ -13,8 +13,7 @@ from collections import deque
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO, Any, Self
 
 from colorcli.errors import InputError, SetupError
 
@@ -157,9 +156,7 @@ class Process:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()

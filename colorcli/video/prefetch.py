@@ -3,8 +3,7 @@
 import threading
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
-from types import TracebackType
-from typing import Generic, Self, TypeVar
+from typing import Any, Generic, Self, TypeVar
 
 Item = TypeVar("Item")
 CAPACITY = 2
@@ -31,9 +30,7 @@ class Prefetch(Generic[Item], Iterator[Item]):
         self._thread.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: Any) -> None:
         with self._changed:
             self._is_stopped = True
             self._changed.notify_all()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from colorcli.color.ycbcr import Plane
-from colorcli.errors import RefusedError, UsageError
+from colorcli.errors import InputError, RefusedError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
 from colorcli.options import Existing, RunOptions
@@ -17,9 +17,9 @@ from colorcli.video.formats import is_frame_pattern
 from colorcli.video.frame_converter import FrameConverter, open_converter
 from colorcli.video.frames import Frame
 from colorcli.video.info import VideoInfo
-from colorcli.video.picture_writer import PictureWriter
 from colorcli.video.pixel_formats import natural_layout
 from colorcli.video.probe import moving_streams
+from colorcli.video.sinks.pictures import PictureWriter
 from colorcli.video.sources.base import FrameSource
 from colorcli.video.sources.pictures import PictureSource
 from colorcli.video.sources.video_file import VideoFileSource
@@ -63,6 +63,13 @@ class CheckedVideo:
         converter = self.converter()
         for frame in self._filtered(source.frames()):
             yield frame.number, converter.views(converter.planar(frame.picture), working)[0].small
+
+    def no_frames(self) -> InputError:
+        """The error for a video without frames to be colorized."""
+        if self.trim.start or self.trim.end:
+            cause = "has no frame between --start and --end"
+            return InputError(self.name, cause, "choose a part within the video")
+        return InputError(self.name, "has no frame that can be decoded", "check the file")
 
     def converter(self) -> FrameConverter:
         return open_converter(self.info, self.settings.layout, compare=self.options.compare)

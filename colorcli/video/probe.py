@@ -76,47 +76,24 @@ def probe(container: InputContainer, source: Path, first: VideoFrame) -> VideoIn
             source, f"matrix coefficients {matrix} of H.273 are not Y'CbCr", "convert it first"
         )
     return VideoInfo(
-        source=source,
-        stream=stream.index,
-        codec=stream.codec_context.name,
-        container=container.format.name,
-        width=first.width,
-        height=first.height,
-        pix_fmt=first.format.name,
-        time_base=stream.time_base or Fraction(1, 1000),
-        rate=_plausible_rate(stream),
-        frames=_frame_count(container, stream),
-        sample_aspect=stream.sample_aspect_ratio or None,
-        range=first.color_range,
-        matrix_tag=matrix,
-        primaries=first.color_primaries,
-        transfer=first.color_trc,
-        field_order=_field_order(stream.codec_context.field_order, first),
+        source=source, stream=stream.index, codec=stream.codec_context.name, container=container.format.name,
+        width=first.width, height=first.height, pix_fmt=first.format.name,
+        time_base=stream.time_base or Fraction(1, 1000), rate=_plausible_rate(stream),
+        frames=_frame_count(container, stream), sample_aspect=stream.sample_aspect_ratio or None,
+        range=first.color_range, matrix_tag=matrix, primaries=first.color_primaries,
+        transfer=first.color_trc, field_order=_field_order(stream.codec_context.field_order, first),
         display_matrix=_display_matrix(first),
-    )
+    )  # fmt: skip
 
 
 def picture_sequence_info(source: Path, first: VideoFrame, rate: Fraction, count: int) -> VideoInfo:
     """The facts of numbered pictures, from the first of them; one tick is one picture."""
     return VideoInfo(
-        source=source,
-        stream=0,
-        codec="png",
-        container="image2",
-        width=first.width,
-        height=first.height,
-        pix_fmt=first.format.name,
-        time_base=1 / rate,
-        rate=rate,
-        frames=count,
-        sample_aspect=None,
-        range=first.color_range,
-        matrix_tag=first.colorspace,
-        primaries=first.color_primaries,
-        transfer=first.color_trc,
-        field_order=PROGRESSIVE,
-        display_matrix=None,
-    )
+        source=source, stream=0, codec="png", container="image2", width=first.width, height=first.height,
+        pix_fmt=first.format.name, time_base=1 / rate, rate=rate, frames=count, sample_aspect=None,
+        range=first.color_range, matrix_tag=first.colorspace, primaries=first.color_primaries,
+        transfer=first.color_trc, field_order=PROGRESSIVE, display_matrix=None,
+    )  # fmt: skip
 
 
 def _plausible_rate(stream: VideoStream) -> Fraction:

@@ -3,7 +3,10 @@
 import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -25,12 +28,12 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def kill_after_segment(model: Path, video: Path, output: Path, segment: int) -> None:
-    """Run until a segment is finished, and kill."""
+    """Run until a segment is finished and the next one is being encoded, and kill."""
     command = [sys.executable, "-m", "colorcli", "run", video, "-o", output, "--model", model, "--resume"]
     record = output.with_name(f".{output.name}.colorcli") / f"{segment:05d}.json"
     running = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL)
     try:
-        while not record.exists():
+        while not (record.exists() and list(record.parent.glob("*.part.nut"))):
             assert running.poll() is None, "it ended before it could be killed"
             time.sleep(0.005)
     finally:
@@ -50,6 +53,41 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, toy_model: Path
         assert all(np.array_equal(one, other) for one, other in pairs)
     assert differences(video, killed) == differences(video, whole) == []
     assert not list(tmp_path.glob(".*")), "the run's folder was left behind"
+
+
+def test_an_encoder_that_outlives_its_killed_run_does_no_harm(
+    tmp_path: Path, toy_model: Path, video: Path
+) -> None:
+    """It still holds its file open, and writes to it while the resumed run does."""
+    whole, killed = tmp_path / "whole.mkv", tmp_path / "killed.mkv"
+    run(toy_model, video, whole)
+    kill_after_segment(toy_model, video, killed, 0)
+    with ExitStack() as stack:
+        paths = (tmp_path / f".{killed.name}.colorcli").glob("*.part.nut")
+        files = [stack.enter_context(path.open("r+b", buffering=0)) for path in paths]
+        assert files
+        ended = stack.enter_context(_in_background(lambda: [file.write(b"late" * 100) for file in files]))
+        run(toy_model, video, killed, "--resume")
+        ended.set()
+    assert all(np.array_equal(a, b) for a, b in zip(planes(whole), planes(killed), strict=True))
+
+
+@contextmanager
+def _in_background(repeat: Callable[[], object]) -> Iterator[threading.Event]:
+    """Do something again and again until the event is set."""
+    ended = threading.Event()
+
+    def loop() -> None:
+        while not ended.wait(0.01):
+            repeat()
+
+    thread = threading.Thread(target=loop)
+    thread.start()
+    try:
+        yield ended
+    finally:
+        ended.set()
+        thread.join()
 
 
 def test_a_damaged_record_is_made_again(tmp_path: Path, toy_model: Path, video: Path) -> None:

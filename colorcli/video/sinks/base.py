@@ -4,9 +4,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from colorcli.errors import InputError
 from colorcli.video.frames import ColoredFrame
-from colorcli.video.preflight import CheckedVideo
 from colorcli.video.temporal_colorizer import Keyframe
 
 
@@ -36,11 +34,3 @@ class VideoSink(ABC):
         Raises:
             ColorcliError: an error of the frames, of the encoder, or of the output.
         """
-
-
-def no_frames(video: CheckedVideo) -> InputError:
-    """The error for a video without frames to be colorized."""
-    if video.trim.start or video.trim.end:
-        cause = "has no frame between --start and --end"
-        return InputError(video.name, cause, "choose a part within the video")
-    return InputError(video.name, "has no frame that can be decoded", "check the file")

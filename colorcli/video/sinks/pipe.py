@@ -11,7 +11,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from fractions import Fraction
-from types import TracebackType
 from typing import Self
 
 import av
@@ -24,7 +23,7 @@ from colorcli.video.ffmpeg import file_url
 from colorcli.video.frames import ColoredFrame, Timing
 from colorcli.video.muxer import Output, open_output, write_matroska_aspect
 from colorcli.video.preflight import CheckedVideo
-from colorcli.video.sinks.base import VideoSink, no_frames
+from colorcli.video.sinks.base import VideoSink
 from colorcli.video.timestamps import decode_seconds, number_frames, restore_times
 
 
@@ -62,7 +61,7 @@ class PipeSink(VideoSink):
                 muxer.timings[encoder.frames] = colored.frame.timing
                 encoder.write(colored.picture)
             if not encoder.frames:
-                raise no_frames(video)
+                raise video.no_frames()
             encoder.end_input()
             muxer.join()
             encoder.process.finish()
@@ -85,9 +84,7 @@ class _MuxerThread(threading.Thread):
         self.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
             self._encoder.process.kill()
         self.join()

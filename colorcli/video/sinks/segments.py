@@ -7,6 +7,7 @@ input, model and options.
 """
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -74,6 +75,8 @@ class Segments:
     def open(self, *, resume: bool) -> bool:
         """Prepare the claimed folder; True if it has finished segments of the same run to continue."""
         manifest = self.folder / "run.json"
+        for unfinished in self.folder.glob("*.part.nut"):
+            unfinished.unlink()
         if resume and manifest.is_file() and manifest.read_text() == self._identity:
             self.records = list(self._finished())
             return bool(self.records)
@@ -104,8 +107,11 @@ class Segments:
         return self.folder / f"{index:05d}.nut"
 
     def unfinished(self, index: int) -> Path:
-        """Where the encoded frames of a segment are written until it is finished."""
-        return self.folder / f"{index:05d}.part.nut"
+        """Where the encoded frames of a segment are written until it is finished.
+
+        The name is this process's own: the encoder of a killed run may still be writing its last frames.
+        """
+        return self.folder / f"{index:05d}.{os.getpid()}.part.nut"
 
     def commit(self, record: Record, keyframe: Keyframe | None) -> None:
         """Finish the next segment durably: first the frames, then the keyframe, then the record."""
