@@ -9,8 +9,10 @@
 The message is one line: the file or thing, the cause, the remedy.
 """
 
+import traceback
 from enum import IntEnum
 from os import PathLike
+from pathlib import Path
 
 
 class ExitCode(IntEnum):
@@ -60,6 +62,15 @@ class RefusedError(ColorcliError):
     """The input could be processed, but policy forbids it."""
 
     exit_code = ExitCode.REFUSED
+
+
+def bug(subject: str | PathLike[str], error: BaseException) -> InputError:
+    """The error for an exception that nobody expected: a fault of this program, not of the file."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "colorcli" in Path(frame.filename).parts] or frames
+    place = f" ({Path(ours[-1].filename).name}, line {ours[-1].lineno})" if ours else ""
+    remedy = "this is a bug: report it with the file, which is unchanged"
+    return InputError(subject, f"unexpected error in colorcli{place}", remedy)
 
 
 def _one_line(text: str) -> str:

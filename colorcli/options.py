@@ -111,6 +111,8 @@ class RunOptions:
     """None fits them to cores and memory."""
     max_pixels: Annotated[int, Flag("Refuse images with more pixels.", env=True, min=1)] = MAX_PIXELS
     """Checked against the header, before decoding."""
+    lossy: Annotated[bool, Flag("Leave out what the format of an image output cannot hold.")] = False
+    """Without it such a conversion is refused: alpha, 16 bits, metadata."""
     compare: Annotated[bool, Flag("Write gray and color side by side.")] = False
     preserve_times: Annotated[bool, Flag("Keep modification times.")] = False
     stream_format: Annotated[

@@ -5,8 +5,12 @@ is the same for all formats.
 """
 
 import os
+import re
 import shutil
-from collections.abc import Callable, Iterator
+import struct
+import traceback
+import zlib
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,14 +19,21 @@ import numpy as np
 from colorcli.color.detection import has_color
 from colorcli.colorizer.color_sources import ColorSources
 from colorcli.colorizer.predictor import ChromaPredictor
-from colorcli.errors import ColorcliError, InputError, RefusedError
+from colorcli.errors import ColorcliError, InputError, RefusedError, bug
 from colorcli.files import atomic_write
 from colorcli.images.chroma import GuidedChroma
-from colorcli.images.codecs.base import Codec, OutputPage, Page
+from colorcli.images.codecs.base import FEATURES, Codec, OutputPage, Page
 from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.registry import input_format, output_format
 from colorcli.images.orientation import displayed, displayed_shape, stored
 from colorcli.options import Outcome, RunOptions
+
+ROOT = Path(__file__).parents[1]
+"""The folder of this package."""
+OUT_OF_MEMORY = re.compile(
+    r"out of memory|insufficient memory|bad.?alloc|cannot allocate|failed to allocate", re.I
+)
+"""How libraries say it, which raise exceptions of their own."""
 
 
 def colorize_image(
@@ -32,16 +43,19 @@ def colorize_image(
     predictor: ChromaPredictor,
     sources: ColorSources,
     on_progress: Callable[[int, int], None] = lambda done, total: None,
+    on_note: Callable[[str], None] = lambda message: None,
 ) -> Outcome:
     """Colorize the image `source` into `output`, whose suffix gives the format.
 
     Pages that have color already are kept as they are, unless `options.color.recolor`; if all have, and the
-    format stays, the file is copied. `on_progress` gets the steps done and their total, two for each page.
+    format stays, the file is copied. `on_progress` gets the steps done and their total, two for each page;
+    `on_note` gets what a careful user wants to know, as a part of the file that was left out.
 
     Raises:
         UsageError: the suffix of the output is not that of a format that can hold color.
         InputError: the source cannot be read, or the output cannot be written or cannot hold what is in it.
-        RefusedError: a page has more pixels than `options.max_pixels`.
+        RefusedError: a page has more pixels than `options.max_pixels`, or something that the format of the
+            output cannot hold, unless `options.lossy`.
         SetupError: a format needs a library that is not installed.
     """
     reader, writer = input_format(source).codec, output_format(output).codec
@@ -51,6 +65,7 @@ def colorize_image(
             if len(pages) > 1 and not writer.multipage:
                 cause = f"has {len(pages)} pages, and {writer.name} can hold one"
                 raise InputError(source, cause, "write it as TIFF")
+            _check_losses(source, pages, writer, options.lossy, on_note)
             card = predictor.card if options.color.provenance else None
             outputs = []
             for page in pages:
@@ -58,8 +73,11 @@ def colorize_image(
                 outputs.append(OutputPage(page, chroma, card))
                 on_progress(len(outputs), 2 * len(pages))
             colorized = any(page.chroma for page in outputs)
+            rewritten = colorized or reader is not writer
+            for note in dict.fromkeys(note for page in outputs for note in page.notes if rewritten):
+                on_note(note)
             with _output_file(source, output, options.preserve_times) as partial:
-                if colorized or reader is not writer:
+                if rewritten:
                     with partial.open("w+b") as target:
                         writer.write(
                             target, outputs, lambda done: on_progress(len(pages) + done, 2 * len(pages))
@@ -95,6 +113,18 @@ def _check_size(source: Path, codec: Codec, max_pixels: int) -> None:
         raise RefusedError(source, cause, "raise --max-pixels if the file can be trusted")
 
 
+def _check_losses(
+    source: Path, pages: Sequence[Page], writer: Codec, lossy: bool, on_note: Callable[[str], None]
+) -> None:
+    features = frozenset().union(*(writer.lost(page) for page in pages))
+    lost = ", ".join(feature for feature in FEATURES if feature in features)
+    if lost and not lossy:
+        cause = f"{writer.name} cannot hold {lost}"
+        raise RefusedError(source, cause, "write another format, as TIFF, or choose --lossy")
+    if lost:
+        on_note(f"{lost} left out: {writer.name} cannot hold it")
+
+
 @contextmanager
 def _output_file(source: Path, output: Path, preserve_times: bool) -> Iterator[Path]:
     with atomic_write(output) as partial:
@@ -111,11 +141,22 @@ def _errors_named(source: Path, codec: Codec) -> Iterator[None]:
         yield
     except ColorcliError:
         raise
-    except MemoryError as error:
-        remedy = "use fewer --jobs or a larger machine"
-        raise InputError(source, "does not fit into memory", remedy) from error
     except DamagedError as error:
         raise InputError(source, f"damaged {codec.name} ({error})", "scan or copy it again") from error
     except Exception as error:  # libraries raise anything on damaged files, and a batch has to continue
-        remedy = "scan or copy it again; if other programs can open it, report this"
-        raise InputError(source, f"damaged {codec.name}", remedy) from error
+        if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
+            remedy = "use fewer --jobs or a larger machine"
+            raise InputError(source, "does not fit into memory", remedy) from error
+        if not _is_about_data(error):
+            raise bug(source, error) from error
+        cause = f"damaged {codec.name}, or of a kind that is not read"
+        remedy = "if another program opens it, save it there as TIFF or PNG; else copy it again"
+        raise InputError(source, cause, remedy) from error
+
+
+def _is_about_data(error: Exception) -> bool:
+    """Whether an exception says that bytes cannot be decoded: a library's own, or raised inside of one."""
+    if isinstance(error, struct.error | zlib.error | OSError | EOFError):
+        return True
+    raised_in = traceback.extract_tb(error.__traceback__)[-1].filename
+    return type(error).__module__ != "builtins" or not Path(raised_in).is_relative_to(ROOT)

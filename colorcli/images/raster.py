@@ -53,6 +53,10 @@ class Raster:
     def has_alpha(self) -> bool:
         return self.channels in (2, 4)
 
+    def is_opaque(self) -> bool:
+        """Whether alpha, which the raster has, is at its highest value everywhere."""
+        return all((band[:, :, -1] == self.peak).all() for band in self.bands())
+
     def array(self) -> Pixels:
         """All pixels [H, W, C]."""
         return np.concatenate(list(self.bands()))

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from colorcli.errors import ColorcliError, InputError
-from colorcli.events import Progress, Sink
+from colorcli.errors import ColorcliError, InputError, bug
+from colorcli.events import Note, Progress, Sink
 from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.stdio import as_files
 from colorcli.options import Existing, Outcome, RunOptions
@@ -72,8 +72,7 @@ def execute(job: Job, context: Context, report: Sink) -> Outcome:
         cause = f"cannot be read or written ({error.strerror or error})"
         raise InputError(error.filename or job.source, cause, "check file and disk") from error
     except Exception as error:  # the other jobs have to be done
-        cause = f"unexpected error in colorcli ({type(error).__name__}: {error})"
-        raise InputError(job.source, cause, "report this as a bug; the input is unchanged") from error
+        raise bug(job.source, error) from error
 
 
 def _video(job: Job, context: Context, report: Sink) -> Outcome:
@@ -89,11 +88,16 @@ def _image(job: Job, source: Path, output: Path, context: Context, report: Sink)
     def on_progress(done: int, total: int) -> None:
         report(Progress(str(job.source), done, total))
 
+    def on_note(message: str) -> None:
+        report(Note(str(job.source), message))
+
     options = context.options
     if output.exists() and options.existing in (Existing.SKIP, Existing.RESUME):
         outcome = Outcome("skipped")  # only the comparison is missing
     else:
-        outcome = colorize_image(source, output, options, context.predictor, context.sources, on_progress)
+        outcome = colorize_image(
+            source, output, options, context.predictor, context.sources, on_progress, on_note
+        )
     if options.compare and not filecmp.cmp(source, output, shallow=False):
         write_comparison(source, output)
     return outcome

@@ -1,4 +1,4 @@
-"""An image's output against its input, by Pillow, tifffile, imagecodecs and exiftool."""
+"""An image's output against its input, by Pillow, tifffile, imagecodecs, exiftool and exiv2."""
 
 import json
 import shutil
@@ -11,20 +11,23 @@ import imagecodecs
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFile
 
 TAGS = (
-    "EXIF:all", "IPTC:all", "XMP-dc:all", "MakerNotes:all", "ICC_Profile:ProfileDescription", "PNG:all", "Comment",
+    "EXIF:all", "IPTC:all", "XMP-dc:all", "MakerNotes:all", "ICC_Profile:ProfileDescription", "PNG:all",
+    "Comment",
 )  # fmt: skip
 CHANGING = {
-    "ImageWidth", "ImageHeight", "BitsPerSample", "Compression", "PhotometricInterpretation", "StripOffsets",
-    "SamplesPerPixel", "RowsPerStrip", "StripByteCounts", "PlanarConfiguration", "Predictor", "ExtraSamples",
-    "ThumbnailOffset", "ThumbnailLength", "ThumbnailImage", "ColorType", "BitDepth", "Palette", "Transparency",
-    "TileWidth", "TileLength", "TileOffsets", "TileByteCounts", "SubfileType", "FillOrder", "T4Options", "T6Options",
-    "ColorMap", "Filter", "Interlace", "SignificantBits", "BackgroundColor", "OtherImageStart", "OtherImageLength",
-    "JPEGTables", "YCbCrSubSampling", "YCbCrPositioning", "ProfileDescription", "SampleFormat", "PreviewImageStart",
-    "MinSampleValue", "MaxSampleValue", "ReferenceBlackWhite", "YCbCrCoefficients", "OldSubfileType", "WhitePoint",
-    "PrimaryChromaticities", "Warning", "CurrentIPTCDigest", "JpgFromRaw", "ApplicationNotes",
+    "ImageWidth", "ImageHeight", "BitsPerSample", "Compression", "PhotometricInterpretation",
+    "StripOffsets", "SamplesPerPixel", "RowsPerStrip", "StripByteCounts", "PlanarConfiguration",
+    "Predictor", "ExtraSamples", "ThumbnailOffset", "ThumbnailLength", "ThumbnailImage", "ColorType",
+    "BitDepth", "Palette", "Transparency", "TileWidth", "TileLength", "TileOffsets", "TileByteCounts",
+    "SubfileType", "FillOrder", "T4Options", "T6Options", "ColorMap", "Filter", "Interlace",
+    "SignificantBits", "BackgroundColor", "OtherImageStart", "OtherImageLength", "JPEGTables",
+    "YCbCrSubSampling", "YCbCrPositioning", "ProfileDescription", "SampleFormat", "PreviewImageStart",
+    "MinSampleValue", "MaxSampleValue", "ReferenceBlackWhite", "YCbCrCoefficients", "OldSubfileType",
+    "WhitePoint", "PrimaryChromaticities", "Warning", "CurrentIPTCDigest", "JpgFromRaw",
+    "ApplicationNotes",
 }  # fmt: skip
 """Tags that describe the coding of the pixels, or that a new coding must bring."""
 GRAY = np.array([0.299, 0.587, 0.114])
@@ -44,6 +47,9 @@ def check_image(source: Path, output: Path, *, copied: bool) -> Iterator[str]:
         for fault in _page_faults(old, new, exact=source.suffix.lower() in (".jpg", ".jpeg")):
             yield f"page {number}: {fault}"
     yield from _metadata_faults(source, output)
+    yield from _maker_note_faults(source, output)
+    yield from _image_faults(source, output)
+    yield from _coding_faults(source, output)
 
 
 def _page_faults(old: NDArray[Any], new: NDArray[Any], *, exact: bool) -> Iterator[str]:
@@ -79,6 +85,11 @@ def _pages(path: Path) -> list[NDArray[Any]]:
         return [_stacked(imagecodecs.png_decode(path.read_bytes()))]
     if head[:4] == b"\xff\x4f\xff\x51" or head[4:8] == b"jP  ":
         return [_full_depth(_stacked(imagecodecs.jpeg2k_decode(path.read_bytes())), path)]
+    if head[4:12] in (b"ftypheic", b"ftypmif1"):
+        import pillow_heif
+
+        pillow_heif.register_heif_opener()
+    ImageFile.LOAD_TRUNCATED_IMAGES = True  # the input may be cut; the output is decoded by libjpeg below
     with Image.open(path) as image:
         if image.mode in ("I;16", "I;16B", "I;16L", "I"):
             return [np.asarray(image).astype(np.uint16)[:, :, None]]
@@ -110,7 +121,7 @@ def _tiff_page(path: Path, number: int) -> NDArray[Any]:
 
 
 def _full_depth(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
-    bits = imagecodecs.jpeg2k_decode.__module__ and _jp2_bits(path.read_bytes())
+    bits = _jp2_bits(path.read_bytes())
     full = 8 * pixels.dtype.itemsize
     if bits >= full:
         return pixels
@@ -118,7 +129,10 @@ def _full_depth(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
 
 
 def _jp2_bits(data: bytes) -> int:
-    """Bits per sample of the first component, from the SIZ marker of the code stream."""
+    """Bits per sample of the first component, from the palette or the SIZ marker of the code stream."""
+    palette = data.find(b"pclr", 0, data.find(b"jp2c"))
+    if palette >= 0:
+        return (data[palette + 7] & 127) + 1
     at = data.find(b"\xff\x4f\xff\x51")
     return (data[at + 42] & 127) + 1
 
@@ -149,3 +163,57 @@ def _exiftool(path: Path) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads(done.stdout or "[{}]")[0]
     facts.pop("SourceFile", None)
     return facts
+
+
+def _maker_note_faults(source: Path, output: Path) -> Iterator[str]:
+    """By exiv2, which mends no offsets."""
+    old, new = _exiv2(source), _exiv2(output)
+    for name, value in old.items():
+        if new.get(name) != value:
+            yield f"exiv2: {name} was {value!r:.40}, is {new.get(name)!r:.40}"
+
+
+def _exiv2(path: Path) -> dict[str, str]:
+    if shutil.which("exiv2") is None:
+        return {}
+    command = ["exiv2", "-q", "-Pkv", "-g", "^Exif\\.", str(path)]
+    lines = subprocess.run(command, capture_output=True, text=True, errors="replace").stdout.splitlines()
+    fields = dict(line.split(None, 1) if " " in line.strip() else (line.strip(), "") for line in lines)
+    standard = ("Image", "Photo", "GPSInfo", "Iop", "Thumbnail", "SubImage1", "MakerNote")
+    return {name: value for name, value in fields.items() if name.split(".")[1] not in standard}
+
+
+def _image_faults(source: Path, output: Path) -> Iterator[str]:
+    """Images inside of images: previews and the second of several."""
+    for name in ("MPImage2", "PreviewImage"):
+        if shutil.which("exiftool"):
+            old, new = (
+                subprocess.run(["exiftool", "-b", f"-{name}", str(path)], capture_output=True).stdout
+                for path in (source, output)
+            )
+            if old != new:
+                yield f"{name} of {len(old)} bytes became one of {len(new)}"
+
+
+def _coding_faults(source: Path, output: Path) -> Iterator[str]:
+    """What the decoders above do not show."""
+    old, new = source.read_bytes(), output.read_bytes()
+    depths = [_avif_depth(data) for data in (old, new)]
+    if depths[0] and depths[1] and depths[1] < depths[0]:
+        yield f"AVIF of {depths[0]} bits became one of {depths[1]}"
+    if b"colr\x03" in old[:4096] and b"colr\x03" not in new and b"colr\x02" not in new:
+        yield "a JP2 profile by method 3 is gone"
+    if new[:2] in (b"II", b"MM"):
+        with tifffile.TiffFile(output) as file:
+            if any(37724 in page.aspage().tags for page in file.pages):
+                yield "Photoshop layers (tag 37724) show the old picture"
+    if new[:2] == b"\xff\xd8":
+        try:
+            imagecodecs.jpeg8_decode(new)
+        except imagecodecs.Jpeg8Error as error:
+            yield f"libjpeg: {error}"
+
+
+def _avif_depth(data: bytes) -> int:
+    _, found, box = data[:1_000_000].partition(b"av1C")
+    return 0 if not found else 12 if box[2] & 0x20 else 10 if box[2] & 0x40 else 8

@@ -23,6 +23,12 @@ HEADER_BYTES = 1 << 20
 """Bytes from the start of a file that are searched for the size of the image."""
 
 
+ALPHA, DEPTH, EXIF, IPTC, XMP, ICC, ORIENTATION, MAKER_NOTE = FEATURES = (
+    "alpha", "16 bits", "Exif", "IPTC", "XMP", "the color profile", "the orientation", "the maker note",
+)  # fmt: skip
+"""What a page may have that not every format can hold."""
+
+
 class Size(NamedTuple):
     height: int
     width: int
@@ -42,6 +48,8 @@ class Metadata:
     icc: bytes | None = None
     dpi: tuple[float, float] | None = None
     """Pixels an inch, across and down."""
+    iptc: bytes | None = None
+    """Records of IPTC-IIM."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +61,19 @@ class Page:
     metadata: Metadata = field(default_factory=Metadata)
     orientation: int = exif.UPRIGHT
     """Exif orientation, 1 to 8."""
+    notes: tuple[str, ...] = ()
+    """What the user has to know about how the page was read."""
+
+    @property
+    def features(self) -> frozenset[str]:
+        """Those of `FEATURES` that the page has."""
+        data = self.metadata
+        opaque = not self.raster.has_alpha or self.raster.is_opaque()
+        has = (
+            not opaque, self.raster.depth > 8, data.exif, data.iptc, data.xmp, data.icc,
+            self.orientation != exif.UPRIGHT, False,
+        )  # fmt: skip
+        return frozenset(feature for feature, present in zip(FEATURES, has, strict=True) if present)
 
     @property
     def luma(self) -> Raster:
@@ -88,7 +109,19 @@ class OutputPage:
             return result
         if result.exif:
             result = replace(result, exif=color_thumbnail(result.exif, self.chroma.preview()))
-        return replace(result, xmp=xmp.with_provenance(result.xmp, self.card)) if self.card else result
+        return replace(result, xmp=self._marked or result.xmp)
+
+    @cached_property
+    def _marked(self) -> bytes | None:
+        """The XMP packet that names the model; None if there is no model, or no way to add it."""
+        return xmp.with_provenance(self.page.metadata.xmp, self.card) if self.card else None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user has to know about the page as it is written."""
+        if self.chroma is None or self.card is None or self._marked:
+            return self.page.notes
+        return *self.page.notes, "its XMP cannot be extended: kept as it is, without the name of the model"
 
 
 class Codec(ABC):
@@ -101,6 +134,8 @@ class Codec(ABC):
     name: str
     """For messages."""
     multipage = False
+    holds: frozenset[str] = frozenset(FEATURES)
+    """Those of `FEATURES` that the format can hold."""
 
     @abstractmethod
     def probe(self, source: Path) -> Size:
@@ -109,6 +144,10 @@ class Codec(ABC):
     @abstractmethod
     def open(self, source: Path) -> AbstractContextManager[Sequence[Page]]:
         """The pages of a file; their rasters are valid inside the context only."""
+
+    def lost(self, page: Page) -> frozenset[str]:
+        """Those of the page's features that this codec would not write."""
+        return page.features - self.holds
 
     @abstractmethod
     def write(

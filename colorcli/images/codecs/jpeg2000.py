@@ -1,7 +1,7 @@
 """JPEG 2000 (ISO/IEC 15444-1, annex I): encoded without loss at 8 or 16 bits, other boxes kept."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,14 +9,31 @@ import imagecodecs
 import numpy as np
 
 from colorcli.errors import InputError
-from colorcli.images.codecs.base import Metadata, OutputPage, Page, SinglePageCodec, Size, read_header
+from colorcli.images.codecs.base import (
+    ALPHA,
+    DEPTH,
+    EXIF,
+    ICC,
+    IPTC,
+    ORIENTATION,
+    XMP,
+    Metadata,
+    OutputPage,
+    Page,
+    SinglePageCodec,
+    Size,
+    read_header,
+)
 from colorcli.images.codecs.damage import DamagedError
+from colorcli.images.metadata import exif
 from colorcli.images.raster import Pixels, Raster, stretched
 
 CODESTREAM = b"\xff\x4f\xff\x51"
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 IMAGE_BOXES = (b"jP  ", b"ftyp", b"jp2h", b"jp2c")
-ICC_METHOD = 2
+EXIF_UUID = b"JpgTiffExif->JP2"
+IPTC_UUID = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
+ICC_METHOD, ANY_ICC_METHOD = 2, 3
 
 
 @dataclass(frozen=True)
@@ -28,6 +45,15 @@ class Box:
         return struct.pack(">I4s", len(self.body) + 8, self.kind) + self.body
 
 
+@dataclass(frozen=True)
+class Codestream:
+    size: Size
+    bits: tuple[int, ...]
+    """Bits of a sample, component by component."""
+    signed: bool
+    subsampled: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class Jpeg2000Page(Page):
     boxes: tuple[Box, ...]
@@ -36,23 +62,29 @@ class Jpeg2000Page(Page):
 
 class Jpeg2000Codec(SinglePageCodec):
     name = "JPEG 2000"
+    holds = frozenset((ALPHA, DEPTH, EXIF, IPTC, XMP, ICC, ORIENTATION))
 
     def probe(self, source: Path) -> Size:
-        head = read_header(source)
-        at = head.index(CODESTREAM)
-        _, _, right, bottom, left, top = struct.unpack_from(">HHIIII", head, at + 4)
-        return Size(bottom - top, right - left)
+        return _codestream(read_header(source), source.read_bytes).size
 
     def decode(self, source: Path, data: bytes) -> Page:
         boxes = () if data[:4] == CODESTREAM else tuple(_boxes(data))
+        stream = _codestream(data)
+        _check(source, stream)
         pixels = imagecodecs.jpeg2k_decode(data)
         pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
-        if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[2] > 4:
-            cause = f"JPEG 2000 with samples of type {pixels.dtype}"
-            raise InputError(source, cause, "save it as 16 bit TIFF")
         header = next((tuple(_boxes(box.body)) for box in boxes if box.kind == b"jp2h"), ())
-        metadata = Metadata(None, _xmp(boxes), _profile(header))
-        return Jpeg2000Page(Raster.of(_full_depth(pixels, header)), metadata, boxes=boxes)
+        bits = stream.bits[0]
+        palette = next((box.body for box in header if box.kind == b"pclr"), None)
+        if palette is not None:
+            bits = _palette_bits(palette)
+        if pixels.dtype not in (np.uint8, np.uint16) or pixels.shape[2] > 4:
+            raise InputError(source, f"JPEG 2000 with {pixels.shape[2]} components", "save it as TIFF")
+        metadata = Metadata(
+            _uuid(boxes, EXIF_UUID), _uuid(boxes, XMP_UUID), _profile(header), iptc=_uuid(boxes, IPTC_UUID)
+        )
+        raster = Raster.of(_full_depth(pixels, bits))
+        return Jpeg2000Page(raster, metadata, exif.orientation(metadata.exif), boxes=boxes)
 
     def encode(self, page: OutputPage) -> bytes:
         pixels = page.raster.array()
@@ -65,9 +97,11 @@ class Jpeg2000Codec(SinglePageCodec):
             return encoded
         boxes = boxes or ()
         kept = [box for box in boxes if box.kind not in IMAGE_BOXES]
-        if page.metadata.xmp and page.metadata.xmp != _xmp(boxes):
-            kept = [box for box in kept if not _is_xmp(box)]
-            kept.append(Box(b"uuid", XMP_UUID + page.metadata.xmp))
+        data = page.metadata
+        for name, block in ((EXIF_UUID, data.exif), (IPTC_UUID, data.iptc), (XMP_UUID, data.xmp)):
+            if block and block != _uuid(boxes, name):
+                kept = [box for box in kept if not _has_uuid(box, name)]
+                kept.append(Box(b"uuid", name + block))
         old_header = next((box for box in boxes if box.kind == b"jp2h"), None)
         result = []
         for box in _boxes(encoded):
@@ -85,7 +119,9 @@ def _header(new: Box, old: Box | None, profile: bytes | None) -> Box:
     """The header of the new image with the resolution of the old one, and a profile if there is one."""
     parts = list(_boxes(new.body))
     if profile:
-        color = Box(b"colr", bytes((ICC_METHOD, 0, 0)) + profile)
+        old_parts = tuple(_boxes(old.body)) if old else ()
+        method = ANY_ICC_METHOD if profile == _profile(old_parts, ANY_ICC_METHOD) else ICC_METHOD
+        color = Box(b"colr", bytes((method, 0, 0)) + profile)
         parts = [color if part.kind == b"colr" else part for part in parts]
     if old is not None:
         parts += [part for part in _boxes(old.body) if part.kind == b"res "]
@@ -107,21 +143,61 @@ def _boxes(data: bytes) -> Iterator[Box]:
         at = end
 
 
-def _full_depth(pixels: Pixels, header: tuple[Box, ...]) -> Pixels:
-    """Samples of 9 to 15 bits, or below 8, over the whole range of their type."""
-    bits = next((box.body[10] + 1 for box in header if box.kind == b"ihdr" and box.body[10] < 128), 0)
-    return stretched(pixels, (1 << bits) - 1) if 0 < bits < 8 * pixels.dtype.itemsize else pixels
-
-
-def _profile(header: tuple[Box, ...]) -> bytes | None:
-    return next(
-        (box.body[3:] for box in header if box.kind == b"colr" and box.body[:1] == bytes((ICC_METHOD,))), None
+def _codestream(data: bytes, whole: Callable[[], bytes] | None = None) -> Codestream:
+    """What the SIZ marker says (ISO/IEC 15444-1, A.5.1); it is looked for in `whole` if not in `data`."""
+    at = data.find(CODESTREAM)
+    if at < 0:
+        if whole is None:
+            raise DamagedError("no image inside")
+        return _codestream(whole())
+    _, _, right, bottom, left, top = struct.unpack_from(">HHIIII", data, at + 4)
+    (count,) = struct.unpack_from(">H", data, at + 40)
+    parts = [struct.unpack_from(">BBB", data, at + 42 + 3 * index) for index in range(count)]
+    if not parts or right <= left or bottom <= top:
+        raise DamagedError("an image without size")
+    return Codestream(
+        Size(bottom - top, right - left),
+        bits=tuple((depth & 127) + 1 for depth, _, _ in parts),
+        signed=any(depth > 127 for depth, _, _ in parts),
+        subsampled=any((across, down) != (1, 1) for _, across, down in parts),
     )
 
 
-def _is_xmp(box: Box) -> bool:
-    return box.kind == b"uuid" and box.body.startswith(XMP_UUID)
+def _check(source: Path, stream: Codestream) -> None:
+    """Refuse what is sound but not read."""
+    causes = (
+        (stream.subsampled, "JPEG 2000 with subsampled components"),
+        (stream.signed, "JPEG 2000 with signed samples"),
+        (max(stream.bits) > 16, f"JPEG 2000 with samples of {max(stream.bits)} bits"),
+        (len(set(stream.bits)) > 1, "JPEG 2000 with components of different depths"),
+    )
+    for applies, cause in causes:
+        if applies:
+            raise InputError(source, f"{cause}, which is not read", "save it as 8 or 16 bit TIFF")
 
 
-def _xmp(boxes: tuple[Box, ...]) -> bytes | None:
-    return next((box.body[len(XMP_UUID) :] for box in boxes if _is_xmp(box)), None)
+def _palette_bits(palette: bytes) -> int:
+    """Bits of a palette's entries (ISO/IEC 15444-1, I.5.3.4), which are what OpenJPEG gives."""
+    columns = palette[2]
+    return max((depth & 127) + 1 for depth in palette[3 : 3 + columns])
+
+
+def _full_depth(pixels: Pixels, bits: int) -> Pixels:
+    """Samples of 9 to 15 bits, or below 8, over the whole range of their type."""
+    return stretched(pixels, (1 << bits) - 1) if bits < 8 * pixels.dtype.itemsize else pixels
+
+
+def _profile(header: tuple[Box, ...], *methods: int) -> bytes | None:
+    allowed = methods or (ICC_METHOD, ANY_ICC_METHOD)
+    return next(
+        (box.body[3:] for box in header if box.kind == b"colr" and box.body[:1] and box.body[0] in allowed),
+        None,
+    )
+
+
+def _has_uuid(box: Box, name: bytes) -> bool:
+    return box.kind == b"uuid" and box.body.startswith(name)
+
+
+def _uuid(boxes: tuple[Box, ...], name: bytes) -> bytes | None:
+    return next((box.body[len(name) :] for box in boxes if _has_uuid(box, name)), None)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from colorcli.errors import InputError
-from colorcli.images.codecs.base import OutputPage, Page, SinglePageCodec, Size, read_header
+from colorcli.images.codecs.base import DEPTH, OutputPage, Page, SinglePageCodec, Size, read_header
 from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.raster import Pixels, Raster, stretched
 from colorcli.models.provenance import DIGITAL_SOURCE_TYPE
@@ -56,6 +56,7 @@ class NetpbmPage(Page):
 
 class NetpbmCodec(SinglePageCodec):
     name = "Netpbm"
+    holds = frozenset((DEPTH,))
 
     def probe(self, source: Path) -> Size:
         return Header.of(read_header(source)).size

@@ -2,7 +2,6 @@
 
 import struct
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +15,16 @@ from colorcli.images.metadata import exif, icc
 from colorcli.images.raster import Pixels, Raster
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+RAW_IPTC = b"Raw profile type iptc"
 XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
 """Keyword of an `iTXt` chunk: uncompressed, no language."""
 GRAY, PALETTE, GRAY_ALPHA = 0, 3, 4
 """Color types that colorizing changes."""
 IMAGE_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"hIST"))
 BEFORE_PALETTE = frozenset((b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"mDCV", b"cLLI"))
+HEADER_SIZE = 13
+ROOM = 1 << 20
+"""Bytes that are decompressed at once."""
 COMPRESSION = [cv2.IMWRITE_PNG_COMPRESSION, 4, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_ALL_FILTERS]
 """Within a tenth of the smallest size at a third of the time."""
 
@@ -43,6 +46,7 @@ class PngPage(Page):
 
 class PngCodec(SinglePageCodec):
     name = "PNG"
+    holds = frozenset(("alpha", "16 bits", "Exif", "IPTC", "XMP", "the color profile", "the orientation"))
 
     def probe(self, source: Path) -> Size:
         width, height = struct.unpack_from(">II", read_header(source), 16)
@@ -50,21 +54,24 @@ class PngCodec(SinglePageCodec):
 
     def decode(self, source: Path, data: bytes) -> Page:
         """Samples of fewer than 8 bits are widened, palettes and transparent colors resolved."""
-        chunks = tuple(_chunks(data))
+        chunks, notes = read_chunks(data)
+        if notes:
+            data = SIGNATURE + b"".join(chunk.to_bytes() for chunk in chunks)
         if any(chunk.kind == b"acTL" for chunk in chunks):
             raise InputError(source, "an animated PNG", "convert it to a video or to single images first")
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if decoded is None:
             raise DamagedError("it cannot be decoded")
-        metadata = Metadata(_body(chunks, b"eXIf"), _xmp(chunks), _profile(chunks), _dpi(chunks))
-        return PngPage(
-            Raster.of(_channels(decoded, chunks)), metadata, exif.orientation(metadata.exif), chunks=chunks
+        metadata = Metadata(
+            _body(chunks, b"eXIf"), _xmp(chunks), _profile(chunks), _dpi(chunks), raw_profile(chunks)
         )
+        raster = Raster.of(_channels(decoded, chunks))
+        return PngPage(raster, metadata, exif.orientation(metadata.exif), notes, chunks=chunks)
 
     def encode(self, page: OutputPage) -> bytes:
         order = cv2.COLOR_RGBA2BGRA if page.raster.has_alpha else cv2.COLOR_RGB2BGR
         _, encoded = cv2.imencode(".png", cv2.cvtColor(page.raster.array(), order), COMPRESSION)
-        image = [chunk for chunk in _chunks(encoded.tobytes()) if chunk.kind in IMAGE_CHUNKS]
+        image = [chunk for chunk in read_chunks(encoded.tobytes())[0] if chunk.kind in IMAGE_CHUNKS]
         kept = _kept(page.page.chunks, page.raster) if isinstance(page.page, PngPage) else []
         kept = _with_metadata(kept, page.metadata)
         early = [chunk for chunk in kept if chunk.kind in BEFORE_PALETTE]
@@ -75,22 +82,53 @@ class PngCodec(SinglePageCodec):
 PNG = PngCodec()
 
 
-def _chunks(data: bytes) -> Iterator[Chunk]:
-    """All chunks up to IEND; raises DamagedError or struct.error if one is missing, truncated or damaged."""
+def read_chunks(data: bytes) -> tuple[tuple[Chunk, ...], tuple[str, ...]]:
+    """All chunks up to IEND that are not damaged, and what was wrong with the others.
+
+    Raises:
+        DamagedError: a chunk that the image needs is missing, truncated or damaged.
+    """
     if data[:8] != SIGNATURE:
         raise DamagedError("not a PNG")
+    chunks: list[Chunk] = []
+    notes: list[str] = []
     at = 8
-    while True:
+    while not chunks or chunks[-1].kind != b"IEND":
         size, kind = struct.unpack(">I4s", data[at : at + 8].ljust(8, b"\0"))
         body, check = data[at + 8 : at + 8 + size], data[at + 8 + size : at + 12 + size]
+        name = kind.decode("latin-1")
         if len(check) < 4:
-            raise DamagedError("truncated")
-        if int.from_bytes(check, "big") != zlib.crc32(kind + body):
-            raise DamagedError(f"checksum of {kind.decode('latin-1')} does not match")
-        yield Chunk(kind, body)
-        if kind == b"IEND":
-            return
+            if not _is_complete(chunks):
+                raise DamagedError("truncated")
+            notes.append("its last chunk, IEND, is missing: added")
+            chunks.append(Chunk(b"IEND", b""))
+        elif int.from_bytes(check, "big") == zlib.crc32(kind + body):
+            chunks.append(Chunk(kind, body))
+        elif kind.isalpha() and kind[:1].islower():  # ancillary
+            notes.append(f"a damaged {name} chunk is left out")
+        elif kind == b"IEND":
+            chunks.append(Chunk(kind, b""))
+        else:
+            raise DamagedError(f"checksum of {name if kind.isalpha() else 'a chunk'} does not match")
         at += 12 + size
+    if chunks[0].kind != b"IHDR" or len(chunks[0].body) != HEADER_SIZE:
+        raise DamagedError("no header")
+    return tuple(chunks), tuple(notes)
+
+
+def _is_complete(chunks: list[Chunk]) -> bool:
+    """Whether the compressed pixels come to their end."""
+    inflate = zlib.decompressobj()
+    try:
+        for chunk in chunks:
+            if chunk.kind == b"IDAT":
+                piece = chunk.body
+                while piece and not inflate.eof:
+                    inflate.decompress(piece, ROOM)
+                    piece = inflate.unconsumed_tail
+    except zlib.error:
+        return False
+    return inflate.eof
 
 
 def _channels(decoded: Pixels, chunks: tuple[Chunk, ...]) -> Pixels:
@@ -151,7 +189,38 @@ def _with_metadata(kept: list[Chunk], metadata: Metadata) -> list[Chunk]:
         kept = [chunk for chunk in kept if chunk.kind != b"eXIf"] + [Chunk(b"eXIf", metadata.exif)]
     if metadata.xmp and _xmp(chunks) != metadata.xmp:
         kept = [chunk for chunk in kept if not _is_xmp(chunk)] + [Chunk(b"iTXt", XMP + metadata.xmp)]
+    if metadata.iptc and raw_profile(chunks) != metadata.iptc:
+        kept = [chunk for chunk in kept if not _is_raw_iptc(chunk)]
+        lines = b"\niptc\n%8d\n" % len(block := _resource(metadata.iptc)) + block.hex().encode() + b"\n"
+        kept.append(Chunk(b"zTXt", RAW_IPTC + b"\0\0" + zlib.compress(lines)))
     return kept
+
+
+def _resource(records: bytes) -> bytes:
+    """IPTC records as a resource of Photoshop."""
+    return b"8BIM\4\4\0\0" + struct.pack(">I", len(records)) + records + b"\0" * (len(records) % 2)
+
+
+def _is_raw_iptc(chunk: Chunk) -> bool:
+    return chunk.kind in (b"zTXt", b"tEXt") and chunk.body.partition(b"\0")[0] == RAW_IPTC
+
+
+def raw_profile(chunks: tuple[Chunk, ...]) -> bytes | None:
+    """IPTC records in the way of ImageMagick: as hexadecimal text."""
+    chunk = next((chunk for chunk in chunks if _is_raw_iptc(chunk)), None)
+    if chunk is None:
+        return None
+    text = chunk.body.partition(b"\0")[2]
+    try:
+        if chunk.kind == b"zTXt":
+            text = zlib.decompressobj().decompress(text[1:], icc.LARGEST)
+        block = bytes.fromhex(text.split(b"\n", 3)[3].decode("ascii"))
+    except (zlib.error, ValueError, IndexError):
+        return None
+    if block[:6] != b"8BIM\4\4":
+        return block
+    start = 6 + (block[6] + 2) // 2 * 2 if len(block) > 6 else 6
+    return block[start + 4 : start + 4 + int.from_bytes(block[start : start + 4], "big")]
 
 
 def _profile(chunks: tuple[Chunk, ...]) -> bytes | None:

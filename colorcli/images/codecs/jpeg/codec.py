@@ -21,9 +21,21 @@ import numpy as np
 from PIL import Image
 
 from colorcli.color.ycbcr import Plane, ycbcr_from_rgb
-from colorcli.images.codecs.base import OutputPage, Page, SinglePageCodec, Size, read_header
+from colorcli.errors import InputError
+from colorcli.images.codecs.base import (
+    EXIF,
+    ICC,
+    IPTC,
+    ORIENTATION,
+    XMP,
+    OutputPage,
+    Page,
+    SinglePageCodec,
+    Size,
+    read_header,
+)
 from colorcli.images.codecs.damage import DamagedError
-from colorcli.images.codecs.jpeg import header, turbojpeg
+from colorcli.images.codecs.jpeg import header, multi_picture, turbojpeg
 from colorcli.images.codecs.jpeg import segments as seg
 from colorcli.images.codecs.jpeg.chroma import (
     CLIPPED,
@@ -37,6 +49,7 @@ from colorcli.images.codecs.jpeg.chroma import (
     encode,
 )
 from colorcli.images.codecs.jpeg.luma import PROGRESSIVE, encode_exactly, extract_luma
+from colorcli.images.codecs.jpeg.repair import repaired
 from colorcli.images.codecs.jpeg.segments import Component, Frame, Segment
 from colorcli.images.metadata import exif, icc
 from colorcli.images.raster import Raster, band_luma, reduced_plane
@@ -49,6 +62,9 @@ NEUTRAL = 2
 DETECTION_REDUCTION = 8
 """Color is detected in chroma at this fraction of its size."""
 SEQUENTIAL_OR_PROGRESSIVE = (0xC0, 0xC1, PROGRESSIVE)
+LOSSLESS, HIERARCHICAL = (0xC3, 0xCB), (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
+LARGEST_BLOCK = 64_000
+"""Bytes of Exif or XMP that fit into a segment, with room for the name of the model."""
 COMPONENTS = (1, 2, 3)
 """Component numbers of Y, Cb and Cr in JFIF."""
 
@@ -67,6 +83,8 @@ class JpegPage(Page):
     """The source's own chroma [2, h, w], reduced; None if it has none."""
     trailer: bytes = b""
     """What follows the picture in the file."""
+    directory: int = 0
+    """Bytes from the header of its multi-picture index, if it has one, to the trailer."""
     sampling: Sampling
     """How chroma is to be stored: never coarser than in the source, if that had any."""
     spare: float = CLIPPED
@@ -84,14 +102,32 @@ class JpegPage(Page):
 
 class JpegCodec(SinglePageCodec):
     name = "JPEG"
+    holds = frozenset((EXIF, IPTC, XMP, ICC, ORIENTATION))
+
+    def lost(self, page: Page) -> frozenset[str]:
+        """What is in one segment of a JPEG is in one of the copy, but other formats have no such limit."""
+        if isinstance(page, JpegPage):
+            return frozenset()
+        blocks = ((EXIF, page.metadata.exif), (XMP, page.metadata.xmp))
+        return super().lost(page) | {name for name, block in blocks if len(block or b"") > LARGEST_BLOCK}
 
     def probe(self, source: Path) -> Size:
-        frame = seg.frame_in(read_header(source))
+        try:
+            frame = seg.frame_in(read_header(source))
+        except DamagedError:  # profiles, previews and comments may come first
+            frame = seg.frame_in(source.read_bytes())
         return Size(frame.height, frame.width)
 
     def decode(self, source: Path, data: bytes) -> JpegPage:
-        segments, trailer = seg.parse(data)
+        notes: tuple[str, ...] = ()
+        try:
+            segments, trailer = seg.parse(data)
+        except DamagedError:
+            _check(source, seg.frame_in(data))
+            data, notes = repaired(data)
+            segments, trailer = seg.parse(data)
         frame = seg.frame_of(segments)
+        _check(source, frame)
         _coarsest_table(segments)  # raises DamagedError if there is none
         head = tuple(segment for segment in segments if segment.is_metadata)
         is_gray = len(frame.components) == 1 and frame.marker in SEQUENTIAL_OR_PROGRESSIVE
@@ -103,7 +139,7 @@ class JpegCodec(SinglePageCodec):
             page = _decode_interleaved(data, head, frame)
         else:
             page = _decode_without_luma(data, head)
-        return replace(page, trailer=trailer)
+        return replace(page, trailer=trailer, notes=notes, directory=multi_picture.find(data, len(trailer)))
 
     def encode(self, page: OutputPage) -> bytes:
         """A page of a JPEG keeps its luma scans; one of another format gets scans that decode as exactly."""
@@ -115,10 +151,24 @@ class JpegCodec(SinglePageCodec):
         encoded = encode(planes, _chroma_table(source.scans), frame.marker == PROGRESSIVE, source.spare)
         cb, cr = (seg.parse(data)[0] for data in encoded)
         head = header.with_metadata(source.head, page.metadata)
-        return seg.join(_splice(head, source.scans, frame, source.sampling, (cb, cr))) + source.trailer
+        result = seg.join(_splice(head, source.scans, frame, source.sampling, (cb, cr)))
+        return multi_picture.moved(result, source.directory, len(source.trailer)) + source.trailer
 
 
 JPEG = JpegCodec()
+
+
+def _check(source: Path, frame: Frame) -> None:
+    """Refuse what is sound but not read."""
+    cause = None
+    if frame.marker in LOSSLESS:
+        cause = "a lossless JPEG"
+    elif frame.marker in HIERARCHICAL:
+        cause = "a hierarchical JPEG"
+    elif frame.depth != 8:
+        cause = f"a JPEG of {frame.depth} bits"
+    if cause:
+        raise InputError(source, f"{cause}, which is not read", "save it as 16 bit TIFF, or as a usual JPEG")
 
 
 def _page(data: bytes, head: tuple[Segment, ...], pixels: Bytes, **parts: Any) -> JpegPage:
@@ -172,7 +222,7 @@ def _from_other_format(page: Page) -> JpegPage:
     raster = page.luma
     luma = np.concatenate([band_luma(band) for band in raster.bands()])
     scans, pixels = encode_exactly(np.rint(luma * np.float32(255 / raster.peak)).astype(np.uint8))
-    head = (header.jfif(page.metadata.dpi),)
+    head = (header.jfif(page.metadata.dpi), *header.iptc_segments(page.metadata.iptc))
     return JpegPage(raster=raster, head=head, scans=scans, pixels=pixels, sampling=Sampling(1, 1), spare=0)
 
 
@@ -182,7 +232,8 @@ def _encode_color(page: OutputPage) -> bytes:
     pixels = page.raster.without_alpha().at_8_bits().array()
     Image.fromarray(pixels).save(target, "JPEG", quality=95, subsampling=0)
     start, jfif, *rest = seg.parse(target.getvalue())[0]
-    return seg.join([start, jfif, *header.with_metadata((), page.metadata), *rest])
+    head = header.with_metadata(header.iptc_segments(page.metadata.iptc), page.metadata)
+    return seg.join([start, jfif, *head, *rest])
 
 
 def _splice(

@@ -10,12 +10,15 @@ from colorcli.images.codecs.jpeg.segments import Segment
 
 YCBCR = 1
 """Adobe's number for Y'CbCr, in the last byte of its segment."""
+RESOURCE, IPTC_RESOURCE = b"8BIM", 0x0404
+"""Photoshop's mark of an image resource, and the number of the one that has IPTC records."""
 DOTS_PER_INCH = {1: 1.0, 2: 2.54}
 """By the unit in a JFIF segment."""
 
 
 def metadata_of(head: Sequence[Segment]) -> Metadata:
-    return Metadata(_block(head, seg.EXIF), _block(head, seg.XMP), seg.icc_of(head), _dpi(head))
+    exif, xmp = _block(head, seg.EXIF), _block(head, seg.XMP)
+    return Metadata(exif, xmp, seg.icc_of(head), _dpi(head), _iptc(head))
 
 
 def with_metadata(head: Sequence[Segment], metadata: Metadata) -> tuple[Segment, ...]:
@@ -62,9 +65,44 @@ def _with_block(head: list[Segment], prefix: bytes, block: bytes | None) -> list
     for index, segment in enumerate(head):
         if segment.marker == seg.APP1 and segment.payload.startswith(prefix):
             return [*head[:index], new, *head[index + 1 :]]
-    # Readers look for XMP after JFIF and Exif and before everything else.
-    first = sum(segment.marker in (seg.APP0, seg.APP1) for segment in head)
+    # Readers look for XMP after JFIF and Exif and before everything else. Nothing may come between segments
+    # that are parts of one block.
+    first = 0
+    for index, segment in enumerate(head, start=1):
+        if segment.marker == seg.APP0 or (
+            segment.marker == seg.APP1 and segment.payload.startswith(seg.EXIF)
+        ):
+            first = index
     return [*head[:first], new, *head[first:]]
+
+
+def iptc_segments(records: bytes | None) -> list[Segment]:
+    """IPTC records as Photoshop keeps them, in as many segments as they need."""
+    if not records:
+        return []
+    block = (
+        RESOURCE + struct.pack(">HHI", IPTC_RESOURCE, 0, len(records)) + records + b"\0" * (len(records) % 2)
+    )
+    room = seg.LARGEST - len(seg.PHOTOSHOP)
+    return [Segment(seg.APP13, seg.PHOTOSHOP + block[at : at + room]) for at in range(0, len(block), room)]
+
+
+def _iptc(head: Sequence[Segment]) -> bytes | None:
+    """The IPTC records among Photoshop's resources, which may go on from segment to segment."""
+    parts = [
+        segment.payload[len(seg.PHOTOSHOP) :]
+        for segment in head
+        if segment.marker == seg.APP13 and segment.payload.startswith(seg.PHOTOSHOP)
+    ]
+    data, at = b"".join(parts), 0
+    while data[at : at + 4] == RESOURCE and at + 12 <= len(data):
+        (number,) = struct.unpack_from(">H", data, at + 4)
+        start = at + 6 + (data[at + 6] + 2) // 2 * 2
+        size = int.from_bytes(data[start : start + 4], "big")
+        if number == IPTC_RESOURCE:
+            return data[start + 4 : start + 4 + size] or None
+        at = start + 4 + size + size % 2
+    return None
 
 
 def _without_padding(packet: bytes) -> bytes:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from colorcli.images.codecs.damage import DamagedError
 
 SOI, EOI, SOS, DQT, DHT, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xFE
-APP0, APP1, APP2, APP14 = 0xE0, 0xE1, 0xE2, 0xEE
+APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {DHT, 0xC8, 0xCC})
 """Start-of-frame markers; the low nibble is the coding process: 0 to 2 are lossy and Huffman-coded."""
 
@@ -16,6 +16,8 @@ EXIF = b"Exif\0\0"
 XMP = b"http://ns.adobe.com/xap/1.0/\0"
 ICC = b"ICC_PROFILE\0"
 ADOBE = b"Adobe"
+PHOTOSHOP = b"Photoshop 3.0\0"
+MPF = b"MPF\0"
 LARGEST = 65533
 """Bytes that fit into one segment."""
 
@@ -118,6 +120,12 @@ def parse(data: bytes) -> tuple[list[Segment], bytes]:
             scan, end = data[end : following.start()], following.start()
         segments.append(Segment(marker, payload, scan))
         at = end
+
+
+def next_marker(data: bytes, at: int) -> tuple[int, int] | None:
+    """Position and code of the next marker from `at` on that has a segment, or ends the image."""
+    found = _MARKER.search(data, at)
+    return None if found is None else (found.start(), data[found.start() + 1])
 
 
 def frame_in(head: bytes) -> Frame:

@@ -3,6 +3,7 @@
 tifffile decodes; tags and nested directories are written here, so that they are copied byte for byte.
 """
 
+import io
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,8 @@ import numpy as np
 import tifffile
 
 from colorcli.errors import RefusedError
-from colorcli.images.codecs.base import Codec, Metadata, OutputPage, Page, Size
+from colorcli.images.codecs.base import MAKER_NOTE, Codec, Metadata, OutputPage, Page, Size
+from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.tiff.directories import (
     BYTE,
     LONG,
@@ -26,12 +28,14 @@ from colorcli.images.codecs.tiff.directories import (
     Directory,
     Layout,
     Tag,
-    append,
-    check_chain,
+    Target,
     link_offset,
+    read_chain,
     read_directory,
     write_directory,
 )  # fmt: skip
+from colorcli.images.codecs.tiff.exif import block_of, maker_note, tags_of
+from colorcli.images.codecs.tiff.maker_note import anchored_blocks
 from colorcli.images.codecs.tiff.pixels import RGB, raster_of
 from colorcli.images.metadata.exif import UPRIGHT
 from colorcli.images.raster import Pixels, Raster, regrouped
@@ -40,7 +44,7 @@ WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, BYTE_COUNTS = 273, 274, 277, 278, 279
 SUB_DIRECTORIES, REDUCED = 330, 1
 X_RESOLUTION, Y_RESOLUTION, PLANAR, RESOLUTION_UNIT, PREDICTOR, EXTRA_SAMPLES = 282, 283, 284, 296, 317, 338
-XMP, ICC = 700, 34675
+XMP, IPTC, ICC, LAYERS = 700, 33723, 34675, 37724
 INCH, CENTIMETER = 2, 3
 # Tags about samples, strips, tiles, inks and reduced copies: they describe pixels that are replaced.
 ABOUT_PIXELS = frozenset((
@@ -82,6 +86,12 @@ class TiffPage(Page):
     """Value of tag 338: 1 if colors are multiplied by alpha, 2 if not."""
     levels: "tuple[TiffPage, ...]" = ()
     """Reduced copies of the page, which viewers of large images use."""
+    anchored: tuple[tuple[int, bytes], ...] = ()
+    """Blocks of the file that have to stay at their offsets: maker notes, and what they point at."""
+
+    @property
+    def features(self) -> frozenset[str]:
+        return super().features | ({MAKER_NOTE} if maker_note(self.tags) else set())
 
 
 class TiffCodec(Codec):
@@ -89,18 +99,21 @@ class TiffCodec(Codec):
     multipage = True
 
     def probe(self, source: Path) -> Size:
-        check_chain(source)
+        chain = read_chain(source)
         with tifffile.TiffFile(source) as file:
-            pages = (page.aspage() for page in file.pages)
+            pages = _pages(file, chain.offsets)
             return max(
                 (Size(page.imagelength, page.imagewidth) for page in pages), key=lambda size: size.pixels
             )
 
     @contextmanager
     def open(self, source: Path) -> Iterator[Sequence[Page]]:
+        chain = read_chain(source)
         with tifffile.TiffFile(source) as file, source.open("rb") as raw:
-            layout = Layout("<" if file.byteorder == "<" else ">", file.is_bigtiff)
-            pages = [_page(source, page.aspage(), raw, layout) for page in file.pages]
+            pages = [_page(source, page, raw, chain.layout) for page in _pages(file, chain.offsets)]
+            if chain.broken:
+                cause = f"the link after page {len(pages)} is broken: what may follow is left out"
+                pages[-1] = replace(pages[-1], notes=(*pages[-1].notes, cause))
             if sum(page.raster.nbytes for page in pages) <= MEMORY_BYTES:
                 pages = [replace(page, raster=page.raster.in_memory()) for page in pages]
             yield pages
@@ -119,27 +132,45 @@ class TiffCodec(Codec):
         number = layout.pack(SHORT, 43, 8, 0) if layout.big else layout.pack(SHORT, 42)
         target.write(mark + number + bytes(layout.inline))
         link = target.tell() - layout.inline
+        blocks = {block for page in pages for block in _as_tiff(page.page).anchored if block[0] > link}
+        place = Target(target, blocks)
         for done, page in enumerate(pages, start=1):
-            directory, tags = _write_page(target, page, layout)
+            directory, tags = _write_page(place, page, layout)
             target.seek(link)
             target.write(struct.pack(layout.pointer, directory))
             link = link_offset(directory, tags, layout)
             on_page(done)
+        place.finish()
 
 
 TIFF = TiffCodec()
 
 
+def _pages(file: tifffile.TiffFile, offsets: Sequence[int]) -> Iterator[tifffile.TiffPage]:
+    """The pages at these offsets, read on their own: the chain that links them may be broken."""
+    for index, offset in enumerate(offsets):
+        file.filehandle.seek(offset)
+        page = tifffile.TiffPage(file, index)
+        if not (page.imagelength and page.imagewidth):
+            raise DamagedError(f"page {index + 1} has no size")
+        yield page
+
+
 def _page(source: Path, page: tifffile.TiffPage, raw: BinaryIO, layout: Layout) -> TiffPage:
     tags = read_directory(raw, page.offset, layout)
-    profile = tags[ICC].value if ICC in tags else None
+    layers = tags.pop(LAYERS, None)
+    xmp, profile, iptc = (tags[code].value if code in tags else None for code in (XMP, ICC, IPTC))
     lossless = page.compression in LOSSLESS
+    note = maker_note(tags)
+    kept = {code: tag for code, tag in tags.items() if code not in ABOUT_PIXELS}
     return TiffPage(
         raster=raster_of(source, page, profile),
-        metadata=Metadata(None, tags[XMP].value if XMP in tags else None, profile, _dpi(tags, layout)),
+        metadata=Metadata(block_of(kept, layout), xmp, profile, _dpi(tags, layout), iptc),
         orientation=_orientation(tags, layout),
+        notes=("its Photoshop layers, which show the picture as it was, are left out",) if layers else (),
+        anchored=tuple(anchored_blocks(raw, note.place, note.value, layout.order)) if note else (),
         layout=layout,
-        tags={code: tag for code, tag in tags.items() if code not in ABOUT_PIXELS},
+        tags=kept,
         compression=int(page.compression) if lossless else DEFLATE,
         predictor=int(page.predictor) if lossless else HORIZONTAL,
         alpha=int(page.extrasamples[0]) if page.extrasamples else UNASSOCIATED_ALPHA,
@@ -180,14 +211,22 @@ def _as_tiff(page: Page) -> TiffPage:
     """A page of any format as one of this."""
     if isinstance(page, TiffPage):
         return page
-    layout, tags = LITTLE_ENDIAN, Directory()
-    if page.metadata.dpi:
+    layout, tags = tags_of(page.metadata.exif) if page.metadata.exif else (LITTLE_ENDIAN, Directory())
+    tags = {code: tag for code, tag in tags.items() if code not in ABOUT_PIXELS}
+    note = maker_note(tags)
+    if page.metadata.iptc:
+        tags[IPTC] = Tag(UNDEFINED, page.metadata.iptc)
+    if page.metadata.dpi and X_RESOLUTION not in tags:
         for code, dpi in zip((X_RESOLUTION, Y_RESOLUTION), page.metadata.dpi, strict=True):
             tags[code] = Tag(RATIONAL, layout.pack(RATIONAL, round(dpi * 1000), 1000))
         tags[RESOLUTION_UNIT] = Tag(SHORT, layout.pack(SHORT, INCH))
     if page.orientation != UPRIGHT:
         tags[ORIENTATION] = Tag(SHORT, layout.pack(SHORT, page.orientation))
-    return TiffPage(page.raster, page.metadata, page.orientation, tags=tags)
+    exif = io.BytesIO(page.metadata.exif or b"")
+    return TiffPage(
+        page.raster, page.metadata, page.orientation, page.notes, layout=layout, tags=tags,
+        anchored=tuple(anchored_blocks(exif, note.place, note.value, layout.order)) if note else (),
+    )  # fmt: skip
 
 
 def _levels(page: OutputPage) -> list[OutputPage]:
@@ -195,7 +234,7 @@ def _levels(page: OutputPage) -> list[OutputPage]:
     return [replace(page, page=level, card=None) for level in _as_tiff(page.page).levels]
 
 
-def _write_page(target: BinaryIO, output: OutputPage, layout: Layout) -> tuple[int, Directory]:
+def _write_page(target: Target, output: OutputPage, layout: Layout) -> tuple[int, Directory]:
     """Write a page and its levels; returns the offset of its directory, and the directory."""
     page = _as_tiff(output.page)
     tags = dict(page.tags)
@@ -212,14 +251,14 @@ def _write_page(target: BinaryIO, output: OutputPage, layout: Layout) -> tuple[i
     return write_directory(target, tags, layout), tags
 
 
-def _write_raster(target: BinaryIO, raster: Raster, page: TiffPage, layout: Layout) -> Directory:
+def _write_raster(target: Target, raster: Raster, page: TiffPage, layout: Layout) -> Directory:
     """Write pixels in strips; returns the tags that describe them."""
     row_bytes = raster.width * raster.channels * raster.depth // 8
     rows = max(1, min(raster.height, STRIP_BYTES // row_bytes))
     offsets, sizes = [], []
     for strip in regrouped(raster.bands(), rows):
         encoded = _encoded(strip, page, layout)
-        offsets.append(append(target, encoded))
+        offsets.append(target.append(encoded))
         sizes.append(len(encoded))
     pointer = LONG8 if layout.big else LONG
     values = {

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
+from PIL import Image
 
 from colorcli.errors import InputError
 from colorcli.images.codecs.damage import DamagedError
@@ -16,7 +17,8 @@ from colorcli.images.raster import BAND_PIXELS, Pixels, Raster, regrouped, stret
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, INKS, YCBCR = 0, 1, 2, 3, 5, 6
 COLORS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, INKS: 4, YCBCR: 3}
 """Samples of a pixel that are color, by photometric interpretation."""
-JPEG_COMPRESSIONS = (6, 7)
+NONE, OLD_JPEG = 1, 6
+JPEG_COMPRESSIONS = (OLD_JPEG, 7)
 """With these, Y'CbCr is decoded to RGB."""
 
 Normalize = Callable[[NDArray[Any]], Pixels]
@@ -29,6 +31,9 @@ def raster_of(source: Path, page: tifffile.TiffPage, profile: bytes | None) -> R
         InputError: floating point, more than 16 bits, or colors that are not gray, RGB, palette or CMYK.
     """
     _check(source, page)
+    if page.compression == OLD_JPEG:
+        return _old_jpeg(source, page)
+    _estimate_counts(page)
     photometric = int(page.photometric)
     extra = page.samplesperpixel - COLORS[photometric]
     bits = page.bitspersample
@@ -50,10 +55,47 @@ def _check(source: Path, page: tifffile.TiffPage) -> None:
         raise InputError(source, f"a TIFF page of kind {page.photometric!s}, which is not supported", remedy)
     if page.dtype is None or page.dtype.kind not in "bu" or page.bitspersample > 16 or page.imagedepth > 1:
         raise InputError(source, f"a TIFF page with samples of type {page.dtype}", remedy)
+    if page.photometric == PALETTE and page.colormap is None:
+        raise DamagedError("a palette image without a palette")
     if page.photometric == YCBCR and page.compression not in JPEG_COMPRESSIONS:
         raise InputError(source, "a TIFF page of Y'CbCr samples not compressed as JPEG", remedy)
     if not 0 <= page.samplesperpixel - COLORS[int(page.photometric)] <= 1:
         raise InputError(source, f"a TIFF page with {page.samplesperpixel} samples a pixel", remedy)
+
+
+def _estimate_counts(page: tifffile.TiffPage) -> None:
+    """Give strips and tiles a size where the file says 0, as libtiff does: all they need, or all there is."""
+    starts = sorted(set(page.dataoffsets))
+    size = page.parent.filehandle.size
+    counts = list(page.databytecounts) + [0] * (len(page.dataoffsets) - len(page.databytecounts))
+    for index, (start, count) in enumerate(zip(page.dataoffsets, counts, strict=False)):
+        if count or not start:
+            continue
+        following = next((other for other in starts if other > start), size)
+        counts[index] = max(0, following - start)
+        if page.compression == NONE and not page.is_tiled:
+            rows = min(page.rowsperstrip, page.imagelength - index % page.chunked[0] * page.rowsperstrip)
+            samples = page.samplesperpixel if page.planarconfig == 1 else 1
+            counts[index] = -(-page.imagewidth * samples * page.bitspersample // 8) * rows
+    page.databytecounts = tuple(counts)
+
+
+def _old_jpeg(source: Path, page: tifffile.TiffPage) -> Raster:
+    """JPEG in TIFF as it was before TIFF technical note 2, decoded by libtiff.
+
+    Raises:
+        InputError: libtiff does not decode it.
+    """
+    try:
+        with Image.open(source, formats=["TIFF"]) as image:
+            image.seek(page.index)
+            pixels = np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    except (OSError, ValueError, SyntaxError, EOFError) as error:
+        cause = "a TIFF page in old-style JPEG, which is not read"
+        raise InputError(source, cause, "save it as uncompressed TIFF with another program") from error
+    if pixels.shape[:2] != (page.imagelength, page.imagewidth):
+        raise DamagedError("the size of a page is not that of its image")
+    return Raster.of(pixels[:, :, None] if pixels.ndim == 2 else pixels)
 
 
 def _stored_bands(source: Path, page: tifffile.TiffPage) -> Iterator[NDArray[Any]]:
@@ -113,7 +155,7 @@ def _normalizer(page: tifffile.TiffPage, photometric: int, depth: int, profile: 
     if photometric == PALETTE:
         colors = np.asarray(page.colormap).T
         table = (colors >> 8 if colors.max() > 255 else colors).astype(np.uint8)
-        return lambda band: _with_alpha(table[band[:, :, 0]], band[:, :, 1:])
+        return lambda band: _with_alpha(_looked_up(table, band[:, :, 0]), band[:, :, 1:])
     if photometric == INKS:
         return lambda band: _with_alpha(icc.rgb_from_cmyk(_native(band[:, :, :4]), profile), band[:, :, 4:])
 
@@ -122,6 +164,13 @@ def _normalizer(page: tifffile.TiffPage, photometric: int, depth: int, profile: 
         return peak - band if photometric == WHITE_IS_ZERO else band
 
     return widen
+
+
+def _looked_up(table: NDArray[np.uint8], indices: NDArray[Any]) -> NDArray[np.uint8]:
+    indices = indices.astype(np.uint16)
+    if indices.max(initial=0) >= len(table):
+        raise DamagedError("a color that the palette lacks")
+    return table[indices]
 
 
 def _native(band: NDArray[Any]) -> NDArray[Any]:

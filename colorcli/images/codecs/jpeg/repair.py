@@ -1,0 +1,89 @@
+"""JPEGs that libjpeg reads with a warning: stray bytes between segments, and no end-of-image marker."""
+
+import imagecodecs
+import numpy as np
+
+from colorcli.images.codecs.damage import DamagedError
+from colorcli.images.codecs.jpeg import segments as seg
+from colorcli.images.codecs.jpeg.segments import Segment
+
+PADDINGS = (b"\x55" * 64, b"\xaa" * 64)
+"""Entropy-coded data that decode to different coefficients."""
+NO_END = "its end marker is missing: added"
+STRAY = "stray bytes between its segments are left out"
+
+
+def repaired(data: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """The file as it should be, and what was wrong with it.
+
+    Raises:
+        DamagedError: part of the image is missing.
+    """
+    segments, at, stray = [Segment(seg.SOI)], 2, False
+    while (found := seg.next_marker(data, at)) is not None:
+        start, marker = found
+        stray = stray or bool(data[at:start].strip(b"\xff\0"))
+        stray = stray or b"\xff\0" in data[at:start]
+        at = start + 2
+        if marker == seg.EOI:
+            return seg.join([*segments, Segment(seg.EOI)]) + data[at:], (STRAY,) * stray
+        end = at + int.from_bytes(data[at : at + 2], "big")
+        payload = data[at + 2 : end]
+        if end < at + 2 or end > len(data):
+            raise DamagedError("truncated")
+        at = end
+        scan = b""
+        if marker == seg.SOS:
+            following = seg.next_marker(data, at)
+            at = len(data) if following is None else following[0]
+            scan = data[end:at]
+        segments.append(Segment(marker, payload, scan))
+    return _with_end(segments), ((STRAY,) * stray + (NO_END,))
+
+
+def _with_end(segments: list[Segment]) -> bytes:
+    """The file with an EOI after the last bit that its image needs; what follows is kept behind it."""
+    *head, last = segments
+    if not last.scan or not _has_all_scans(segments):
+        raise DamagedError("truncated")
+    start = seg.join([*head, Segment(last.marker, last.payload)])
+    scan = last.scan
+    if not _is_whole(start + scan):
+        raise DamagedError("truncated")
+    low, high = 0, len(scan)
+    likely = len(scan.rstrip(b"\0"))
+    if _is_whole(start + scan[:likely]):
+        high = likely
+        low = likely - 2 if likely > 2 and not _is_whole(start + scan[: likely - 2]) else 0
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _is_whole(start + scan[:middle]) else (middle, high)
+    high += scan[high - 1 : high] == b"\xff"  # with the zero that is stuffed after it
+    return start + scan[:high].removesuffix(b"\xff") + b"\xff\xd9" + scan[high:]
+
+
+def _is_whole(data: bytes) -> bool:
+    """Whether no pixel depends on what would follow."""
+    data = data.removesuffix(b"\xff")
+    try:
+        one, other = (imagecodecs.jpeg8_decode(data + padding + b"\xff\xd9") for padding in PADDINGS)
+    except imagecodecs.Jpeg8Error:
+        return False
+    return np.array_equal(one, other)
+
+
+def _has_all_scans(segments: list[Segment]) -> bool:
+    """Whether every coefficient of every component has come to its last bit (T.81, B.2.3)."""
+    frame = seg.frame_of(segments)
+    bits = {part.identifier: np.full(64, -1) for part in frame.components}
+    for segment in segments:
+        if segment.marker != seg.SOS:
+            continue
+        count = segment.payload[0]
+        parts = segment.payload[1 : 1 + 2 * count : 2]
+        if len(segment.payload) < 4 + 2 * count or not set(parts) <= bits.keys():
+            raise DamagedError("broken start of scan")
+        first, last, low = (*segment.payload[1 + 2 * count : 3 + 2 * count], segment.payload[-1] & 15)
+        for part in parts:
+            bits[part][first : last + 1] = low
+    return all((levels == 0).all() for levels in bits.values())
