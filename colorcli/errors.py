@@ -69,7 +69,7 @@ def bug(subject: str | PathLike[str], error: BaseException) -> InputError:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if "colorcli" in Path(frame.filename).parts] or frames
     place = f" ({Path(ours[-1].filename).name}, line {ours[-1].lineno})" if ours else ""
-    remedy = "this is a bug: report it with the file, which is unchanged"
+    remedy = "report this as a bug, with the file, which is unchanged"
     return InputError(subject, f"unexpected error in colorcli{place}", remedy)
 
 

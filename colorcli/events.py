@@ -5,11 +5,15 @@ stable: fields may be added, never renamed.
 """
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from colorcli.errors import ColorcliError
+
+SURROGATE = re.compile("[\ud800-\udfff]")
+"""Python's stand-in for a byte of a file name that is not UTF-8."""
 
 
 @dataclass(frozen=True)
@@ -100,4 +104,10 @@ Sink = Callable[[Event], None]
 
 def to_json(event: Event) -> str:
     fields = asdict(event)
-    return json.dumps({"event": fields.pop("event"), **fields}, ensure_ascii=False)
+    return json_text({"event": fields.pop("event"), **fields})
+
+
+def json_text(value: object) -> str:
+    """JSON that can be written as UTF-8: what is not UTF-8 in a file name is escaped, as Python has it."""
+    text = json.dumps(value, ensure_ascii=False, separators=(", ", ": "))
+    return SURROGATE.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

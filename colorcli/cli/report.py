@@ -5,14 +5,13 @@ which the page decodes only when they come into view.
 """
 
 import base64
-import json
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from colorcli.errors import InputError
-from colorcli.events import Done, Event, Failed, Note, Summary
+from colorcli.events import Done, Event, Failed, Note, Summary, json_text
 from colorcli.files import atomic_write
 
 TEMPLATE = Path(__file__).parent / "report.html"
@@ -48,7 +47,7 @@ class HtmlReport:
             "seconds": self._summary.seconds if self._summary else None,
         }
         # "<" could end the script element; escaped it is the same JSON.
-        text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).replace("<", "\\u003c")
+        text = json_text(data).replace("<", "\\u003c")
         with atomic_write(self._path) as partial:
             partial.write_text(TEMPLATE.read_text("utf-8").replace(PLACEHOLDER, text), "utf-8")
 

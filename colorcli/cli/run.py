@@ -1,5 +1,6 @@
 """`colorcli run`: flags to options, inputs to jobs, jobs to a run."""
 
+import codecs
 import os
 import sys
 from dataclasses import dataclass, replace
@@ -118,7 +119,8 @@ def _show(plan: list[Job], sink: Sink | None) -> None:
         source, output = str(job.source), str(job.output)
         if sink is None:
             action = "skip" if job.skip else "fail" if job.problem else job.kind
-            typer.echo(f"{action}\t{source}\t{job.problem.cause if job.problem else output}")
+            row = f"{action}\t{source}\t{job.problem.cause if job.problem else output}"
+            typer.echo(row.encode("utf-8", "backslashreplace").decode())
         elif job.problem:
             sink(Failed.from_error(source, job.problem))
         else:
@@ -133,5 +135,6 @@ def _listed(source: str | None, null: bool) -> list[str]:
         content = sys.stdin.buffer.read() if Path(source) == STDIO else Path(source).read_bytes()
     except OSError as error:
         raise UsageError(source, f"cannot be read ({error.strerror})", "check --from-file") from error
+    content = content.removeprefix(codecs.BOM_UTF8)
     names = content.split(b"\0") if null else [name.rstrip(b"\r") for name in content.split(b"\n")]
     return [os.fsdecode(name) for name in names if name.strip()]

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from colorcli.errors import ColorcliError, InputError, RefusedError, UsageError
+from colorcli.errors import ColorcliError, InputError, RefusedError, UsageError, bug
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
 from colorcli.images.codecs.registry import HEAD, SUFFIXES, colorized_name, output_format, sniff, suffix_of
@@ -15,6 +15,7 @@ from colorcli.video.formats import VIDEO_SUFFIXES, is_frame_pattern, is_video
 
 STDIN_VIDEO_SUFFIX = ".mkv"
 """Suffix of a film that comes from standard input and goes into a folder."""
+APPLE_DOUBLE = "AppleDouble data of macOS, left out"
 
 
 def make_plan(
@@ -35,6 +36,7 @@ def make_plan(
     if output == STDIO:
         _check_stdout(inputs)
     into_folder = output != STDIO and (_is_folder(inputs, output) or into_folder)
+    names = _names_in_folder([source for source in inputs if source != STDIO])
     jobs: list[Job] = []
     for source in inputs:
         if source == STDIO:
@@ -42,10 +44,10 @@ def make_plan(
         elif source.is_dir():
             _check_outside(source, output)
             jobs += _folder_jobs(source, output, report)
+        elif _is_apple_double(source):
+            report(Note(str(source), APPLE_DOUBLE))
         else:
-            jobs.append(
-                _file_job(source, output / colorized_name(Path(source.name)) if into_folder else output)
-            )
+            jobs.append(_file_job(source, output / names[source] if into_folder else output))
     jobs = list(dict.fromkeys(jobs))  # an input that is named twice is one job
     _check_collisions(jobs)
     return [_checked(job, options) for job in jobs]
@@ -70,6 +72,30 @@ def _is_folder(inputs: list[Path], output: Path) -> bool:
     return several or output.is_dir() or not output.suffix
 
 
+def _names_in_folder(files: list[Path]) -> dict[Path, Path]:
+    """Where the outputs of files go in a folder: below their common folder if names occur twice."""
+    names = {source: colorized_name(Path(source.name)) for source in files}
+    if len(set(names.values())) < len(names):
+        whole = {source: source.parent.resolve() / source.name for source in names}
+        try:
+            common = os.path.commonpath([path.parent for path in whole.values()])
+        except ValueError:  # on several drives of Windows
+            return names
+        names = {source: colorized_name(path.relative_to(common)) for source, path in whole.items()}
+    return names
+
+
+def _is_apple_double(source: Path) -> bool:
+    """Whether this is what macOS writes beside a file on other systems' disks (RFC 1740)."""
+    try:
+        if not (source.name.startswith("._") and source.is_file()):
+            return False
+        with source.open("rb") as file:
+            return file.read(4) == b"\0\5\x16\7"
+    except OSError:
+        return False
+
+
 def _check_outside(folder: Path, output: Path) -> None:
     if output.resolve().is_relative_to(folder.resolve()):
         raise UsageError(output, f"lies inside the input {folder}", "choose an output folder elsewhere")
@@ -92,6 +118,8 @@ def _folder_jobs(folder: Path, output: Path, report: Sink) -> Iterator[Job]:
                 report(Note(str(source), "neither an image nor a film, left out"))
             elif not source.is_file():
                 report(Note(str(source), "a pipe, socket or device, left out"))
+            elif _is_apple_double(source):
+                report(Note(str(source), APPLE_DOUBLE))
             else:
                 yield Job(source, output / colorized_name(source.relative_to(folder)), kind)
     for error in denied:
@@ -167,6 +195,8 @@ def _checked(job: Job, options: RunOptions) -> Job:
         return replace(job, skip=_may_be_skipped(job, options))
     except ColorcliError as error:
         return replace(job, problem=error)
+    except Exception as error:  # the other jobs have to be done
+        return replace(job, problem=bug(job.source, error))
 
 
 def _may_be_skipped(job: Job, options: RunOptions) -> bool:

@@ -55,10 +55,41 @@ def test_several_inputs_need_a_folder(tmp_path: Path) -> None:
         plan([tmp_path / "a.png", tmp_path / "b.png"], tmp_path / "c.png")
 
 
+def test_equal_names_go_below_their_common_folder(tmp_path: Path) -> None:
+    files = [tmp_path / name for name in ("in/one/x.png", "in/two/x.png", "in/y.png")]
+    touch(*files)
+    jobs, _ = plan(files, tmp_path / "out")
+    assert [str(job.output.relative_to(tmp_path / "out")) for job in jobs] == [
+        "one/x.png", "two/x.png", "y.png",
+    ]  # fmt: skip
+
+
+def test_apple_double_files_are_left_out_with_a_note(tmp_path: Path) -> None:
+    touch(tmp_path / "in/a.png", tmp_path / "in/._b.png")
+    fork = tmp_path / "in/._a.png"
+    fork.write_bytes(b"\0\5\x16\7\0\2\0\0Mac OS X        ")
+    for inputs in ([tmp_path / "in"], [fork, tmp_path / "in/a.png", tmp_path / "in/._b.png"]):
+        jobs, notes = plan(inputs, tmp_path / "out")
+        assert {job.source.name for job in jobs} == {"a.png", "._b.png"}
+        assert notes == [str(fork)]
+
+
+def test_a_bug_while_planning_is_the_problem_of_one_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    touch(tmp_path / "in/a.png", tmp_path / "in/b.mkv")
+    monkeypatch.setattr("colorcli.video.colorize.check_video", lambda *_: [][0])
+    image, film = plan([tmp_path / "in"], tmp_path / "out")[0]
+    assert image.problem is None
+    assert film.problem is not None
+    assert "unexpected error in colorcli" in film.problem.cause
+    assert "index" not in str(film.problem)
+
+
 def test_collisions_are_found(tmp_path: Path) -> None:
-    touch(tmp_path / "one/x.png", tmp_path / "two/x.png")
-    with pytest.raises(UsageError, match=r"both .*one/x.png and .*two/x.png"):
-        plan([tmp_path / "one/x.png", tmp_path / "two/x.png"], tmp_path / "out")
+    touch(tmp_path / "one/x.png", tmp_path / "two/x.png", tmp_path / "x.pgm", tmp_path / "x.ppm")
+    with pytest.raises(UsageError, match=r"both .*x.pgm and .*x.ppm"):
+        plan([tmp_path / "x.pgm", tmp_path / "x.ppm"], tmp_path / "out")
     with pytest.raises(UsageError, match="both"):
         plan([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
 
