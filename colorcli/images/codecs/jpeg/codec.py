@@ -37,18 +37,9 @@ from colorcli.images.codecs.base import (
 from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.jpeg import header, multi_picture, turbojpeg
 from colorcli.images.codecs.jpeg import segments as seg
-from colorcli.images.codecs.jpeg.chroma import (
-    CLIPPED,
-    COARSEST,
-    GRAY,
-    Bytes,
-    Sampling,
-    Toning,
-    chroma_planes,
-    decoded_gray,
-    encode,
-)
+from colorcli.images.codecs.jpeg.chroma import CLIPPED, Sampling, chroma_planes, chroma_steps
 from colorcli.images.codecs.jpeg.luma import PROGRESSIVE, encode_exactly, extract_luma
+from colorcli.images.codecs.jpeg.plane import GRAY, Bytes, decoded_gray
 from colorcli.images.codecs.jpeg.repair import repaired
 from colorcli.images.codecs.jpeg.segments import Component, Frame, Segment
 from colorcli.images.metadata import exif, icc
@@ -89,8 +80,8 @@ class JpegPage(Page):
     """How chroma is to be stored: never coarser than in the source, if that had any."""
     spare: float = CLIPPED
     """Code values of gray that clipping may take; none if luma itself had to be encoded again."""
-    toning: Toning | None = None
-    """The source's chroma: where it makes decoders clip it is kept, or gray would visibly change."""
+    toning: Bytes | None = None
+    """The source's chroma [2, h, w]: where it makes decoders clip it is kept, or gray would visibly change."""
 
     @property
     def luma(self) -> Raster:
@@ -146,10 +137,12 @@ class JpegCodec(SinglePageCodec):
         if page.chroma is None:
             return _encode_color(page)
         source = page.page if isinstance(page.page, JpegPage) else _from_other_format(page.page)
-        planes = chroma_planes(source.pixels, page.chroma, source.sampling, source.toning)
+        steps = chroma_steps(_coarsest_table(source.scans), source.sampling)
+        planes = chroma_planes(
+            source.pixels, page.chroma, source.sampling, steps, source.spare, source.toning
+        )
         frame = seg.frame_of(source.scans)
-        encoded = encode(planes, _chroma_table(source.scans), frame.marker == PROGRESSIVE, source.spare)
-        cb, cr = (seg.parse(data)[0] for data in encoded)
+        cb, cr = (seg.parse(data)[0] for data in planes.encode(frame.marker == PROGRESSIVE))
         head = header.with_metadata(source.head, page.metadata)
         result = seg.join(_splice(head, source.scans, frame, source.sampling, (cb, cr)))
         return multi_picture.moved(result, source.directory, len(source.trailer)) + source.trailer
@@ -196,7 +189,7 @@ def _decode_interleaved(data: bytes, head: tuple[Segment, ...], frame: Frame) ->
         return _page(data, head, pixels, scans=scans, sampling=sampling)
     height, width = (-(-length // DETECTION_REDUCTION) for length in pixels.shape)
     chroma = np.stack([reduced_plane(plane, height, width) for plane in own]) - np.float32(GRAY / 255)
-    toning = own[0], own[1]
+    toning = np.stack(own)
     return _page(data, head, pixels, scans=scans, sampling=sampling, chroma=chroma, toning=toning)
 
 
@@ -276,11 +269,6 @@ def _for_component(scan: Segment, number: int) -> Segment:
 def _table_segment(plane: Sequence[Segment], number: int) -> Segment:
     (table,) = (segment for segment in plane if segment.marker == seg.DQT)
     return replace(table, payload=bytes((number,)) + table.payload[1:])
-
-
-def _chroma_table(luma: Sequence[Segment]) -> list[int]:
-    """Quantization steps for chroma, nowhere coarser than the source's own."""
-    return [min(step, COARSEST) for step in _coarsest_table(luma)]
 
 
 def _coarsest_table(segments: Sequence[Segment]) -> list[int]:

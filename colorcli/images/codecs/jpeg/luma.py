@@ -11,7 +11,7 @@ from PIL import Image
 from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.jpeg import segments as seg
 from colorcli.images.codecs.jpeg import turbojpeg
-from colorcli.images.codecs.jpeg.chroma import Bytes, decoded_gray
+from colorcli.images.codecs.jpeg.plane import Bytes, decoded_gray
 from colorcli.images.codecs.jpeg.segments import Frame, Segment
 
 PROGRESSIVE = 0xC2

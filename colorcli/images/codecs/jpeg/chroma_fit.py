@@ -1,0 +1,221 @@
+"""Chroma blocks adjusted until they keep their color, and the picture its gray, after JPEG quantization."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from colorcli.color.ycbcr import BT601, Plane, color_difference, ycbcr_from_rgb
+from colorcli.images.codecs.jpeg.plane import BLOCK, GRAY, PEAK, Bytes, Mask, round_trip
+
+GRAY_PER_CHROMA = BT601.kr * 1.402 + BT601.kb * 1.772
+"""Code values of gray that clipping takes at most for each code value of error in chroma: most where red and
+blue are clipped together."""
+EXACT = [1] * 64
+SMALLEST_STEP = 3
+"""If blocks cannot be fitted, as at sharp edges of pure white, no step is coarser than this."""
+KEPT_SHARE = 0.9
+"""The share of its chroma that every block has to keep if finer steps can achieve it."""
+ATTEMPTS = 40
+DAMPING = 0.93
+"""The correction of each attempt is this much smaller than that of the one before; undamped, some blocks
+oscillate."""
+RETRIES = (
+    *((share, gain) for share in (1, 0.95, 0.9) for gain in (0.7, 0.5, 1)),
+    *((share, 1) for share in (0.8, 0.7, 0.6, 0.5, 0.25, 0)),
+)
+"""For blocks that fail: the share of their chroma to aim at, and the gain of the first correction."""
+SUFFICIENT = 0.95
+"""A block that keeps this share of its chroma is not tried again."""
+WEAK = 0.98
+"""A block that keeps less than this share of its chroma is corrected."""
+FAINT = (2.5, 10)
+"""Code values of mean chroma in which rounding can take more than that."""
+SLACK = 1
+"""Code values by which quantization may move a rounded sample: clipping then takes no more than allowed."""
+
+
+@dataclass(frozen=True)
+class Coding:
+    """How chroma is encoded, and how exactly its decoding is known."""
+
+    steps: list[int]
+    """Quantization steps, 64, row by row."""
+    tolerance: float
+    """Code values of gray that clipping may take."""
+    shared: bool
+    """Whether several pixels share a sample: decoders interpolate it differently, so that rounding is not
+    known to the last bit."""
+
+    @property
+    def required_share(self) -> float:
+        """The share of its chroma that every block has to keep, or `finer` steps are taken.
+
+        With fine steps, only visible clipping justifies steps of 1: heavily toned pictures clip in many
+        places, and only their own values clip in the same way.
+        """
+        if self.shared or self.steps == EXACT:
+            return -1
+        return KEPT_SHARE if max(self.steps) > SMALLEST_STEP else 0
+
+    @property
+    def finer(self) -> list[int]:
+        if self.required_share == KEPT_SHARE:
+            return [min(step, SMALLEST_STEP) for step in self.steps]
+        return EXACT
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Chroma samples [h, w] and the luma they have to suit, or 8x8 blocks of them [n, 8, 8]."""
+
+    wanted: Plane
+    """Cb and Cr in code values relative to gray, [2, h, w] or [n, 2, 8, 8]."""
+    darkest: Bytes
+    """Luma of the darkest pixel that uses the sample."""
+    brightest: Bytes
+    """Luma of the brightest pixel that uses the sample."""
+    source: Bytes
+    """The source's chroma in code values, of the same shape as `wanted`; gray if it has none."""
+    kept: Mask
+    """Where the source's chroma is kept, so that its displayed gray does not change."""
+
+    def at(self, positions: NDArray[Any]) -> "Samples":
+        return self.each(lambda plane: plane[positions])
+
+    def each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "Samples":
+        return Samples(*(change(getattr(self, field.name)) for field in fields(self)))
+
+    @classmethod
+    def joined(cls, parts: Sequence["Samples"]) -> "Samples":
+        names = (field.name for field in fields(cls))
+        return cls(*(np.concatenate([getattr(part, name) for part in parts]) for name in names))
+
+    def softened(self, share: float) -> "Samples":
+        """With this share of the new chroma; the rest is the source's own."""
+        source = self.source.astype(np.float32) - GRAY
+        return replace(self, wanted=source + np.float32(share) * (self.wanted - source))
+
+
+def fit_blocks(blocks: Samples, coding: Coding) -> tuple[Bytes, Plane]:
+    """What to encode, [n, 2, 8, 8], and the share [n] of its chroma that each block keeps.
+
+    The share is -1 if clipping is visible whatever is encoded.
+    """
+    result, kept_shares = _correct(blocks, coding, 1)
+    for share, gain in RETRIES:
+        again = np.flatnonzero(kept_shares < min(share, SUFFICIENT))
+        if not len(again):
+            break
+        encoded, kept = _correct(blocks.at(again).softened(share), coding, gain)
+        kept *= share
+        better = kept > kept_shares[again]
+        result[again[better]], kept_shares[again[better]] = encoded[better], kept[better]
+    return result, kept_shares
+
+
+def _correct(blocks: Samples, coding: Coding, gain: float) -> tuple[Bytes, Plane]:
+    """The same for one target and gain.
+
+    The error of each sample that matters is subtracted from the aim, again and again: quantization does not
+    react to small changes, but to their sum.
+    """
+    aim = blocks.wanted + GRAY
+    result, best = np.empty(aim.shape, np.uint8), np.full(len(aim), -1, np.float32)
+    left = np.arange(len(aim))
+    for _ in range(ATTEMPTS):
+        encoded = np.clip(np.rint(aim), 0, PEAK).astype(np.uint8)
+        decoded = round_trip(encoded, coding.steps).astype(np.float32) - GRAY
+        clips, share = _visibly_clipped(blocks, decoded, coding), _kept_shares(blocks, decoded, coding)
+        weak, fine = share < WEAK, ~clips.any(axis=(1, 2))
+        better = np.where(fine, share, -1) >= best[left]
+        result[left[better]] = encoded[better]
+        best[left[better & fine]] = share[better & fine]
+        again = weak | ~fine
+        if not again.any():
+            break
+        wrong = (clips | weak[:, None, None])[again, None]
+        error = decoded[again] - blocks.wanted[again]
+        aim, blocks, left = aim[again] - gain * error * wrong, blocks.at(again), left[again]
+        gain *= DAMPING
+    return result, best
+
+
+def _visibly_clipped(blocks: Samples, decoded: Plane, coding: Coding) -> Mask:
+    """Samples [n, 8, 8] whose pixels clip so that their gray visibly differs from the source's."""
+    error = np.abs(decoded - blocks.wanted).max(axis=1)
+    # Few samples differ so much that it could matter: only these are examined. Shared samples of a kept
+    # toning are encoded exactly.
+    candidates = np.flatnonzero(
+        np.where(blocks.kept, not coding.shared, error > coding.tolerance / GRAY_PER_CHROMA)
+    )
+    kept = blocks.kept.take(candidates)
+    before, after = (
+        np.stack([chroma[:, plane].take(candidates) for plane in range(2)])
+        for chroma in (blocks.wanted, decoded)
+    )
+    difference = np.zeros(len(candidates), np.float32)
+    for plane in (blocks.darkest, blocks.brightest) if coding.shared else (blocks.darkest,):
+        luma = plane.take(candidates).astype(np.float32)
+        gray = luma.copy()
+        gray[kept] = np.rint(_shown_gray(luma[kept], before[:, kept], rounded=True))
+        shown = _shown_gray(luma, after, rounded=not coding.shared)
+        np.maximum(difference, np.abs(shown - gray), out=difference)
+    visible = np.zeros(error.shape, bool)
+    visible.ravel()[candidates] = difference > coding.tolerance + (0 if coding.shared else 0.5)
+    return visible
+
+
+def _shown_gray(luma: Plane, chroma: Plane, *, rounded: bool) -> Plane:
+    """Gray [n] that decoders show for luma [n] and chroma [2, n], in code values."""
+    return np.array([BT601.kr, BT601.kg, BT601.kb], np.float32) @ _shown(luma, chroma, rounded=rounded)
+
+
+def _shown(luma: Plane, chroma: Plane, *, rounded: bool) -> Plane:
+    """R'G'B' [3, ...] that decoders show for luma [...] and chroma [2, ...], in code values."""
+    difference = color_difference(chroma)
+    if rounded:
+        np.rint(difference, out=difference)
+    difference += luma
+    return np.clip(difference, 0, PEAK, out=difference)
+
+
+def _kept_shares(blocks: Samples, decoded: Plane, coding: Coding) -> Plane:
+    """The share [n] of its chroma with which each block is shown; 1 if it has hardly any."""
+    if coding.shared:  # steps are fine, and interpolation hides what rounding takes
+        return np.ones(len(decoded), np.float32)
+    shown = _shown(blocks.darkest.astype(np.float32), decoded.swapaxes(0, 1), rounded=True)
+    before, after = _strength(blocks.wanted.swapaxes(0, 1)), _strength(ycbcr_from_rgb(shown)[1])
+    return np.where(before > FAINT[0], after / np.maximum(before, FAINT[0]), 1).astype(np.float32)
+
+
+def _strength(chroma: Plane) -> Plane:
+    """Mean magnitude [n] of the chroma of blocks [2, n, 8, 8]."""
+    return np.sqrt(np.square(chroma).sum(axis=0)).mean(axis=(1, 2))
+
+
+def moved_blocks(blocks: Bytes, steps: list[int]) -> Mask:
+    """Which of the blocks [n, 2, 8, 8] decode to a sample that differs by more than rounding explains."""
+    before, after = (part.reshape(len(blocks), -1) for part in (blocks, round_trip(blocks, steps)))
+    return np.asarray(cv2.absdiff(before, after).max(axis=1) > SLACK)
+
+
+def faint_blocks(chroma: Plane) -> Mask:
+    """Which blocks [rows, columns] of chroma [2, h, w] are so faint that rounding could take too much."""
+    size = chroma.shape[2] // BLOCK, chroma.shape[1] // BLOCK
+    strength = cv2.resize(cv2.magnitude(*chroma), size, interpolation=cv2.INTER_AREA)
+    return (strength > FAINT[0]) & (strength < FAINT[1])
+
+
+def largest_error(steps: list[int]) -> float:
+    """Code values by which quantization can move a sample at most: the sum of half of each step in one sample.
+
+    One more is for rounding on the way.
+    """
+    positions, waves = np.arange(BLOCK)[:, None] + 0.5, np.arange(BLOCK)
+    basis = np.abs(np.cos(positions * waves * np.pi / BLOCK)) * np.where(waves, 0.5, math.sqrt(1 / 8))
+    return float((basis @ np.reshape(steps, (BLOCK, BLOCK)) @ basis.T).max() / 2 + 1)

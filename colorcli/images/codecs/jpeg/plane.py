@@ -1,0 +1,72 @@
+"""A plane of samples as a gray JPEG, and as the 8x8 blocks of one."""
+
+import io
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from colorcli.images.codecs.damage import DamagedError
+
+Bytes = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
+
+PEAK = 255
+GRAY = 128
+BLOCK = 8
+MOSAIC = 256
+"""Blocks side by side in a picture that is composed of blocks."""
+
+
+def encode_plane(plane: Bytes, steps: list[int], progressive: bool) -> bytes:
+    """A plane [h, w] as a gray JPEG with these quantization steps (64, row by row)."""
+    target = io.BytesIO()
+    Image.fromarray(plane).save(target, "JPEG", qtables=[steps], progressive=progressive)
+    return target.getvalue()
+
+
+def decoded_gray(data: bytes) -> Bytes:
+    """A JPEG's luma as stored; raises DamagedError if it cannot be decoded."""
+    flags = cv2.IMREAD_GRAYSCALE | cv2.IMREAD_IGNORE_ORIENTATION
+    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), flags)
+    if pixels is None:
+        raise DamagedError("it cannot be decoded")
+    return pixels
+
+
+def round_trip(blocks: Bytes, steps: list[int]) -> Bytes:
+    """Blocks [..., 8, 8] as decoded from a JPEG with these steps.
+
+    In a JPEG of one plane a block decodes to the same samples at any position.
+    """
+    count = blocks.size // BLOCK**2
+    rows = -(-count // MOSAIC)
+    columns = -(-count // rows)
+    padded = np.zeros((rows * columns, BLOCK, BLOCK), np.uint8)
+    padded[:count] = blocks.reshape(-1, BLOCK, BLOCK)
+    mosaic = padded.reshape(rows, columns, BLOCK, BLOCK).swapaxes(1, 2).reshape(rows * BLOCK, -1)
+    decoded = in_blocks(decoded_gray(encode_plane(mosaic, steps, progressive=False)))
+    return decoded.swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)[:count].reshape(blocks.shape)
+
+
+def in_blocks(planes: NDArray[Any]) -> NDArray[Any]:
+    """A view [..., rows of blocks, 8, columns of blocks, 8] of planes [..., h, w]."""
+    *outer, height, width = planes.shape
+    return planes.reshape(*outer, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+
+
+def padded_to(planes: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
+    """Planes [..., h, w] padded to multiples of `rows` and `columns` with the last ones, as encoders do."""
+    below, right = -planes.shape[-2] % rows, -planes.shape[-1] % columns
+    if not (below or right):
+        return planes
+    return np.pad(planes, [(0, 0)] * (planes.ndim - 2) + [(0, below), (0, right)], "edge")
+
+
+def blocks_with(samples: Mask) -> Mask:
+    """Which blocks [rows, columns] contain any of the samples [h, w]."""
+    height, width = samples.shape
+    eights = np.ascontiguousarray(samples).view(np.uint64)  # eight samples in a row as one number
+    return np.asarray(eights.reshape(height // BLOCK, BLOCK, width // BLOCK).any(axis=1))
