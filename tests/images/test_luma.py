@@ -12,7 +12,6 @@ from PIL import Image
 from support.images import gray, load, save
 from support.scenes import Colorize, scene
 
-from colorcli.images.codecs.jpeg import chroma as jpeg_chroma
 from colorcli.images.codecs.jpeg import luma as jpeg_luma
 from colorcli.images.codecs.jpeg import segments as jpeg_segments
 from colorcli.images.codecs.jpeg import turbojpeg as jpeg_turbo
@@ -123,17 +122,6 @@ def test_a_jpeg_of_one_colored_block_is_not_neutral(tmp_path: Path) -> None:
         frame = jpeg_segments.frame_of(jpeg_segments.parse(data)[0])
         assert jpeg_luma.extract_luma(data, frame).neutral == neutral
         picture[-4:, -4:] = (255, 90, 0)
-
-
-def test_a_block_decodes_alike_at_any_position() -> None:
-    """The softening of chroma relies on this."""
-    plane = np.random.default_rng(9).integers(0, 256, (64, 96), np.uint8)
-    table = [1 + position % 7 for position in range(64)]
-    whole = jpeg_chroma.decoded_gray(jpeg_chroma._encode_plane(plane, table, progressive=True))
-    blocks, expected = (
-        part.reshape(8, 8, 12, 8).swapaxes(1, 2).reshape(-1, 8, 8)[5:50:3] for part in (plane, whole)
-    )
-    assert (jpeg_chroma._round_trip(blocks, table) == expected).all()
 
 
 @pytest.mark.parametrize("mode", ["CMYK", "RGB"])

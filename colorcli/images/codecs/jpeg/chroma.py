@@ -44,8 +44,8 @@ CLIPPED = 0.9
 """Code values of gray that clipping may take: with the half that rounding takes, the sum stays below 1.5, so
 that gray is off by one at most."""
 CLIPPED_AS_KNOWN = 0.7
-"""The same where libjpeg's rounding is followed to the last bit. In other decoders gray may be off by two in a
-few pixels of a million; with 0.4 it is not in FFmpeg, but files are a twentieth larger."""
+"""The same where libjpeg's rounding is followed to the last bit. In other decoders gray may be off by two in
+a few pixels of a million; with 0.4 it is not in FFmpeg, but files are a twentieth larger."""
 VISIBLE = 0.8
 """Code values of gray that clipping may take in a toned source before its toning is kept there."""
 SHARED_STEP = 2
@@ -89,7 +89,9 @@ def chroma_steps(luma: Sequence[int], sampling: Sampling) -> list[int]:
     """Quantization steps for chroma beside luma with these steps (the source's coarsest): 64 each."""
     if sampling != FULL_SIZE:
         return [min(step, SHARED_STEP) for step in luma]
-    return [max(fine, min(round(step / 4), 2 * fine)) for step, fine in zip(luma, FULL_SIZE_STEPS, strict=True)]
+    return [
+        max(fine, min(round(step / 4), 2 * fine)) for step, fine in zip(luma, FULL_SIZE_STEPS, strict=True)
+    ]
 
 
 def chroma_planes(

@@ -212,9 +212,9 @@ def faint_blocks(chroma: Plane) -> Mask:
 
 
 def largest_error(steps: list[int]) -> float:
-    """Code values by which quantization can move a sample at most: the sum of half of each step in one sample.
+    """Code values by which quantization can move a sample at most.
 
-    One more is for rounding on the way.
+    Half of each step, if all add up in one sample, and one more for rounding on the way.
     """
     positions, waves = np.arange(BLOCK)[:, None] + 0.5, np.arange(BLOCK)
     basis = np.abs(np.cos(positions * waves * np.pi / BLOCK)) * np.where(waves, 0.5, math.sqrt(1 / 8))

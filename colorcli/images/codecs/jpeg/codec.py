@@ -81,7 +81,7 @@ class JpegPage(Page):
     spare: float = CLIPPED
     """Code values of gray that clipping may take; none if luma itself had to be encoded again."""
     toning: Bytes | None = None
-    """The source's chroma [2, h, w]: where it makes decoders clip it is kept, or gray would visibly change."""
+    """The source's chroma [2, h, w]; kept where it makes decoders clip, or gray would visibly change."""
 
     @property
     def luma(self) -> Raster:
