@@ -9,6 +9,7 @@ from colorcli.color.condition import Hints
 from colorcli.color.guided_filter import guided_upsample
 from colorcli.color.propagation import apply_hints
 from colorcli.color.ycbcr import Plane
+from colorcli.colorizer.windows import is_panorama, predict_in_windows
 from colorcli.models import ModelAdapter
 from colorcli.networks.card import ModelCard
 
@@ -63,7 +64,13 @@ class ChromaPredictor:
 
     def _predict(self, lumas: Sequence[Plane], hints: Sequence[Hints | None]) -> list[Plane]:
         """The model's own prediction, at the saturation asked for."""
-        chroma = self._model.predict(lumas, hints)
+        if is_panorama(lumas[0]):
+            chroma = [
+                predict_in_windows(lambda part, own: self._model.predict([part], [own])[0], luma, known)
+                for luma, known in zip(lumas, hints, strict=True)
+            ]
+        else:
+            chroma = self._model.predict(lumas, hints)
         if self.saturation == 1:
             return chroma
         return [np.clip(plane * self.saturation, -0.5, 0.5) for plane in chroma]

@@ -54,6 +54,34 @@ def test_pictures_shrink_to_the_working_size_and_never_grow(
     assert predictor.shrink(np.zeros(shape, np.float32)).shape == working
 
 
+class PixelByPixel(Sepia):
+    """Chroma that is a function of each pixel's luma, and of whether it is hinted."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.largest = 0
+
+    def predict(self, lumas: Sequence[Plane], hints: Sequence[Hints | None]) -> list[Plane]:
+        self.largest = max(self.largest, *(luma.size for luma in lumas))
+        hinted = [0 if known is None else known.mask for known in hints]
+        return [
+            np.stack([luma - 0.5, 0.1 * mask - luma / 4]) for luma, mask in zip(lumas, hinted, strict=True)
+        ]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("length", [30_000, 87_381, 87_382, 400_000])
+def test_panoramas_are_predicted_in_windows_without_seams(length: int, turned: bool) -> None:
+    luma = textured(12, length)
+    luma = np.ascontiguousarray(luma.T) if turned else luma
+    mask = (luma > 0.5).astype(np.float32)
+    hints = Hints(np.zeros((2, *luma.shape), np.float32), mask)
+    model = PixelByPixel()
+    chroma = ChromaPredictor(model)._predict([luma], [hints])[0]
+    assert np.abs(chroma - np.stack([luma - 0.5, 0.1 * mask - luma / 4])).max() < 1e-6
+    assert model.largest <= 1 << 20
+
+
 def test_saturation_scales_chroma_within_its_range() -> None:
     for saturation, expected in ((0.0, 0.0), (0.5, 0.1), (2.0, 0.4), (9.0, 0.5)):
         (chroma,) = ChromaPredictor(Sepia(), saturation=saturation).predict([textured()])
