@@ -1,6 +1,6 @@
 """A toy colorizer, and black-and-white pictures made on the spot."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,11 +30,13 @@ def colorize(model: ModelAdapter) -> Colorize:
         *,
         options: RunOptions | None = None,
         saturation: float = 1.0,
+        on_note: Callable[[str], None] = lambda message: None,
         **color: object,
     ) -> Outcome:
         settings = options or RunOptions()
         settings = replace(settings, color=ColorOptions(**color))  # type: ignore[arg-type]
         predictor = ChromaPredictor(model, saturation=saturation)
-        return colorize_image(source, output, settings, predictor, ColorSources.load(settings.color))
+        hints = ColorSources.load(settings.color)
+        return colorize_image(source, output, settings, predictor, hints, on_note=on_note)
 
     return run

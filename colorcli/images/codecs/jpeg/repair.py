@@ -52,9 +52,10 @@ def _with_end(segments: list[Segment]) -> bytes:
         raise DamagedError("truncated")
     low, high = 0, len(scan)
     likely = len(scan.rstrip(b"\0"))
-    if _is_whole(start + scan[:likely]):
-        high = likely
-        low = likely - 2 if likely > 2 and not _is_whole(start + scan[: likely - 2]) else 0
+    if likely < high:  # a copy that was cut off may be filled with zeros, which decode to something
+        high = min(high, likely + 1)
+        if not _is_whole(start + scan[:high]):
+            raise DamagedError("truncated")
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if _is_whole(start + scan[:middle]) else (middle, high)

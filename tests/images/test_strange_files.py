@@ -1,0 +1,468 @@
+"""Files that nobody here wrote: read right, or refused in true words; never damaged."""
+
+import io
+import shutil
+import struct
+import subprocess
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import imagecodecs
+import numpy as np
+import pytest
+import tifffile
+from numpy.typing import NDArray
+from PIL import Image
+from support.broken import encoded
+from support.images import gray, load
+from support.scenes import Colorize, scene
+
+from colorcli.errors import InputError
+from colorcli.images.metadata import icc
+
+exiftool = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
+exiv2 = pytest.mark.skipif(shutil.which("exiv2") is None, reason="exiv2 is not installed")
+
+
+@pytest.fixture
+def colorized(tmp_path: Path, colorize: Colorize) -> Callable[..., tuple[Path, list[str]]]:
+    """Colorize bytes under a name: the output, and the notes."""
+
+    def run(data: bytes, name: str, output: str = "", **options: Any) -> tuple[Path, list[str]]:
+        source = tmp_path / name
+        source.write_bytes(data)
+        target = tmp_path / "out" / (output or name)
+        notes: list[str] = []
+        colorize(source, target, on_note=notes.append, **options)
+        return target, notes
+
+    return run
+
+
+def exif_value(path: Path, tag: str) -> bytes:
+    done = subprocess.run(["exiftool", "-b", f"-{tag}", str(path)], capture_output=True, check=False)
+    return done.stdout
+
+
+# JPEG 2000
+
+
+@pytest.mark.parametrize("bits", range(9, 16))
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("suffix", ["j2k", "jp2"])
+def test_jpeg2000_of_9_to_15_bits_keeps_its_gray(
+    bits: int, channels: int, suffix: str, colorized: Any
+) -> None:
+    samples = scene(40, 50, 65535) >> (16 - bits)
+    pixels = samples if channels == 1 else np.stack([samples] * 3, axis=2)
+    data = imagecodecs.jpeg2k_encode(pixels, level=0, codecformat=suffix, bitspersample=bits, reversible=True)
+    output, _ = colorized(bytes(data), f"in.{suffix}")
+    after = gray(imagecodecs.jpeg2k_decode(output.read_bytes())) / 65535
+    assert np.abs(after - samples / ((1 << bits) - 1)).max() < 1 / 255
+
+
+def box(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I4s", len(body) + 8, kind) + body
+
+
+def jp2(stream: bytes, shape: tuple[int, int], components: int, *parts: bytes) -> bytes:
+    """A JP2 file around a codestream; `parts` go into its header."""
+    image = box(b"ihdr", struct.pack(">IIHBBBB", *shape, components, 7, 7, 0, 0))
+    head = box(b"jP  ", b"\r\n\x87\n") + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
+    return head + box(b"jp2h", image + b"".join(parts)) + box(b"jp2c", stream)
+
+
+SRGB, GRAY = box(b"colr", bytes((1, 0, 0, 0, 0, 0, 16))), box(b"colr", bytes((1, 0, 0, 0, 0, 0, 17)))
+
+
+@pytest.mark.parametrize(("bits", "columns"), [(1, 1), (4, 1), (8, 1), (4, 3)])
+def test_jpeg2000_palettes_are_looked_up(bits: int, columns: int, colorized: Any) -> None:
+    indices = scene(40, 50) >> (8 - bits)
+    stream = imagecodecs.jpeg2k_encode(
+        indices, level=0, codecformat="j2k", bitspersample=bits, reversible=True
+    )
+    shades = np.linspace(250, 5, 1 << bits).round().astype(np.uint8)
+    table = np.repeat(shades[:, None], columns, 1)
+    palette = struct.pack(">HB", len(shades), columns) + b"\7" * columns + table.tobytes()
+    mapping = b"".join(struct.pack(">HBB", 0, 1, column) for column in range(columns))
+    data = jp2(
+        bytes(stream),
+        indices.shape,
+        1,
+        GRAY if columns == 1 else SRGB,
+        box(b"pclr", palette),
+        box(b"cmap", mapping),
+    )
+    output, _ = colorized(data, "in.jp2")
+    assert np.abs(gray(load(output)) - shades[indices].astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("space", ["RGB", "GRAY"])
+def test_a_jp2_profile_by_any_method_is_kept(space: str, colorized: Any) -> None:
+    pixels = scene(40, 50) if space == "GRAY" else np.stack([scene(40, 50)] * 3, axis=2)
+    stream = imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="j2k", reversible=True)
+    profile = icc.srgb_profile() if space == "RGB" else bytes(imagecodecs.cms_profile("gray", gamma=2.2))
+    data = jp2(bytes(stream), (40, 50), 3 if space == "RGB" else 1, box(b"colr", b"\3\0\0" + profile))
+    output, _ = colorized(data, "in.jp2")
+    after = output.read_bytes()
+    assert b"colr\3\0\0" + profile in after if space == "RGB" else b"colr\2\0\0" in after
+
+
+def test_subsampled_jpeg2000_is_named(colorized: Any) -> None:
+    data = bytearray(imagecodecs.jpeg2k_encode(np.stack([scene(40, 50)] * 3, axis=2), codecformat="j2k"))
+    at = data.index(b"\xff\x51") + 2 + 38
+    data[at + 3 + 1 : at + 3 + 3] = b"\2\2"
+    with pytest.raises(InputError, match="subsampled components, which is not read"):
+        colorized(bytes(data), "in.j2k")
+
+
+# TIFF
+
+
+def tag_at(data: bytes, code: int) -> int:
+    """Position of a tag of the first directory of a little-endian TIFF."""
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    rows = range(start + 2, start + 2 + 12 * count, 12)
+    return next(at for at in rows if struct.unpack_from("<H", data, at)[0] == code)
+
+
+def tiff(pixels: NDArray[Any], **options: Any) -> bytes:
+    return encoded("tiff", pixels, metadata=None, photometric="minisblack", **options)
+
+
+@pytest.mark.parametrize("compression", [None, "lzw", "packbits", "deflate"])
+@pytest.mark.parametrize("rows", [8, 40])
+def test_strips_that_say_they_are_empty_are_read(compression: str | None, rows: int, colorized: Any) -> None:
+    data = bytearray(tiff(scene(40, 50), rowsperstrip=rows, compression=compression))
+    _, kind, count, value = struct.unpack_from("<HHII", data, tag_at(data, 279))
+    size = {3: 2, 4: 4}[kind] * count
+    where = value if size > 4 else tag_at(data, 279) + 8
+    data[where : where + size] = bytes(size)
+    output, _ = colorized(bytes(data), "in.tif")
+    assert np.abs(gray(load(output)) - scene(40, 50).astype(int)).max() <= 1
+
+
+def test_a_broken_link_ends_the_pages_with_a_note(colorized: Any) -> None:
+    for wrong in (0x7FFFFF00, 12):
+        data = bytearray(tiff(scene(40, 50)))
+        (start,) = struct.unpack_from("<I", data, 4)
+        (count,) = struct.unpack_from("<H", data, start)
+        struct.pack_into("<I", data, start + 2 + 12 * count, wrong)
+        output, notes = colorized(bytes(data), "in.tif")
+        with tifffile.TiffFile(output) as file:
+            assert len(file.pages) == 1
+        assert notes == ["the link after page 1 is broken: what may follow is left out"]
+
+
+@pytest.mark.parametrize(("kind", "count"), [(0, 0), (0, 1), (99, 0), (99, 3)])
+def test_a_tag_of_unknown_type_is_left_out(kind: int, count: int, colorized: Any) -> None:
+    data = bytearray(tiff(scene(40, 50), extratags=[(65000, 4, 1, 7, True)]))
+    struct.pack_into("<HHI", data, tag_at(data, 65000), 65000, kind, count)
+    output, _ = colorized(bytes(data), "in.tif")
+    assert np.abs(gray(load(output)) - scene(40, 50).astype(int)).max() <= 1
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_tiff_palettes_of_any_depth_are_looked_up(bits: int, colorized: Any) -> None:
+    shades = np.linspace(60000, 2000, 1 << bits).astype(np.uint16)
+    indices = scene(40, 56) >> (8 - bits)
+    packed = np.packbits(np.unpackbits(indices[:, :, None], axis=2)[:, :, 8 - bits :].reshape(40, -1), axis=1)
+    data = bytearray(tiff(packed, extratags=[(320, 3, 3 << bits, tuple(np.tile(shades, 3)), True)]))
+    for code, value in ((256, 56), (258, bits), (262, 3)):
+        struct.pack_into("<I", data, tag_at(data, code) + 8, value)
+    output, _ = colorized(bytes(data), "in.tif")
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(int)
+    assert np.abs(gray(load(output)) - expected).max() <= 1
+
+
+def test_photoshop_layers_are_left_out_with_a_note(colorized: Any) -> None:
+    data = tiff(
+        scene(40, 50),
+        extratags=[(37724, 7, 5000, b"Adobe Photoshop Document Data Block\0".ljust(5000), True)],
+    )
+    output, notes = colorized(data, "in.tif")
+    with tifffile.TiffFile(output) as file:
+        assert 37724 not in file.pages[0].aspage().tags
+    assert any("layers" in note for note in notes)
+
+
+def with_canon_note(pixels: NDArray[Any]) -> bytes:
+    """A TIFF with an Exif directory and a maker note whose offset is from the start of the file."""
+    data = tiff(pixels, extratags=[(271, 2, 6, "Canon", True), (65000, 4, 1, 0, True)])
+    owner = b"OWNER-FIELD-0001".ljust(32, b"\0")
+    exif = len(data) + len(data) % 2
+    note = exif + 2 + 12 + 4
+    value = note + 2 + 12 + 4
+    entry = struct.pack("<HHII", 9, 2, len(owner), value)
+    block = struct.pack("<H", 1) + entry + bytes(4) + owner
+    result = bytearray(data.ljust(exif, b"\0"))
+    result += struct.pack("<HHHII", 1, 37500, 7, len(block), note) + bytes(4) + block
+    struct.pack_into("<HHII", result, tag_at(data, 65000), 34665, 4, 1, exif)
+    return bytes(result)
+
+
+@exiftool
+@exiv2
+@pytest.mark.parametrize("suffix", ["tif", "jpg"])
+def test_a_maker_note_still_finds_its_values(suffix: str, colorized: Any) -> None:
+    data = with_canon_note(scene(60, 80))
+    if suffix == "jpg":  # the same bytes as Exif block of a JPEG that becomes a TIFF
+        image = io.BytesIO()
+        Image.fromarray(scene(60, 80)).save(image, "JPEG", exif=b"Exif\0\0" + data)
+        data = image.getvalue()
+    output, _ = colorized(data, f"in.{suffix}", "out.tif")
+    assert exif_value(output, "OwnerName") == b"OWNER-FIELD-0001"
+    listed = subprocess.run(["exiv2", "-pa", str(output)], capture_output=True, check=False).stdout
+    assert b"OWNER-FIELD-0001" in listed
+    assert np.abs(gray(load(output)) - scene(60, 80).astype(int)).max() <= 9  # of a JPEG, perhaps
+
+
+@exiftool
+def test_a_nikon_preview_outside_of_its_note_is_kept(colorized: Any) -> None:
+    preview = b"\xff\xd8\xff\xdb" + bytes(range(256)) * 40 + b"\xff\xd9"
+    data = tiff(scene(60, 80), extratags=[(271, 2, 6, "NIKON", True), (65000, 4, 1, 0, True)])
+    exif = len(data) + len(data) % 2
+    note = exif + 2 + 12 + 4
+    inner = note + 10  # offsets count from here
+    preview_directory = 8 + 2 + 12 + 4
+    outside = preview_directory + 2 + 24 + 4 + 100
+    block = b"Nikon\0\2\x10\0\0" + b"II*\0" + struct.pack("<I", 8)
+    block += struct.pack("<HHHII", 1, 0x11, 4, 1, preview_directory) + bytes(4)
+    block += struct.pack("<H", 2) + struct.pack("<HHII", 0x201, 4, 1, outside)
+    block += struct.pack("<HHII", 0x202, 4, 1, len(preview)) + bytes(4)
+    result = bytearray(data.ljust(exif, b"\0"))
+    result += struct.pack("<HHHII", 1, 37500, 7, len(block), note) + bytes(4) + block
+    result = result.ljust(inner + outside, b"\0") + preview
+    struct.pack_into("<HHII", result, tag_at(data, 65000), 34665, 4, 1, exif)
+    output, _ = colorized(bytes(result), "in.tif")
+    assert exif_value(output.parent.parent / "in.tif", "PreviewImage") == preview
+    assert exif_value(output, "PreviewImage") == preview
+    assert np.abs(gray(load(output)) - scene(60, 80).astype(int)).max() <= 1
+
+
+# JPEG
+
+
+def jpeg(kind: str = "gray", **options: Any) -> bytes:
+    pixels = scene(60, 80) if kind == "gray" else np.stack([scene(60, 80)] * 3, axis=2)
+    return encoded("jpeg", pixels, **options)
+
+
+def luma(data: bytes) -> NDArray[np.uint8]:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("L"))
+
+
+def inserted(data: bytes, *segments: tuple[int, bytes]) -> bytes:
+    parts = [struct.pack(">BBH", 255, marker, len(body) + 2) + body for marker, body in segments]
+    return data[:2] + b"".join(parts) + data[2:]
+
+
+KINDS = {
+    "gray": {}, "ycbcr": {"kind": "color"}, "progressive": {"progressive": True},
+    "ycbcr progressive": {"kind": "color", "progressive": True},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("trailer", [b"", bytes(2500), b"a scanner's own words, " * 40])
+def test_a_missing_end_marker_is_added(kind: str, trailer: bytes, colorized: Any) -> None:
+    whole = jpeg(**KINDS[kind])
+    output, notes = colorized(whole[:-2] + trailer, "in.jpg")
+    assert np.abs(luma(output.read_bytes()).astype(int) - luma(whole)).max() <= 1
+    assert output.read_bytes().endswith(b"\xff\xd9" + trailer)
+    assert any("end marker" in note for note in notes)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("part", [0.6, 0.8, 0.97])
+@pytest.mark.parametrize("trailer", [b"", bytes(2500)])
+def test_a_jpeg_that_lacks_coefficients_is_truncated(
+    kind: str, part: float, trailer: bytes, colorized: Any
+) -> None:
+    whole = jpeg(**KINDS[kind])
+    with pytest.raises(InputError, match="truncated"):
+        colorized(whole[: int(part * len(whole))] + trailer, "in.jpg")
+
+
+@pytest.mark.parametrize("stray", [b"\0" * 3, b"\xff\0\0\2", b"\0\x0eAdobe\0d\x80\0\0\0\0", b"\x12"])
+def test_stray_bytes_between_segments_are_skipped(stray: bytes, colorized: Any) -> None:
+    data = jpeg()
+    at = data.index(b"\xff\xdb")
+    output, _ = colorized(data[:at] + stray + data[at:], "in.jpg")
+    assert np.abs(luma(output.read_bytes()).astype(int) - luma(data)).max() <= 1
+
+
+def test_the_size_is_found_behind_a_megabyte_of_segments(colorized: Any) -> None:
+    data = inserted(jpeg(), *[(0xEB, bytes(65000))] * 20)
+    output, _ = colorized(data, "in.jpg")
+    assert np.abs(luma(output.read_bytes()).astype(int) - luma(data)).max() <= 1
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    ({"bitspersample": 12}, "a JPEG of 12 bits, which is not read"),
+    ({"lossless": True}, "a lossless JPEG, which is not read"),
+])  # fmt: skip
+def test_other_processes_of_jpeg_are_named(options: dict[str, Any], words: str, colorized: Any) -> None:
+    pixels = scene(40, 50, 65535) >> 4 if "bitspersample" in options else scene(40, 50)
+    with pytest.raises(InputError, match=words) as caught:
+        colorized(bytes(imagecodecs.jpeg8_encode(pixels, **options)), "in.jpg")
+    assert "damaged" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("marker", "name"), [
+    (0xED, b"Photoshop 3.0\0"), (0xE2, b"ICC_PROFILE\0"), (0xE1, b"http://ns.adobe.com/xmp/extension/\0"),
+])  # fmt: skip
+def test_parts_of_one_block_stay_side_by_side(marker: int, name: bytes, colorized: Any) -> None:
+    first, second = name + b"\1\2one" + bytes(60000), name + b"\2\2two" + bytes(600)
+    for after in ((), ((0xE0, b"JFXX\0\0"),), ((0xE1, b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0"),)):
+        data = inserted(jpeg(), (marker, first), (marker, second), *after)
+        output, _ = colorized(data, "in.jpg")
+        result = output.read_bytes()
+        if name != b"ICC_PROFILE\0":  # a profile of zeros is no profile
+            assert result.index(second) == result.index(first) + len(first) + 4
+
+
+def test_the_index_of_further_images_points_at_them(colorized: Any) -> None:
+    first, second = jpeg(), encoded("jpeg", scene(30, 40))
+    entries = 8 + 2 + 12 + 4
+    body = b"MPF\0II*\0" + struct.pack("<I", 8) + struct.pack("<HHHII", 1, 0xB002, 7, 32, entries) + bytes(4)
+    at = 2 + 4 + 4
+    size = len(first) + 4 + len(body) + 32
+    for index in ((0x30000, size, 0, 0), (0, len(second), size - at, 0)):
+        body += struct.pack("<IIII", *index)
+    source = inserted(first, (0xE2, body)) + second
+    output, _ = colorized(source, "in.jpg")
+    after = output.read_bytes()
+    base = after.index(b"MPF\0") + 4
+    table = [struct.unpack_from("<IIII", after, base + entries + 16 * entry) for entry in (0, 1)]
+    assert after[base + table[1][2] :][: table[1][1]] == second
+    assert table[0][1] == base + table[1][2]
+
+
+# XMP
+
+
+XPACKET = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
+
+
+def packet(encoding: str, declaration: str = "", prefix: str = "Iptc4xmpExt") -> bytes:
+    name = 'xmlns:{}="{}"'.format
+    iptc, dc = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "http://purl.org/dc/elements/1.1/"
+    text = (
+        f"{declaration or XPACKET}<x:xmpmeta {name('x', 'adobe:ns:meta/')}>"
+        f"<rdf:RDF {name('rdf', 'http://www.w3.org/1999/02/22-rdf-syntax-ns#')}>"
+        f"<rdf:Description rdf:about='' {name('dc', dc)} {name(prefix, iptc)} "
+        f'{prefix}:AISystemUsed="another">'
+        '<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Stra\u00dfe</rdf:li></rdf:Alt></dc:title>'
+        "<dc:subject><rdf:Bag><rdf:li>M\u00fchle</rdf:li></rdf:Bag></dc:subject>"
+        "</rdf:Description></rdf:RDF></x:xmpmeta>"
+    )
+    return text.encode(encoding)
+
+
+LATIN_1 = '<?xml version="1.0" encoding="iso-8859-1"?>'
+PACKETS = {
+    "UTF-8": packet("utf-8"), "UTF-16 LE": packet("utf-16-le"), "UTF-16 BE": packet("utf-16-be"),
+    "Latin-1": packet("latin-1", LATIN_1), "prefix": packet("utf-8", prefix="other"),
+}  # fmt: skip
+
+
+@exiftool
+@pytest.mark.parametrize("kind", PACKETS)
+@pytest.mark.parametrize("suffix", ["jpg", "tif", "png"])
+def test_xmp_in_any_encoding_is_extended_not_replaced(kind: str, suffix: str, colorized: Any) -> None:
+    xmp = PACKETS[kind]
+    match suffix:
+        case "jpg":
+            data = inserted(jpeg(), (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + xmp))
+        case "tif":
+            data = tiff(scene(60, 80), extratags=[(700, 1, len(xmp), xmp, True)])
+        case _:
+            body = b"iTXtXML:com.adobe.xmp\0\0\0\0\0" + xmp
+            chunk = struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+            data = encoded("png")
+            data = data[:33] + chunk + data[33:]
+    output, _ = colorized(data, f"in.{suffix}")
+    source = output.parent.parent / output.name
+    for tag in ("XMP-dc:Title", "XMP-dc:Subject"):
+        assert exif_value(output, tag) == exif_value(source, tag)
+        assert exif_value(output, tag)
+    assert exif_value(output, "XMP-iptcExt:AISystemUsed").startswith(b"colorcli ")
+    assert output.read_bytes().count("another".encode("utf-16-le")) == 0
+
+
+def test_what_is_no_xmp_is_kept_with_a_note(colorized: Any) -> None:
+    data = inserted(jpeg(), (0xE1, b"http://ns.adobe.com/xap/1.0/\0no XMP at all"))
+    output, notes = colorized(data, "in.jpg")
+    assert b"no XMP at all" in output.read_bytes()
+    assert any("XMP" in note for note in notes)
+
+
+# PNG
+
+
+def png(*extra: bytes, end: bool = True) -> bytes:
+    data = encoded("png")
+    data = data[:33] + b"".join(extra) + data[33:]
+    return data if end else data[:-12]
+
+
+def test_a_damaged_ancillary_chunk_is_left_out(colorized: Any) -> None:
+    text = b"\0\0\0\x0ftEXtComment\0damaged" + b"\1\2\3\4"
+    output, notes = colorized(png(text), "in.png")
+    assert b"damaged" not in output.read_bytes()
+    assert np.abs(gray(load(output)) - scene(60, 80).astype(int)).max() <= 1
+    assert notes == ["a damaged tEXt chunk is left out"]
+
+
+def test_a_png_without_its_last_chunk_is_read(colorized: Any) -> None:
+    output, notes = colorized(png(end=False), "in.png")
+    assert np.abs(gray(load(output)) - scene(60, 80).astype(int)).max() <= 1
+    assert len(notes) == 1
+    with pytest.raises(InputError, match="truncated"):
+        colorized(png(end=False)[:-30], "cut.png")
+
+
+@pytest.mark.parametrize("kind", [b"IHDR", b"IDAT"])
+def test_a_damaged_critical_chunk_is_an_error(kind: bytes, colorized: Any) -> None:
+    data = bytearray(png())
+    at = data.index(kind)
+    data[at + 4 + int.from_bytes(data[at - 4 : at], "big")] ^= 1
+    with pytest.raises(InputError, match=f"checksum of {kind.decode()}"):
+        colorized(bytes(data), "in.png")
+
+
+# BMP, AVIF, HEIC
+
+
+def test_bmp_keeps_its_alpha(colorized: Any) -> None:
+    rgba = np.stack([scene(40, 50)] * 3 + [scene(40, 50)[::-1]], axis=2)
+    first, _ = colorized(encoded("png", rgba), "in.png", "out.bmp")
+    second, _ = colorized(first.read_bytes(), "again.bmp", recolor=True)
+    for path in (first, second):
+        image = Image.open(path)
+        assert image.mode == "RGBA"
+        assert (np.asarray(image)[:, :, 3] == rgba[:, :, 3]).all()
+
+
+@pytest.mark.parametrize("bits", [10, 12])
+def test_deep_avif_is_refused(bits: int, colorized: Any) -> None:
+    pixels = scene(40, 50, 65535) >> (16 - bits)
+    data = imagecodecs.avif_encode(np.stack([pixels] * 3, axis=2), bitspersample=bits)
+    with pytest.raises(InputError, match="more than 8 bits"):
+        colorized(bytes(data), "in.avif")
+
+
+def test_of_several_stills_in_heic_the_primary_one_is_colorized(colorized: Any) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    file = heif.HeifFile()
+    for shade in (scene(64, 80), scene(64, 80)[::-1].copy()):
+        file.add_from_pillow(Image.fromarray(np.stack([shade] * 3, axis=2)))
+    target = io.BytesIO()
+    file.save(target, quality=-1, chroma=444, matrix_coefficients=0, primary_index=1)
+    output, notes = colorized(target.getvalue(), "in.heic")
+    assert np.abs(gray(load(output)) - scene(64, 80)[::-1].astype(int)).max() <= 1
+    assert any("holds 2 images" in note for note in notes)
