@@ -1,4 +1,4 @@
-"""Events as JSON keep to the documented schema, and the console shows what matters."""
+"""JSON events follow the documented schema, and the console shows failures and counts."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def test_every_kind_of_event_is_described(event: Event) -> None:
     valid(json.loads(line))
 
 
-def test_the_schema_says_no_to_what_is_wrong() -> None:
+def test_the_schema_rejects_wrong_events() -> None:
     for wrong in (
         {"event": "unknown"},
         {"event": "failed", "input": "a"},
@@ -50,20 +50,20 @@ def test_the_schema_says_no_to_what_is_wrong() -> None:
             valid(wrong)
 
 
-def test_a_real_run_keeps_to_the_schema(tmp_path: Path, toy_model: Path) -> None:
+def test_a_real_run_follows_the_schema(tmp_path: Path, toy_model: Path) -> None:
     write_all(tmp_path / "in", {**BROKEN, **ODD, "notes.txt": lambda: b"text"})
     run = run_cli("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--json")
-    told = events(run.stdout)
-    for event in told:
+    reported = events(run.stdout)
+    for event in reported:
         valid(event)
-    assert {event["event"] for event in told} >= {"started", "note", "done", "failed", "summary"}
-    assert told[-1]["event"] == "summary"
-    assert sum(event["event"] == "summary" for event in told) == 1
-    settled = [event["input"] for event in told if event["event"] in ("done", "failed")]
+    assert {event["event"] for event in reported} >= {"started", "note", "done", "failed", "summary"}
+    assert reported[-1]["event"] == "summary"
+    assert sum(event["event"] == "summary" for event in reported) == 1
+    settled = [event["input"] for event in reported if event["event"] in ("done", "failed")]
     assert len(settled) == len(set(settled)) == len(BROKEN) + len(ODD)
 
 
-def test_json_stays_off_a_stdout_that_carries_the_picture(tmp_path: Path, toy_model: Path) -> None:
+def test_json_goes_to_stderr_if_stdout_carries_the_image(tmp_path: Path, toy_model: Path) -> None:
     source = write_all(tmp_path, {"one.png": ODD["-dash.png"]})[0]
     run = run_cli("run", source, "-o", "-", "--model", toy_model, "--json")
     assert run.stdout.startswith(b"\x89PNG")
@@ -91,4 +91,4 @@ def test_console_names_failures_and_counts(quiet: bool, terminal: bool) -> None:
     assert ("files per second" in shown) is not quiet
     if not terminal:
         assert "\x1b" not in stream.getvalue()
-        assert "\u2501" not in shown, "a bar where no terminal is"
+        assert "\u2501" not in shown, "a progress bar without a terminal"

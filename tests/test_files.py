@@ -34,7 +34,7 @@ def test_unwritable_folder_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_two_at_once_do_not_ruin_each_other(tmp_path: Path) -> None:
+def test_two_writers_do_not_harm_each_other(tmp_path: Path) -> None:
     output = tmp_path / "a.bin"
     with atomic_write(output) as partial:
         partial.write_bytes(b"first")
@@ -43,7 +43,7 @@ def test_two_at_once_do_not_ruin_each_other(tmp_path: Path) -> None:
     assert output.read_bytes() == b"first"
 
 
-def test_what_a_killed_run_left_behind_is_taken_over(tmp_path: Path) -> None:
+def test_leftovers_of_a_killed_run_are_replaced(tmp_path: Path) -> None:
     output = tmp_path / "a.bin"
     partial_path(output).write_bytes(b"half of something longer")
     with atomic_write(output) as partial:
@@ -60,7 +60,7 @@ def test_the_longest_names_can_be_written(name: str, tmp_path: Path) -> None:
     assert (tmp_path / name).exists()
 
 
-def test_places_that_cannot_be_written_are_known_beforehand(tmp_path: Path) -> None:
+def test_unwritable_outputs_are_found_before_work_starts(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     check_writable(tmp_path / "new" / "folder" / "page.html", "--report")
     for place in (tmp_path, tmp_path / "file" / "page.html"):
@@ -79,9 +79,7 @@ with open(sys.argv[1], "w") as file:
 
 
 @pytest.mark.parametrize(("seconds", "granted"), [(LOCK_SECONDS / 4, True), (60.0, False)])
-def test_what_is_let_go_at_once_is_free_and_what_is_held_is_not(
-    tmp_path: Path, seconds: float, granted: bool
-) -> None:
+def test_a_lock_that_is_released_soon_is_waited_for(tmp_path: Path, seconds: float, granted: bool) -> None:
     lock, output = tmp_path / "lock", tmp_path / "out.mkv"
     command = [sys.executable, "-c", HOLD, str(lock), str(seconds)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as other:

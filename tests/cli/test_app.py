@@ -1,4 +1,4 @@
-"""The front door: version, help, one-line errors with their exit codes, configuration, the man page."""
+"""The command line: version, help, one-line errors with their exit codes, configuration, man page."""
 
 import json
 import os
@@ -83,7 +83,7 @@ def test_a_broken_configuration_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "says"), [("[run]\nsaturatoin = 2\n", "saturatoin"), ("[rum]\nquiet = true\n", "rum")]
 )
-def test_settings_that_do_not_exist_are_named(text: str, says: str, tmp_path: Path) -> None:
+def test_unknown_settings_are_named(text: str, says: str, tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text(text)
     done = colorcli("doctor", COLORCLI_CONFIG=str(tmp_path / "config.toml"))
     assert done.returncode == 2
@@ -91,7 +91,7 @@ def test_settings_that_do_not_exist_are_named(text: str, says: str, tmp_path: Pa
     assert len(done.stderr.strip().splitlines()) == 1
 
 
-def test_settings_are_named_as_the_flags_are(tmp_path: Path) -> None:
+def test_settings_are_named_like_flags(tmp_path: Path) -> None:
     (tmp_path / "config.toml").write_text('[run]\nformat = "xyz"\nmax-pixels = 5\n')
     picture = str(ROOT / "examples" / "within_our_gates_1920.jpg")
     done = colorcli("run", picture, "-o", "-", COLORCLI_CONFIG=str(tmp_path / "config.toml"))
@@ -99,12 +99,12 @@ def test_settings_are_named_as_the_flags_are(tmp_path: Path) -> None:
     assert "--format xyz" in done.stderr
 
 
-def test_the_man_page_is_that_of_the_commands() -> None:
+def test_the_man_page_is_up_to_date() -> None:
     page = runpy.run_path(str(ROOT / "docs" / "make_man.py"))["man_page"]()
     assert (ROOT / "docs" / "colorcli.1").read_text() == page, "run docs/make_man.py"
 
 
-def test_dry_run_says_what_would_become_of_each_input(tmp_path: Path) -> None:
+def test_dry_run_lists_what_would_be_done(tmp_path: Path) -> None:
     picture = ROOT / "examples" / "within_our_gates_1920.jpg"
     missing, output = tmp_path / "missing.jpg", tmp_path / "out"
     done = colorcli("run", str(picture), str(missing), "-o", str(output), "--dry-run")
@@ -113,7 +113,7 @@ def test_dry_run_says_what_would_become_of_each_input(tmp_path: Path) -> None:
     assert not output.exists()
 
 
-def test_dry_run_tells_scripts_as_well(tmp_path: Path) -> None:
+def test_dry_run_writes_json_events(tmp_path: Path) -> None:
     picture = ROOT / "examples" / "within_our_gates_1920.jpg"
     done = colorcli("run", str(picture), "missing.jpg", "-o", str(tmp_path / "out"), "--dry-run", "--json")
     assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == [
@@ -124,14 +124,14 @@ def test_dry_run_tells_scripts_as_well(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_lists_may_come_from_windows(tmp_path: Path) -> None:
+def test_lists_may_have_windows_line_ends(tmp_path: Path) -> None:
     picture = ROOT / "examples" / "within_our_gates_1920.jpg"
     (tmp_path / "list.txt").write_bytes(f"{picture}\r\n\r\n".encode())
     flags = ["--from-file", str(tmp_path / "list.txt"), "-o", str(tmp_path / "out"), "--dry-run"]
     assert colorcli("run", *flags).stdout.split("\t")[:2] == ["image", str(picture)]
 
 
-def test_a_page_that_cannot_be_written_is_told_before_the_work(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_written_is_refused_before_work_starts(tmp_path: Path) -> None:
     picture = ROOT / "examples" / "within_our_gates_1920.jpg"
     for flag in ("--report", "--contact-sheet"):
         done = colorcli("run", str(picture), "-o", str(tmp_path / "out"), flag, str(picture / "page"))

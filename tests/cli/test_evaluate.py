@@ -1,4 +1,4 @@
-"""`colorcli eval`, driven as a person does."""
+"""`colorcli eval`, run as a user does."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def toy_colors(luma: np.ndarray) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three smooth pictures with the very colors that the toy generator gives."""
+    """Three smooth pictures with exactly the colors that the toy generator predicts."""
     folder = tmp_path_factory.mktemp("pictures")
     for index in range(3):
         luma = np.linspace(0.2 + 0.1 * index, 0.7, 96)[None].repeat(64 + 8 * index, axis=0)

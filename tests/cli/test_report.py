@@ -43,9 +43,9 @@ const drive = () => {
   press("ArrowRight"); result.last = viewer.querySelector(".name").textContent;
   viewer.close();
   result.clip = getComputedStyle(document.querySelector(".pair .before")).clipPath;
-  const told = Object.assign(document.createElement("pre"), { id: "result" });
-  told.textContent = JSON.stringify(result);
-  document.body.append(told);
+  const output = Object.assign(document.createElement("pre"), { id: "result" });
+  output.textContent = JSON.stringify(result);
+  document.body.append(output);
 };
 const wait = turns => loaded() >= 4 || !turns ? drive() : setTimeout(wait, 50, turns - 1);
 wait(100);
@@ -74,7 +74,7 @@ def data_of(page: str) -> dict[str, Any]:
 
 
 def driven(page: Path) -> dict[str, Any]:
-    """What a browser makes of the page when it is clicked through."""
+    """The state of the page after a browser has run `DRIVE` on it."""
     page.write_text(page.read_text().replace("</html>", DRIVE + "</html>"))
     command = [
         str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,900",
@@ -86,7 +86,7 @@ def driven(page: Path) -> dict[str, Any]:
     return json.loads(html.unescape(found[1]))  # type: ignore[no-any-return]
 
 
-def test_the_page_is_complete_in_itself(tmp_path: Path) -> None:
+def test_the_page_needs_no_other_file(tmp_path: Path) -> None:
     page = report(tmp_path / "report.html").read_text()
     assert not re.findall(r'(?:src|href)\s*=\s*"(?!data:)[^"]', page)
     assert "http" not in page.replace("http-equiv", "")

@@ -1,4 +1,4 @@
-"""What goes where, and what is found wrong, before any work starts."""
+"""Plans: where every output goes, and which errors are found before any work starts."""
 
 import os
 from pathlib import Path
@@ -16,9 +16,9 @@ from colorcli.options import Existing, RunOptions
 def plan(
     inputs: list[Path], output: Path, existing: Existing = Existing.REFUSE, **options: bool
 ) -> tuple[list[Job], list[str]]:
-    told: list[Event] = []
-    jobs = make_plan(inputs, output, RunOptions(existing=existing), told.append, **options)
-    return jobs, [event.input for event in told if isinstance(event, Note)]
+    reported: list[Event] = []
+    jobs = make_plan(inputs, output, RunOptions(existing=existing), reported.append, **options)
+    return jobs, [event.input for event in reported if isinstance(event, Note)]
 
 
 def touch(*paths: Path) -> None:
@@ -114,7 +114,7 @@ def test_links_in_folders_are_not_followed_but_named_ones_are(tmp_path: Path) ->
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_unreadable_folders_are_told(tmp_path: Path) -> None:
+def test_unreadable_folders_are_reported(tmp_path: Path) -> None:
     touch(tmp_path / "in/closed/a.png", tmp_path / "in/b.png")
     (tmp_path / "in/closed").chmod(0)
     try:
@@ -124,7 +124,7 @@ def test_unreadable_folders_are_told(tmp_path: Path) -> None:
     assert [job.source.name for job in jobs if job.problem] == ["closed"]
 
 
-def test_the_input_itself_is_no_output(tmp_path: Path) -> None:
+def test_an_input_cannot_be_its_own_output(tmp_path: Path) -> None:
     touch(tmp_path / "a.png", tmp_path / "b.png")
     (tmp_path / "hard.png").hardlink_to(tmp_path / "a.png")
     for output in ("a.png", "hard.png"):
@@ -134,7 +134,7 @@ def test_the_input_itself_is_no_output(tmp_path: Path) -> None:
     assert first.problem and second.problem
 
 
-def test_what_is_done_with_outputs_that_are_there(tmp_path: Path) -> None:
+def test_existing_outputs_are_refused_skipped_or_replaced(tmp_path: Path) -> None:
     touch(tmp_path / "a.png", tmp_path / "out.png")
     for existing in Existing:
         (job,), _ = plan([tmp_path / "a.png"], tmp_path / "out.png", existing)
@@ -158,7 +158,7 @@ def test_kinds(tmp_path: Path) -> None:
     assert kind_of(b"\x1a\x45\xdf\xa3") is Kind.VIDEO
 
 
-def test_program_streams_are_told_from_postscript(tmp_path: Path) -> None:
+def test_program_streams_and_postscript_are_told_apart(tmp_path: Path) -> None:
     reel, letter = tmp_path / "reel.ps", tmp_path / "letter.ps"
     reel.write_bytes(b"\0\0\1\xba" + bytes(60))
     letter.write_bytes(b"%!PS-Adobe-3.0\n")
@@ -182,7 +182,7 @@ def test_a_folder_may_look_like_a_file(tmp_path: Path) -> None:
     assert (job.output, job.problem) == (tmp_path / "out.v2" / "a.png", None)
 
 
-def test_unknown_formats_are_found_before_the_work(tmp_path: Path) -> None:
+def test_unknown_formats_are_found_before_work_starts(tmp_path: Path) -> None:
     touch(tmp_path / "a.png")
     (job,), _ = plan([tmp_path / "a.png"], tmp_path / "a.xyz")
     assert isinstance(job.problem, UsageError)
@@ -193,7 +193,7 @@ def test_unknown_formats_are_found_before_the_work(tmp_path: Path) -> None:
     assert job.problem is None
 
 
-def test_pipes_are_not_waited_for(tmp_path: Path) -> None:
+def test_named_pipes_are_not_opened(tmp_path: Path) -> None:
     touch(tmp_path / "in/a.png")
     os.mkfifo(tmp_path / "in/pipe.png")
     jobs, notes = plan([tmp_path / "in"], tmp_path / "out")

@@ -1,4 +1,4 @@
-"""Workers that crash, hang or leave are replaced, and everything else is done."""
+"""Workers that crash, hang or exit are replaced, and all other items are done."""
 
 import pytest
 from support.workers import echo, unreliable
@@ -7,25 +7,25 @@ from colorcli.jobs.process_pool import Died, Pool
 
 
 def answers(pool: Pool[str], items: list[str], patience: float = 60) -> dict[str, list[object]]:
-    heard: dict[str, list[object]] = {item: [] for item in items}
+    received: dict[str, list[object]] = {item: [] for item in items}
     waiting = list(items)
     while waiting or pool.busy:
         while waiting and pool.has_room():
             item = waiting.pop(0)
             pool.submit(item, item, patience)
         for item, message in pool.messages(0.1):
-            heard[item].append(message)
+            received[item].append(message)
             if isinstance(message, tuple) and message[0] == "done":
                 pool.finish(item)
-    return heard
+    return received
 
 
 def test_every_item_is_answered() -> None:
     items = [f"item {number}" for number in range(20)]
     with Pool[str](2, echo, ()) as pool:
-        heard = answers(pool, items)
+        received = answers(pool, items)
     for item in items:
-        assert [message for message in heard[item] if message != "ready"] == [
+        assert [message for message in received[item] if message != "ready"] == [
             ("working", item),
             ("done", item),
         ]
@@ -37,13 +37,13 @@ def test_every_item_is_answered() -> None:
 def test_one_bad_item_costs_only_itself(item: str, reason: str) -> None:
     items = ["a", "b", item, "c", "d", "e"]
     with Pool[str](2, unreliable, ()) as pool:
-        heard = answers(pool, items, patience=1.0)
-    (death,) = [message for message in heard[item] if isinstance(message, Died)]
+        received = answers(pool, items, patience=1.0)
+    (death,) = [message for message in received[item] if isinstance(message, Died)]
     assert reason in death.reason
-    assert all(("done", good) in heard[good] for good in items if good != item)
+    assert all(("done", good) in received[good] for good in items if good != item)
 
 
-def test_leaving_the_block_ends_workers_that_hang() -> None:
+def test_exit_ends_workers_that_hang() -> None:
     with Pool[str](1, unreliable, ()) as pool:
         pool.submit("hang", "hang", 3600)
         list(pool.messages(5))

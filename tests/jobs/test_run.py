@@ -1,4 +1,4 @@
-"""Many files at once, some of them bad: every good one done, every bad one named, nothing half done."""
+"""Runs of many files, some of them bad: every good one is done, every bad one named, nothing is partial."""
 
 import os
 import random
@@ -41,9 +41,9 @@ def test_bad_files_are_named_and_good_ones_done(tmp_path: Path, toy_model: Path)
     good = pictures(tmp_path / "in" / "good", 6) + write_all(tmp_path / "in" / "odd", ODD)
     bad = write_all(tmp_path / "in" / "bad", BROKEN)
     run = run_cli("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--json")
-    told = events(run.stdout)
-    failed = {event["input"]: event for event in told if event["event"] == "failed"}
-    done = {event["input"]: event for event in told if event["event"] == "done"}
+    reported = events(run.stdout)
+    failed = {event["input"]: event for event in reported if event["event"] == "failed"}
+    done = {event["input"]: event for event in reported if event["event"] == "done"}
     assert run.returncode == 1
     assert b"Traceback" not in run.stderr
     assert sorted(failed) == sorted(map(str, bad))
@@ -54,27 +54,27 @@ def test_bad_files_are_named_and_good_ones_done(tmp_path: Path, toy_model: Path)
         assert Path(event["output"]).stat().st_size > 0
     assert not (tmp_path / "out" / "bad").exists() or not any((tmp_path / "out" / "bad").iterdir())
     assert not leftovers(tmp_path / "out")
-    assert told[-1] == {
+    assert reported[-1] == {
         "event": "summary", "colorized": len(good), "copied": 0, "skipped": 0, "failed": len(bad),
-        "seconds": told[-1]["seconds"], "exit_code": 1,
+        "seconds": reported[-1]["seconds"], "exit_code": 1,
     }  # fmt: skip
 
 
 def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, toy_model: Path) -> None:
     pictures(tmp_path / "in", 24)
-    whole, broken_off = tmp_path / "whole", tmp_path / "resumed"
+    whole, interrupted = tmp_path / "whole", tmp_path / "resumed"
     common = ("run", tmp_path / "in", "--model", toy_model, "--resume", "--json")
     assert run_cli(*common, "-o", whole).returncode == 0
     chance = random.Random(5)
     for _ in range(3):
-        run = started(*common, "-o", broken_off)
+        run = started(*common, "-o", interrupted)
         assert run.stdout is not None
         for _ in range(chance.randrange(3, 12)):
             run.stdout.readline()
         run.kill()
         run.communicate()
-    assert run_cli(*common, "-o", broken_off).returncode == 0
-    assert contents(broken_off) == contents(whole)
+    assert run_cli(*common, "-o", interrupted).returncode == 0
+    assert contents(interrupted) == contents(whole)
 
 
 def test_interrupt_finishes_what_is_under_way(tmp_path: Path, toy_model: Path) -> None:
@@ -88,11 +88,11 @@ def test_interrupt_finishes_what_is_under_way(tmp_path: Path, toy_model: Path) -
         before += run.stdout.readline()
     run.send_signal(signal.SIGINT)
     after, errors = run.communicate(timeout=60)
-    told = events(before + after)
-    begun = {event["input"] for event in told if event["event"] == "started"}
-    done = {event["input"] for event in told if event["event"] == "done"}
+    reported = events(before + after)
+    begun = {event["input"] for event in reported if event["event"] == "started"}
+    done = {event["input"] for event in reported if event["event"] == "done"}
     assert run.returncode == ExitCode.INTERRUPTED
-    assert told[-1]["exit_code"] == ExitCode.INTERRUPTED
+    assert reported[-1]["exit_code"] == ExitCode.INTERRUPTED
     assert begun == done
     assert len(done) < 60
     assert len(contents(tmp_path / "out")) == len(done)
@@ -118,14 +118,16 @@ def test_second_interrupt_stops_at_once(tmp_path: Path, toy_model: Path) -> None
 
 
 def test_a_crashing_decoder_is_reported(tmp_path: Path, toy_model: Path) -> None:
-    told: list[Event] = []
+    reported: list[Event] = []
     job = Job(tmp_path / "crash.png", tmp_path / "out.png", Kind.IMAGE)
     options = RunOptions(color=ColorOptions(toy_model))
-    summary = run_jobs([job], options, told.append, ProcessPoolExecutor(options, support.workers.unreliable))
-    (failed,) = [event for event in told if isinstance(event, Failed)]
+    summary = run_jobs(
+        [job], options, reported.append, ProcessPoolExecutor(options, support.workers.unreliable)
+    )
+    (failed,) = [event for event in reported if isinstance(event, Failed)]
     assert "SIGSEGV" in failed.cause
     assert summary.failed == 1
-    assert not leftovers(tmp_path), "the half-written file of a dead worker stays behind"
+    assert not leftovers(tmp_path), "the partial file of a dead worker remains"
 
 
 def test_fail_fast_stops(tmp_path: Path, toy_model: Path) -> None:
@@ -161,16 +163,16 @@ def test_pictures_with_color_are_copied(tmp_path: Path, toy_model: Path) -> None
     sepia = np.stack([scene() * 0.95, scene() * 0.8, scene() * 0.6], axis=2).astype(np.uint8)
     Image.fromarray(sepia).save(tmp_path / "in" / "sepia.png")
     common = ("run", tmp_path / "in", "--model", toy_model, "--json")
-    told = events(run_cli(*common, "-o", tmp_path / "out").stdout)
-    actions = {Path(event["input"]).name: event["action"] for event in told if event["event"] == "done"}
+    reported = events(run_cli(*common, "-o", tmp_path / "out").stdout)
+    actions = {Path(event["input"]).name: event["action"] for event in reported if event["event"] == "done"}
     assert actions == {
         "color.png": "copied", "color.jpg": "copied", "color.tif": "copied", "sepia.png": "colorized",
     }  # fmt: skip
     for suffix in ("png", "jpg", "tif"):
         name = f"color.{suffix}"
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "in" / name).read_bytes()
-    told = events(run_cli(*common, "-o", tmp_path / "again", "--recolor").stdout)
-    assert told[-1]["colorized"] == 4
+    reported = events(run_cli(*common, "-o", tmp_path / "again", "--recolor").stdout)
+    assert reported[-1]["colorized"] == 4
 
 
 def test_pipes(tmp_path: Path, toy_model: Path) -> None:
@@ -227,7 +229,7 @@ def test_unwritable_output_is_one_line(tmp_path: Path, toy_model: Path) -> None:
     assert second.exists()
 
 
-def test_comparisons_stand_beside_the_outputs(tmp_path: Path, toy_model: Path) -> None:
+def test_comparisons_are_written_beside_the_outputs(tmp_path: Path, toy_model: Path) -> None:
     (source,) = pictures(tmp_path / "in", 1)
     run_cli("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--compare")
     with Image.open(tmp_path / "out" / "000.png.compare.jpg") as both, Image.open(source) as one:
@@ -236,7 +238,7 @@ def test_comparisons_stand_beside_the_outputs(tmp_path: Path, toy_model: Path) -
     assert np.ptp(halves[:, : one.width - 8], axis=2).max() < 12, "the left half is the gray one"
 
 
-def test_a_missing_comparison_is_made_up_for(tmp_path: Path, toy_model: Path) -> None:
+def test_a_missing_comparison_is_added(tmp_path: Path, toy_model: Path) -> None:
     pictures(tmp_path / "in", 1)
     colors = np.random.default_rng(3).integers(0, 255, (6, 8, 3), np.uint8).repeat(12, 0).repeat(12, 1)
     Image.fromarray(colors).save(tmp_path / "in" / "color.png")
@@ -250,7 +252,7 @@ def test_a_missing_comparison_is_made_up_for(tmp_path: Path, toy_model: Path) ->
     assert contents(tmp_path / "out") == before
 
 
-def test_a_reader_that_has_had_enough_ends_it_quietly(tmp_path: Path, toy_model: Path) -> None:
+def test_a_closed_output_pipe_ends_the_run_quietly(tmp_path: Path, toy_model: Path) -> None:
     pictures(tmp_path / "in", 6)
     run = started(
         "run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--json", stderr=subprocess.PIPE
@@ -265,19 +267,19 @@ def test_a_reader_that_has_had_enough_ends_it_quietly(tmp_path: Path, toy_model:
     assert not leftovers(tmp_path / "out")
 
 
-def test_workers_are_no_more_than_pictures() -> None:
+def test_there_are_no_more_workers_than_jobs() -> None:
     assert worker_count(1, None) == 1
     assert worker_count(100, 7) == 7
     assert worker_count(3, 7) == 3
 
 
-def test_mixed_causes_and_single_ones_have_their_exit_codes(tmp_path: Path, toy_model: Path) -> None:
+def test_the_exit_code_names_a_single_cause_or_says_some_failed(tmp_path: Path, toy_model: Path) -> None:
     (source,) = pictures(tmp_path / "in", 1)
-    told: list[Event] = []
+    reported: list[Event] = []
     options = RunOptions(color=ColorOptions(toy_model), max_pixels=10)
     job = Job(source, tmp_path / "out.png", Kind.IMAGE)
-    assert run_jobs([job], options, told.append).exit_code == ExitCode.REFUSED
+    assert run_jobs([job], options, reported.append).exit_code == ExitCode.REFUSED
     missing = Job(tmp_path / "none.png", tmp_path / "none-out.png", Kind.IMAGE)
-    assert run_jobs([job, missing], options, told.append).exit_code == ExitCode.SOME_FAILED
-    assert not any(isinstance(event, Done) for event in told)
-    assert [event for event in told if isinstance(event, Summary)]
+    assert run_jobs([job, missing], options, reported.append).exit_code == ExitCode.SOME_FAILED
+    assert not any(isinstance(event, Done) for event in reported)
+    assert [event for event in reported if isinstance(event, Summary)]

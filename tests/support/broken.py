@@ -1,4 +1,4 @@
-"""Pictures broken in many ways, as archives have them, and odd ones that are sound nevertheless."""
+"""Images damaged in the ways found in archives, and unusual ones that are sound."""
 
 import io
 import struct
@@ -14,7 +14,7 @@ from support.scenes import scene
 
 
 def encoded(kind: str, pixels: np.ndarray | None = None, **options: object) -> bytes:
-    """A small sound picture in one of Pillow's formats, or `tiff` or `jp2`."""
+    """A small sound image in one of Pillow's formats, or `tiff` or `jp2`."""
     pixels = scene(60, 80) if pixels is None else pixels
     target = io.BytesIO()
     if kind == "tiff":
@@ -31,7 +31,7 @@ def half(data: bytes) -> bytes:
 
 
 def bomb() -> bytes:
-    """A PNG of a few bytes that says it has 3.6 thousand million pixels."""
+    """A PNG of a few bytes whose header claims 3.6 billion pixels."""
     header = struct.pack(">IIBBBBB", 60000, 60000, 8, 0, 0, 0, 0)
     chunks = ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b""))
     body = b"".join(
@@ -42,7 +42,7 @@ def bomb() -> bytes:
 
 
 def tiff_that_never_ends() -> bytes:
-    """A TIFF whose only directory is followed by itself."""
+    """A TIFF whose only directory points to itself as the next."""
     data = bytearray(encoded("tiff", metadata=None))
     (start,) = struct.unpack_from("<I", data, 4)
     (count,) = struct.unpack_from("<H", data, start)
@@ -87,7 +87,7 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "truncated.avif": lambda: half(encoded("avif")),
     "film.jpg": lambda: b"\0\0\0\x20ftypisom" + bytes(300),
 }
-"""File name -> content that cannot be colored."""
+"""File name -> content that cannot be colorized."""
 
 ODD: dict[str, Callable[[], bytes]] = {
     "bad-profile.jpg": lambda: encoded("jpeg", icc_profile=b"nonsense" * 40),
@@ -101,7 +101,7 @@ ODD: dict[str, Callable[[], bytes]] = {
     "name with spaces, ümläuts and #%.png": lambda: encoded("png"),
     "-dash.png": lambda: encoded("png"),
 }
-"""File name -> content that looks odd and can be colored."""
+"""File name -> content that is unusual and can be colorized."""
 
 
 def write_all(folder: Path, files: dict[str, Callable[[], bytes]]) -> list[Path]:

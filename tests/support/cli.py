@@ -1,4 +1,4 @@
-"""The real command line in real processes."""
+"""Runs the command line in processes of its own."""
 
 import json
 import subprocess
@@ -12,21 +12,21 @@ COMMAND = [sys.executable, "-m", "colorcli"]
 def run_cli(
     *arguments: object, stdin: bytes | None = None, **options: Any
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run to the end, output captured."""
+    """Run to the end and capture the output."""
     command = [*COMMAND, *map(str, arguments)]
     return subprocess.run(command, input=stdin, capture_output=True, timeout=300, check=False, **options)
 
 
 def started(*arguments: object, **options: Any) -> subprocess.Popen[bytes]:
-    """Start, and leave running; unbuffered, so that `communicate` gets what `readline` has not."""
+    """Start without waiting; unbuffered, so that `communicate` returns what `readline` has left."""
     return subprocess.Popen([*COMMAND, *map(str, arguments)], stdout=subprocess.PIPE, bufsize=0, **options)
 
 
 def events(output: bytes) -> list[dict[str, Any]]:
-    """What `--json` has said."""
+    """The events that `--json` has written."""
     return [json.loads(line) for line in output.decode().splitlines()]
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """Files that are no output: partial ones and state."""
+    """Partial files and state, which are not outputs."""
     return [path for path in folder.rglob("*") if ".part" in path.name or path.name.startswith(".")]

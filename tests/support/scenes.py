@@ -1,4 +1,4 @@
-"""Black-and-white pictures made on the spot."""
+"""Generated black-and-white images."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Worker functions that misbehave, importable from worker processes."""
+"""Worker functions for tests, importable from worker processes."""
 
 import os
 import signal
@@ -9,7 +9,7 @@ from colorcli.files import partial_path
 
 
 def echo(connection: Connection) -> None:
-    """Answers every item with itself, twice."""
+    """Answer every item with itself, twice."""
     connection.send("ready")
     while True:
         try:
@@ -21,7 +21,7 @@ def echo(connection: Connection) -> None:
 
 
 def unreliable(connection: Connection, *_: object) -> None:
-    """As `echo`, but dies, hangs or leaves by what an item, or the name of a source, says."""
+    """As `echo`, but crashes, exits or hangs if an item, or the name of a job's source, says so."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     connection.send("ready")
     while True:
