@@ -1,7 +1,7 @@
 """How fast video is colorized, how stable the colors are over time, and how close to the truth.
 
     python benchmarks/film.py speed GRAY_CLIP...     wall and CPU time as multiples of a plain transcode's
-    python benchmarks/film.py steady COLOR_CLIP...  flicker, colorfulness, CIEDE2000; needs scikit-image
+    python benchmarks/film.py steady COLOR_CLIP...   flicker, drift, colorfulness, CIEDE2000 (scikit-image)
 
 Last result of `speed`, version 10: 1.5 times a plain transcode at 1920x1080 (17 frames/s), 2.5 times at
 854x480 (41 frames/s). Two cores of an AMD EPYC, 964 frames of gray H.264 each, one run of the script.
@@ -13,7 +13,9 @@ colorizes the same clip, alternating several times; the ratio of the medians is 
 Steadiness: color clips are made gray and colorized. Flicker is the mean difference of chroma, in code
 values, between a frame and the previous frame warped along the optical flow, where the flow explains the
 luma; cuts do not count. Gray has none. The original's own flicker is printed for comparison: noise and
-changing light change real colors, too.
+changing light change real colors, too. Drift is what flicker does not show: points are followed through 24
+frames by the luma, and their colors at both ends are compared, as mean and 95th percentile of |da| + |db| in
+CIELAB.
 """
 
 import resource
@@ -22,7 +24,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
 
@@ -36,12 +39,27 @@ from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.models import open_model
 from colorcli.options import DEFAULT_MODEL
 from colorcli.video.ffmpeg import find_ffmpeg
-from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, luma_agreement
+from colorcli.video.flow import (
+    AccumulatedFlow,
+    FlowImage,
+    FlowMeter,
+    Positions,
+    grid,
+    luma_agreement,
+    sample,
+)
 from colorcli.video.temporal_colorizer import PerFrameColorizer, Step, TemporalColorizer, is_cut
 
 SHORT_SIDE = 256
 SAMPLED = 6
-"""CIEDE2000 and colorfulness are measured on every such frame."""
+"""CIEDE2000 and colorfulness are measured on every such frame, and points are followed from it."""
+SPAN = 24
+"""Frames that a point is followed through: about a second."""
+POINT_DISTANCE, MARGIN = 6, 12
+"""Pixels between points, and between them and the border."""
+MOST_FLOW_ERROR, MOST_LUMA_CHANGE = 1.0, 14
+"""Pixels by which forward and backward flow may disagree, and code values by which the luma of a
+point may change."""
 
 app = typer.Typer(add_completion=False)
 Clips = Annotated[list[Path], typer.Argument(exists=True)]
@@ -68,7 +86,7 @@ def speed(clips: Clips, model: Model = DEFAULT_MODEL, rounds: int = 3) -> None:
 
 @app.command()
 def steady(clips: Clips, model: Model = DEFAULT_MODEL, frames: int = 100) -> None:
-    """Flicker, colorfulness and CIEDE2000, per frame and stabilized."""
+    """Flicker, drift, colorfulness and CIEDE2000, per frame and stabilized."""
     with open_model(model, "cpu", 1) as opened:
         for clip in clips:
             truth = _load(clip, frames)
@@ -108,8 +126,11 @@ def _print(name: str, lumas: list[Plane], chromas: list[Plane], truth: list[tupl
     wanted = [_rgb(*pair) for pair in truth][::SAMPLED]
     colors = statistics.mean(map(colorfulness, pictures))
     error = statistics.mean(difference(*pair) for pair in zip(pictures, wanted, strict=True))
-    flickers = flicker(lumas, chromas)
-    typer.echo(f"{name:28} flicker {flickers:.3f}  colorfulness {colors:.2f}  CIEDE2000 {error:.2f}")
+    mean, percentile = drift(lumas, chromas)
+    typer.echo(
+        f"{name:28} flicker {flicker(lumas, chromas):.3f}  drift {mean:.2f} {percentile:.2f}"
+        f"  colorfulness {colors:.2f}  CIEDE2000 {error:.2f}"
+    )
 
 
 def _rgb(luma: Plane, chroma: Plane) -> Plane:
@@ -131,6 +152,46 @@ def flicker(lumas: list[Plane], chromas: list[Plane]) -> float:
         change = np.abs(flow.warp(chromas[number - 1]) - chromas[number]).sum(axis=0)
         changes.append(float((weight * change).sum() / weight.sum()) * 255)
     return statistics.mean(changes)
+
+
+def drift(lumas: list[Plane], chromas: list[Plane]) -> tuple[float, float]:
+    """Mean and 95th percentile of the change of points' colors, |da| + |db| in CIELAB, in `SPAN` frames."""
+    changes: list[Plane] = [np.zeros(1, np.float32)]
+    for number, start, end in follow_points(lumas):
+        before, after = (_lab(lumas[i], chromas[i]) for i in (number, number + SPAN))
+        changes.append(np.abs(sample(before, start) - sample(after, end)).sum(axis=-1).ravel())
+    whole = np.concatenate(changes)
+    return float(whole.mean()), float(np.percentile(whole, 95))
+
+
+def follow_points(lumas: list[Plane]) -> Iterator[tuple[int, Positions, Positions]]:
+    """Number of each sampled frame, points [1, n, 2] in it, and their positions `SPAN` frames later."""
+    images = [cv2.convertScaleAbs(luma, alpha=255) for luma in lumas]
+    search = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    pairs = list(pairwise(images))
+    flows = [(search.calc(one, other, None), search.calc(other, one, None)) for one, other in pairs]
+    smooth = [cv2.GaussianBlur(image, (7, 7), 0).astype(np.float32) for image in images]
+    height, width = images[0].shape
+    inner = [slice(MARGIN, length - MARGIN, POINT_DISTANCE) for length in (height, width)]
+    points = grid(height, width)[inner[0], inner[1]]
+    for number in range(0, len(images) - SPAN, SAMPLED):
+        positions, is_good = points, np.ones(points.shape[:2], bool)
+        for forward, backward in flows[number : number + SPAN]:
+            following = positions + sample(forward, positions)
+            error = following + sample(backward, following) - positions
+            is_good &= np.hypot(error[..., 0], error[..., 1]) < MOST_FLOW_ERROR
+            is_good &= ((following > 4) & (following < (width - 5, height - 5))).all(axis=-1)
+            positions = following
+        change = sample(smooth[number], points) - sample(smooth[number + SPAN], positions)
+        is_good &= np.abs(change) < MOST_LUMA_CHANGE
+        if is_good.any():
+            yield number, points[is_good][None], positions[is_good][None]
+
+
+def _lab(luma: Plane, chroma: Plane) -> Plane:
+    """CIELAB a and b [h, w, 2], blurred slightly."""
+    lab = cv2.cvtColor(_rgb(luma, chroma).astype(np.float32), cv2.COLOR_RGB2LAB)
+    return cv2.GaussianBlur(lab[..., 1:], (5, 5), 0)
 
 
 def colorfulness(rgb: Plane) -> float:

@@ -4,6 +4,7 @@ Luma is never recomputed: the decoded Y plane is copied into the encoder's pictu
 Chroma is computed at the chroma planes' size, so no full-size float plane is ever needed.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -51,6 +52,13 @@ class FrameConverter:
         self._fields = [slice(None)]
         if info.is_interlaced:
             self._fields = [bottom, top] if info.is_bottom_first else [top, bottom]
+
+    @property
+    def view_bytes(self) -> int:
+        """Memory that a planar picture and its views take, for each view."""
+        height, width = self.info.height, self.info.width
+        picture = self._natural.picture_bytes(height, width)
+        return (picture + self._view_luma_bytes(height, width)) // len(self._fields)
 
     def planar(self, picture: VideoFrame) -> VideoFrame:
         """The picture with planar, native-endian samples of the same values."""
@@ -120,6 +128,11 @@ class FrameConverter:
             samples(plane, self.target.dtype)[:] = 1 << (self.target.bits - 1)
         return gray
 
+    def _view_luma_bytes(self, height: int, width: int) -> int:
+        shape = self.target.chroma_shape(height, width)
+        is_shared = shape == (height, width)
+        return 0 if is_shared else math.prod(shape) * np.dtype(self._natural.dtype).itemsize
+
     def _with_luma_of(self, picture: VideoFrame) -> VideoFrame:
         """A new picture with the luma and alpha of another; its chroma is not set."""
         result = av.VideoFrame(picture.width, picture.height, self.target.name)
@@ -179,6 +192,9 @@ class RgbFrameConverter(FrameConverter):
         if self.target.alpha:
             planes[3][:] = samples(picture.planes[3], self.target.dtype)
         return result
+
+    def _view_luma_bytes(self, height: int, width: int) -> int:
+        return height * width * np.dtype(np.float32).itemsize
 
     def _unit_rgb(self, planes: Sequence[Samples]) -> Plane:
         """G, B, R code values (the planes' order) -> R'G'B' [3, h, w] in [0, 1]."""

@@ -25,6 +25,7 @@ from colorcli.video.temporal_colorizer import (
     PerFrameColorizer,
     Step,
     TemporalColorizer,
+    lookahead_for,
 )
 
 
@@ -42,7 +43,7 @@ def colored_frames(
     detector = None if options.color.recolor else ColorDetector(has_color=start.has_color)
     analyzer = ShotAnalyzer(converter, working, shots, detector)
     colorizer = (TemporalColorizer if options.video.stabilize else PerFrameColorizer)(
-        predictor, hints, start.keyframe
+        predictor, hints, start.keyframe, lookahead_for(converter.view_bytes)
     )
     frames = islice(video.frames(), start.frames, None)
     with (

@@ -1,5 +1,6 @@
 """Pixel formats: which planar layout holds a video's samples, and the samples as arrays."""
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -46,6 +47,11 @@ class Layout:
         """Rows and columns of the chroma planes of a picture."""
         across, down = self.shift
         return -(-height >> down), -(-width >> across)
+
+    def picture_bytes(self, height: int, width: int) -> int:
+        """Memory that the planes of a planar picture take."""
+        count = height * width * (2 if self.alpha else 1) + 2 * math.prod(self.chroma_shape(height, width))
+        return count * np.dtype(self.dtype).itemsize
 
 
 def planar_layout(name: str) -> Layout | None:

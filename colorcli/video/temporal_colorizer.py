@@ -1,17 +1,23 @@
 """Temporally stable color: within a shot, chroma follows the optical flow and the network corrects it.
 
-A shot is colorized in windows. A window begins after a keyframe, whose colors are final, and ends at the next
-keyframe: as soon as the previous keyframe explains too little of the picture, and after `LONGEST_WINDOW`
-frames at most. The network runs at keyframes only, so it runs as often as the picture changes. A keyframe's
-colors are the warped ones of the previous keyframe, corrected slightly towards the network's, where the flow
-explains the luma, and the network's elsewhere: so colors neither drift nor fade, and areas that come into
-view get colors of their own. Frames between two keyframes mix the warped colors of both by the trust in each
-and by distance: what is occluded in one keyframe is usually visible in the other, and moving objects leave no
-ghost behind.
+A shot is colorized in windows of half a second at most, and a keyframe ends each window. A window ends early
+where the previous keyframe explains too little of the picture. The network runs at keyframes only, so it runs
+as often as the picture changes. The colors of a keyframe are decided one second later. By then the network
+has run at the next keyframes, too, and all of them vote (`keyframe_voting`). The vote corrects the colors
+that the flow brings from the previous keyframe, by 8 % a window. So no single prediction shows, and no wrong
+one stays for long. Areas that come into view get the vote's colors. Frames between two keyframes mix the
+warped colors of both by the trust in each and by distance. What is occluded in one keyframe is usually
+visible in the other, so moving objects leave no ghost behind.
+
+Measured on the fox, bikes and cockatoo clips in gray: within 24 frames, the colors of points change by 2.1, 1.5
+and 1.6 on average (|da| + |db| in CIELAB; the original's change by 1.8, 1.5 and 2.4). Without the vote it was
+5.8, 3.4 and 4.6.
 """
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 
 import cv2
 import numpy as np
@@ -20,23 +26,28 @@ from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, Positions, luma_agreement
+from colorcli.video.keyframe_voting import (
+    MOST_VOTES,
+    ColorEstimate,
+    KeyframePrediction,
+    correct,
+    flow_weight,
+    vote,
+)
 
-LONGEST_WINDOW = 12
-"""Frames from keyframe to keyframe at most: half a second of film. All of them are held in memory."""
+LOOKAHEAD = 24
+"""Steps after a keyframe whose keyframes vote on its colors. All pictures are held in memory meanwhile, up to
+twice as many. With 12, points drift a tenth more, and with 36 a twentieth less."""
+LEAST_LOOKAHEAD = 2
+"""The lookahead of the largest pictures."""
+MOST_HELD_BYTES = 256 << 20
+"""Memory for the pictures held; larger pictures get a shorter lookahead."""
 LEAST_COVERAGE = 0.35
 """Share of the picture that the last keyframe must explain, or the window ends. From 0.75 down, the color
 clips tried flicker less and are no further from the truth, with half the predictions. Not below
 `LEAST_CONTINUITY`, or cuts would be missed."""
 LEAST_CONTINUITY = 0.35
 """Share of a frame that the previous frame must explain within a shot; less is a cut."""
-MEMORY = 0.7
-"""Weight of trusted warped colors against the network's at a keyframe. The correction is distributed over the
-window before the keyframe, so 0.9 flickers hardly less, and keeps the colors of a shot's first frame too
-long."""
-DISAGREEMENT = 0.07
-"""Difference of chroma between warped and predicted colors (18 of 255) at which confidence in the warped ones
-has fallen to 1/e. The network varies by less; more is a color that was carried along where dark luma shows no
-motion, and it must not stay."""
 LEAST_TRUST = 0.02
 """Trust below which neither keyframe explains a pixel; its color then comes from its neighborhood."""
 
@@ -66,6 +77,8 @@ class Keyframe:
     """Luma [h, w] in [0, 1] at the working size."""
     chroma: Plane
     """[2, h, w] at the working size."""
+    estimate: Plane
+    """[3, h, w]: the planes of the `ColorEstimate` that `chroma` was made from."""
 
 
 @dataclass(frozen=True)
@@ -94,48 +107,82 @@ class _WindowEntry:
     forward_trust: Plane
 
 
+@dataclass(frozen=True)
+class _Window:
+    """The steps after one keyframe up to the next."""
+
+    entries: list[_WindowEntry]
+    """Empty where a shot starts."""
+    last: Step
+    """The keyframe at the end."""
+    prediction: KeyframePrediction
+    flows: list[AccumulatedFlow]
+    """Of each entry but the last to the last."""
+
+
+def lookahead_for(step_bytes: int) -> int:
+    """The lookahead with which held pictures of so many bytes each fit into `MOST_HELD_BYTES`."""
+    return max(LEAST_LOOKAHEAD, min(LOOKAHEAD, MOST_HELD_BYTES // (2 * step_bytes)))
+
+
 class TemporalColorizer:
     """Colorizes the pictures of a video in order."""
 
     def __init__(
-        self, predictor: ChromaPredictor, hint_source: HintSource, keyframe: Keyframe | None = None
+        self,
+        predictor: ChromaPredictor,
+        hint_source: HintSource,
+        keyframe: Keyframe | None = None,
+        lookahead: int = LOOKAHEAD,
     ) -> None:
-        """`keyframe`: of the picture before the first one, when a run is continued."""
+        """Start before a video's first picture or, with the previous picture's `keyframe`, continue a run.
+
+        `lookahead`: steps after a keyframe until its colors are final; less than twice as many are held.
+        """
         self._predictor, self._hint_source = predictor, hint_source
-        self._window: list[_WindowEntry] = []
-        self._keyframe: Keyframe | None = None
+        self._lookahead, self._longest_window = lookahead, lookahead // 2
+        self._entries: list[_WindowEntry] = []
+        """Of the window that is growing."""
+        self._waiting: deque[_Window] = deque()
+        """Complete windows of the shot whose colors are not final."""
+        self._keyframe = keyframe
+        """The last one of the shot whose colors are final."""
+        self._origin: FlowImage | None = None
+        """The keyframe before the growing window; None before a shot."""
         if keyframe is not None:
-            self._take(keyframe)
+            self._start_window(FlowImage.of(keyframe.small))
 
     def run(self, steps: Iterable[Step]) -> Iterator[ColoredStep]:
-        """Every step, in order, with its colors; the output lags by up to a window."""
+        """Every step, in order, with its colors; the output lags by less than twice the lookahead."""
         for step in steps:
             if step.keeps_color:
-                starts_shot = self._keyframe is not None or step.starts_shot
-                yield from self._close()
-                self._keyframe = None
+                starts_shot = self._origin is not None or step.starts_shot
+                yield from self._end_shot()
                 yield ColoredStep(step, None, starts_shot=starts_shot, is_resumable=True)
-            elif self._keyframe is None or step.starts_shot or not self._follows(step):
-                yield from self._close()
-                yield self._open(step)
+            elif self._origin is None or step.starts_shot or not self._follows(step, self._origin):
+                yield from self._end_shot()
+                self._start_shot(step)
             elif self._is_window_complete():
-                yield from self._close()
-        yield from self._close()
+                self._complete_window()
+                while self._steps_ahead() >= self._lookahead:
+                    yield from self._finish_window()
+        yield from self._end_shot()
 
-    def _open(self, step: Step) -> ColoredStep:
-        """Start a shot with a keyframe of the network's colors."""
-        keyframe = self._take(Keyframe(step.small, self._predict(step)[0]))
-        return ColoredStep(step, keyframe.chroma, starts_shot=True, is_resumable=True, keyframe=keyframe)
+    def _start_shot(self, step: Step) -> None:
+        """Start a shot with a keyframe."""
+        image = FlowImage.of(step.small)
+        chroma, certainty = self._predict(step)
+        prediction = KeyframePrediction(image, ColorEstimate.of(chroma), certainty, None)
+        self._waiting.append(_Window([], step, prediction, []))
+        self._start_window(image)
 
-    def _take(self, keyframe: Keyframe) -> Keyframe:
+    def _start_window(self, origin: FlowImage) -> None:
         # With a new meter for each window, what follows depends on the keyframe alone, as resuming requires.
-        self._keyframe, self._keyframe_image = keyframe, FlowImage.of(keyframe.small)
-        self._meter = FlowMeter()
-        return keyframe
+        self._origin, self._meter = origin, FlowMeter()
 
     def _is_window_complete(self) -> bool:
-        coverage = self._window[-1].to_keyframe.coverage
-        return len(self._window) >= LONGEST_WINDOW or coverage < LEAST_COVERAGE
+        coverage = self._entries[-1].to_keyframe.coverage
+        return len(self._entries) >= self._longest_window or coverage < LEAST_COVERAGE
 
     def _predict(self, step: Step) -> tuple[Plane, Plane | float]:
         """The network's colors with the hinted ones put in, and how certain these are (the hints' mask)."""
@@ -145,48 +192,61 @@ class TemporalColorizer:
             return chroma, 0.0
         return chroma + hints.mask * (hints.chroma - chroma), hints.mask
 
-    def _follows(self, step: Step) -> bool:
-        """Add a step to the window, unless a new shot starts with it."""
+    def _follows(self, step: Step, origin: FlowImage) -> bool:
+        """Add a step to the window that starts after `origin`, unless a new shot starts with it."""
         image = FlowImage.of(step.small)
-        previous = self._window[-1].image if self._window else self._keyframe_image
-        flow = self._window[-1].to_keyframe if self._window else AccumulatedFlow.start(previous)
+        previous = self._entries[-1].image if self._entries else origin
+        flow = self._entries[-1].to_keyframe if self._entries else AccumulatedFlow.start(previous)
         backward, forward, backward_trust, forward_trust = self._meter.between(previous, image)
-        flow = flow.extend(backward, backward_trust, self._keyframe_image, image)
+        flow = flow.extend(backward, backward_trust, origin, image)
         if flow.coverage < LEAST_COVERAGE and is_cut(previous, image, backward, backward_trust):
             return False
-        self._window.append(_WindowEntry(step, image, flow, forward, forward_trust))
+        self._entries.append(_WindowEntry(step, image, flow, forward, forward_trust))
         return True
 
-    def _close(self) -> Iterator[ColoredStep]:
-        """End the window: make its last picture a keyframe, color those between from both keyframes."""
-        if not self._window or self._keyframe is None:
-            return
-        *between, last = self._window
-        self._window = []
+    def _steps_ahead(self) -> int:
+        """How many steps follow the first waiting keyframe, up to the last keyframe."""
+        return sum(len(window.entries) for window in islice(self._waiting, 1, None))
+
+    def _complete_window(self) -> None:
+        """Make the growing window's last step a keyframe, which the network colorizes."""
+        assert self._origin is not None
+        entries, self._entries = self._entries, []
+        last = entries[-1]
+        chroma, certainty = self._predict(last.step)
+        from_previous, *flows = _flows_to_last(self._origin, entries)
+        prediction = KeyframePrediction(last.image, ColorEstimate.of(chroma), certainty, from_previous)
+        self._waiting.append(_Window(entries, last.step, prediction, flows))
+        self._start_window(last.image)
+
+    def _end_shot(self) -> Iterator[ColoredStep]:
+        """Finish all windows, and forget the shot."""
+        if self._entries:
+            self._complete_window()
+        while self._waiting:
+            yield from self._finish_window()
+        self._keyframe = self._origin = None
+
+    def _finish_window(self) -> Iterator[ColoredStep]:
+        """Decide the first waiting keyframe's colors, and color the steps before it from both keyframes."""
+        estimate = vote([window.prediction for window in islice(self._waiting, MOST_VOTES)])
+        window = self._waiting.popleft()
+        small, certainty = window.last.small, window.prediction.certainty
         opening = self._keyframe
-        predicted, certainty = self._predict(last.step)
-        change = last.to_keyframe.warp(opening.chroma) - predicted
-        trust = last.to_keyframe.trust_at(opening.small.shape)
-        weight = MEMORY * trust * (1 - certainty) * _confidence(change)
-        closing = Keyframe(last.step.small, predicted + weight * change)
-        flows = self._flows_to_last([*between, last])
-        for place, (entry, to_closing) in enumerate(zip(between, flows, strict=True), 1):
-            nearness = np.float32(place / (len(between) + 1))
+        if opening is not None:
+            flow = window.entries[-1].to_keyframe
+            trust = flow_weight(flow, small.shape) * (1 - certainty)
+            warped = ColorEstimate(opening.estimate).warp(flow)
+            estimate = correct(warped, estimate, trust, len(window.entries))
+        closing = self._keyframe = Keyframe(small, estimate.chroma(certainty), estimate.planes)
+        for place, (entry, to_closing) in enumerate(zip(window.entries, window.flows, strict=False), 1):
+            assert opening is not None
+            nearness = np.float32(place / len(window.entries))
             chroma = _interpolate(entry.to_keyframe, opening.chroma, to_closing, closing.chroma, nearness)
             yield ColoredStep(entry.step, chroma)
-        self._take(closing)
-        yield ColoredStep(last.step, closing.chroma, is_resumable=True, keyframe=closing)
-
-    @staticmethod
-    def _flows_to_last(entries: list[_WindowEntry]) -> list[AccumulatedFlow]:
-        """The flow of every entry but the last to the last one."""
-        last = entries[-1]
-        flow = AccumulatedFlow.start(last.image)
-        flows = []
-        for entry, following in zip(entries[-2::-1], entries[:0:-1], strict=True):
-            flow = flow.extend(following.forward, following.forward_trust, last.image, entry.image)
-            flows.append(flow)
-        return flows[::-1]
+        yield ColoredStep(
+            window.last, closing.chroma, starts_shot=opening is None, is_resumable=True, keyframe=closing
+        )
 
 
 class PerFrameColorizer(TemporalColorizer):
@@ -199,6 +259,18 @@ class PerFrameColorizer(TemporalColorizer):
             yield ColoredStep(step, chroma, starts_shot=step.starts_shot, is_resumable=True)
 
 
+def _flows_to_last(origin: FlowImage, entries: list[_WindowEntry]) -> list[AccumulatedFlow]:
+    """The flow to the last entry: of the keyframe `origin`, then of every other entry."""
+    last = entries[-1]
+    flow = AccumulatedFlow.start(last.image)
+    flows = []
+    images = [origin, *(entry.image for entry in entries[:-1])]
+    for image, following in zip(images[::-1], entries[::-1], strict=True):
+        flow = flow.extend(following.forward, following.forward_trust, last.image, image)
+        flows.append(flow)
+    return flows[::-1]
+
+
 def is_cut(previous: FlowImage, image: FlowImage, backward: Positions, trust: Plane) -> bool:
     """Whether the previous frame explains too little of a frame for both to belong to one shot.
 
@@ -207,12 +279,6 @@ def is_cut(previous: FlowImage, image: FlowImage, backward: Positions, trust: Pl
         trust: trust [h, w] in them.
     """
     return float((luma_agreement(previous, image, backward) * trust).mean()) < LEAST_CONTINUITY
-
-
-def _confidence(change: Plane) -> Plane:
-    """Confidence [h, w] in warped colors, by their difference [2, h, w] from the predicted ones."""
-    distance = np.square(change).sum(axis=0) / np.float32(DISAGREEMENT**2)
-    return np.exp(-cv2.blur(distance, (5, 5)))
 
 
 def _interpolate(

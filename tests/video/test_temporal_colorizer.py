@@ -1,6 +1,6 @@
-"""Temporal colorizer: colors follow what moves, a cut resets them, and a resumed run is the same."""
+"""Temporal colorizer: colors hold for seconds, a cut resets them, and a resumed run is the same."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from types import SimpleNamespace
 
@@ -11,14 +11,18 @@ import pytest
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 from colorcli.video.temporal_colorizer import (
-    LONGEST_WINDOW,
+    LOOKAHEAD,
+    MOST_HELD_BYTES,
     ColoredStep,
     PerFrameColorizer,
     Step,
     TemporalColorizer,
+    lookahead_for,
 )
 
 HEIGHT, WIDTH = 96, 128
+WINDOW = LOOKAHEAD // 2
+"""Steps from keyframe to keyframe where the flow explains everything."""
 RED, BLUE = np.array([-0.1, 0.2], np.float32), np.array([0.2, -0.1], np.float32)
 
 
@@ -34,6 +38,18 @@ class Predictor:
         color = RED + self._waver * np.sin(self.calls, dtype=np.float32)
         self.calls += 1
         return [np.broadcast_to(color[:, None, None], (2, *luma.shape)) * (0.5 + luma)]
+
+
+class Sequenced:
+    """A network that predicts one color for the whole picture, by how often it has run before."""
+
+    def __init__(self, color: Callable[[int], Plane]) -> None:
+        self.calls, self._color = 0, color
+
+    def predict(self, lumas: Sequence[Plane], hints: Sequence[Hints | None]) -> list[Plane]:
+        (luma,) = lumas
+        self.calls += 1
+        return [np.broadcast_to(self._color(self.calls - 1)[:, None, None], (2, *luma.shape)).copy()]
 
 
 def unknown(number: int, small: Plane) -> None:
@@ -81,37 +97,93 @@ def test_colors_are_steadier_than_the_network() -> None:
 
 def test_the_network_runs_once_a_window() -> None:
     predictor = Predictor()
-    lumas = pan(1, 1 + 3 * LONGEST_WINDOW, speed=0)
+    lumas = pan(1, 1 + 3 * WINDOW, speed=0)
     list(TemporalColorizer(predictor, unknown).run(steps(lumas)))  # type: ignore[arg-type]
     assert predictor.calls == 4
 
 
-def test_a_moving_patch_keeps_its_color() -> None:
-    """The network makes everything red; a patch that is blue at first stays so as it moves."""
+def moving_patch(count: int) -> list[Plane]:
+    """A bright patch that moves one pixel a step over a dark background."""
     background, patch = 0.5 * scene(1)[:, :WIDTH], 0.4 + 0.6 * scene(5)[:40, :40]
     lumas = []
-    for k in range(LONGEST_WINDOW + 1):
+    for k in range(count):
         luma = background.copy()
-        luma[28:68, 20 + 2 * k : 60 + 2 * k] = patch
+        luma[28:68, 8 + k : 48 + k] = patch
         lumas.append(luma)
+    return lumas
+
+
+def color_of_patch(colored: ColoredStep) -> Plane:
+    """Mean chroma [2] of the patch's middle."""
+    assert colored.chroma is not None
+    left = 8 + colored.step.number
+    return colored.chroma[:, 38:58, left + 10 : left + 30].mean(axis=(1, 2))
+
+
+def test_a_hinted_patch_keeps_its_color_as_it_moves() -> None:
+    """The network makes everything red; a patch that is known to be blue at first stays blue."""
 
     def first_frame(number: int, small: Plane) -> Hints | None:
         if number:
             return None
         chroma = np.broadcast_to(RED[:, None, None], (2, HEIGHT, WIDTH)).copy()
-        chroma[:, 28:68, 20:60] = BLUE[:, None, None]
+        chroma[:, 28:68, 8:48] = BLUE[:, None, None]
         return Hints(chroma, np.ones((HEIGHT, WIDTH), np.float32))
 
-    red = np.broadcast_to(RED[:, None, None], (2, HEIGHT, WIDTH))
-    predictor = SimpleNamespace(predict=lambda lumas, hints: [red])
-    colored = list(TemporalColorizer(predictor, first_frame).run(steps(lumas)))  # type: ignore[arg-type]
-    for k in (1, 2, 3):
-        chroma = colored[k].chroma
-        assert chroma is not None
-        middle = chroma[:, 38:58, 30 + 2 * k : 50 + 2 * k].mean(axis=(1, 2))
-        behind = chroma[:, 38:58, 2:12].mean(axis=(1, 2))
-        assert np.linalg.norm(middle - BLUE) < np.linalg.norm(middle - RED)
+    network = Sequenced(lambda call: RED)
+    for colored in list(TemporalColorizer(network, first_frame).run(steps(moving_patch(13))))[:4]:  # type: ignore[arg-type]
+        assert colored.chroma is not None
+        patch, behind = color_of_patch(colored), colored.chroma[:, 76:92, 8:120].mean(axis=(1, 2))
+        assert np.linalg.norm(patch - BLUE) < np.linalg.norm(patch - RED)
         assert np.linalg.norm(behind - RED) < 0.02
+
+
+def test_a_moving_patch_keeps_its_color_though_predictions_alternate() -> None:
+    saturated, grayish = np.float32([0.05, 0.1]), np.float32([0.0, 0.02])
+    network = Sequenced(lambda call: (saturated, grayish)[call % 2])
+    colored = TemporalColorizer(network, unknown).run(steps(moving_patch(72)))  # type: ignore[arg-type]
+    colors = np.stack([color_of_patch(part) for part in colored])
+    change = np.abs(colors[24:] - colors[:-24]).sum(axis=1).max()
+    assert change < 0.2 * np.abs(saturated - grayish).sum()
+
+
+def test_a_wrong_first_prediction_is_outvoted_at_once() -> None:
+    network = Sequenced(lambda call: BLUE if call == 0 else RED)
+    colored = list(TemporalColorizer(network, unknown).run(steps(moving_patch(72))))  # type: ignore[arg-type]
+    first, last = color_of_patch(colored[0]), color_of_patch(colored[-1])
+    assert np.linalg.norm(first - RED) < np.linalg.norm(first - BLUE)
+    assert np.linalg.norm(last - RED) < 0.25 * np.linalg.norm(last - BLUE)
+
+
+def test_wrong_predictions_of_a_second_do_not_last() -> None:
+    wrong, right = np.float32([-0.05, 0.05]), np.float32([0.05, -0.05])
+    network = Sequenced(lambda call: wrong if call < 3 else right)
+    *_, last = TemporalColorizer(network, unknown).run(steps(pan(1, 400, speed=0)))  # type: ignore[arg-type]
+    assert last.chroma is not None
+    assert np.abs(last.chroma - right[:, None, None]).max() < 0.02
+
+
+def test_predictions_that_agree_are_not_changed() -> None:
+    network = Sequenced(lambda call: RED)
+    for colored in TemporalColorizer(network, unknown).run(steps(moving_patch(40))):  # type: ignore[arg-type]
+        assert colored.chroma == pytest.approx(
+            np.broadcast_to(RED[:, None, None], (2, HEIGHT, WIDTH)), abs=1e-5
+        )
+
+
+@pytest.mark.parametrize("by_shot_list", [False, True])
+def test_keyframes_vote_within_their_shot_only(by_shot_list: bool) -> None:
+    lumas = pan(1, 30, speed=1) + pan(2, 30, speed=1)
+    given = [Step(n, luma, starts_shot=by_shot_list and n == 30) for n, luma in enumerate(lumas)]
+    first_shot = 1 + -(-29 // WINDOW)
+    network = Sequenced(lambda call: RED if call < first_shot else BLUE)
+    colored = list(TemporalColorizer(network, unknown).run(given))  # type: ignore[arg-type]
+    assert [part.step.number for part in colored if part.starts_shot] == [0, 30]
+    for part in colored:
+        color = RED if part.step.number < 30 else BLUE
+        assert part.chroma == pytest.approx(
+            np.broadcast_to(color[:, None, None], (2, HEIGHT, WIDTH)), abs=1e-5
+        )
 
 
 def test_a_cut_resets_the_colors() -> None:
@@ -134,18 +206,48 @@ def test_frames_that_keep_their_color_have_no_chroma() -> None:
     assert [part.step.number for part in colored if part.starts_shot] == [0, 3, 6]
 
 
-def test_resuming_from_any_keyframe_equals_an_uninterrupted_run() -> None:
-    lumas = pan(1, 20) + pan(2, 20)
-    constant = Predictor(waver=0)
-    whole = list(TemporalColorizer(constant, unknown).run(steps(lumas)))  # type: ignore[arg-type]
+@pytest.mark.parametrize("lookahead", [2, 8, LOOKAHEAD])
+def test_resuming_from_any_keyframe_equals_an_uninterrupted_run(lookahead: int) -> None:
+    lumas = pan(1, 60) + pan(2, 20)
+
+    def predict(lumas: Sequence[Plane], hints: Sequence[Hints | None]) -> list[Plane]:
+        """Colors that depend on the picture, not on how many there were before."""
+        wavering = np.sin(1e4 * lumas[0].mean(dtype=np.float64))
+        return [np.full((2, HEIGHT, WIDTH), 0.1 * wavering, np.float32) * (0.5 + lumas[0])]
+
+    network = SimpleNamespace(predict=predict)
+    whole = list(TemporalColorizer(network, unknown, None, lookahead).run(steps(lumas)))  # type: ignore[arg-type]
     places = [place for place, part in enumerate(whole[:-1]) if part.is_resumable]
-    assert len(places) > 3
+    assert len(places) > 6
     for place in places:
-        rest = TemporalColorizer(constant, unknown, whole[place].keyframe)  # type: ignore[arg-type]
+        rest = TemporalColorizer(network, unknown, whole[place].keyframe, lookahead)  # type: ignore[arg-type]
         continued = list(rest.run(steps(lumas[place + 1 :], place + 1)))
         for one, other in zip(continued, whole[place + 1 :], strict=True):
             assert np.array_equal(one.chroma, other.chroma)  # type: ignore[arg-type]
             assert (one.starts_shot, one.is_resumable) == (other.starts_shot, other.is_resumable)
+
+
+@pytest.mark.parametrize("lookahead", [2, 3, 8, LOOKAHEAD])
+def test_fewer_pictures_are_held_than_twice_the_lookahead(lookahead: int) -> None:
+    given: list[Step] = []
+
+    def counted() -> Iterator[Step]:
+        for step in steps(pan(1, 80, speed=1)):
+            given.append(step)
+            yield step
+
+    colorizer = TemporalColorizer(Predictor(), unknown, None, lookahead)  # type: ignore[arg-type]
+    for finished, _ in enumerate(colorizer.run(counted())):
+        assert len(given) - finished <= 2 * lookahead
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "bytes_per_pixel"), [(640, 480, 1.75), (3840, 2160, 1.75), (4096, 3112, 7)]
+)
+def test_held_pictures_fit_into_memory_at_any_size(width: int, height: int, bytes_per_pixel: float) -> None:
+    size = int(width * height * bytes_per_pixel)
+    assert 2 * lookahead_for(size) * size <= MOST_HELD_BYTES or lookahead_for(size) == 2
+    assert lookahead_for(640 * 480 * 2) == LOOKAHEAD
 
 
 def test_hints_are_met_exactly_where_they_are_certain() -> None:

@@ -11,7 +11,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +54,7 @@ class Segments:
         """`identity`: everything that the frames depend on, as JSON can hold it."""
         self.folder = output.with_name(f".{output.name}.colorcli")
         self._output = output
+        identity = {**identity, "keyframe": [field.name for field in fields(Keyframe)]}
         self._identity = json.dumps(identity, sort_keys=True, default=str, indent=1)
         self.records: list[Record] = []
 
@@ -119,7 +120,7 @@ class Segments:
         publish(self.unfinished(index), self.encoded(index))
         if keyframe is not None:
             with atomic_write(self._keyframe_path(index)) as partial:
-                np.savez(partial, small=keyframe.small, chroma=keyframe.chroma)
+                np.savez(partial, **vars(keyframe))
         with atomic_write(self._record_path(index)) as partial:
             partial.write_text(record.to_json())
         self.records.append(record)
@@ -133,7 +134,7 @@ class Segments:
         if not self.records or not path.is_file():
             return None
         with np.load(path) as stored:
-            return Keyframe(stored["small"], stored["chroma"])
+            return Keyframe(**stored)
 
     def _finished(self) -> Iterator[Record]:
         index = 0
