@@ -91,6 +91,10 @@ class VideoOptions:
     ] = None
     shots: Annotated[Path | None, Flag("Shot list: read if it exists, else written.", metavar="FILE")] = None
     deinterlace: Annotated[bool, Flag("Turn fields into frames.")] = False
+    field_order: Annotated[
+        str | None, Flag("Which field comes first: tff or bff; the file's own by default.")
+    ] = None
+    """For video that says nothing or something wrong about its fields."""
     tonemap: Annotated[bool, Flag("Convert HDR to SDR.")] = False
     contact_sheet: Annotated[
         Path | None, Flag("One image with a frame of each shot.", metavar="FILE.png")

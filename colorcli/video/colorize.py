@@ -60,7 +60,13 @@ def colorize_video(
             log = _FrameLog(video, sink.resume_point, report)
             sink.write(log.watch(frames))
         if video.source.damaged:
-            report(Note(video.name, f"{video.source.damaged} damaged packets could not be decoded"))
+            report(Note(video.name, f"{video.source.damaged} packets are damaged; their frames may be, too"))
+        for message in video.source.notes:
+            report(Note(video.name, message))
+        if log.keeps_color:
+            share = f"{log.keeps_color} of {log.frames} frames"
+            message = f"{share} have color already and keep it; --recolor colorizes them"
+            report(Note(video.name, message))
         _finish(video)
         facts = {"frames": log.frames, "encoder": video.settings.encoder}
         return Outcome("colorized" if log.has_colorized else "copied", facts)
@@ -120,6 +126,8 @@ class _FrameLog:
         self.frames = start.frames
         """How many are done, those of an earlier run included."""
         self.has_colorized = not all(keeps_color for _, keeps_color in start.shots)
+        self.keeps_color = 0
+        """How many of this run's frames keep the color that they have."""
         self._video, self._report = video, report
 
     def watch(self, frames: Iterator[ColoredFrame]) -> Iterator[ColoredFrame]:
@@ -129,6 +137,7 @@ class _FrameLog:
             yield colored
             self.frames += 1
             self.has_colorized |= not colored.frame.keeps_color
+            self.keeps_color += colored.frame.keeps_color
             now = time.monotonic()
             if now - reported > _PROGRESS_SECONDS:
                 reported = now

@@ -65,8 +65,10 @@ class FrameConverter:
         name = picture.format.name
         if planar_layout(name) or is_gray(name):
             return picture
-        if name.startswith(("gray", "ya")) and name.endswith("be"):
+        if name.startswith("gray") and name.endswith("be"):
             return picture.reformat(format=f"{name[:-2]}le")
+        if name.startswith("ya"):
+            return _without_packing(picture, self._natural)
         return picture.reformat(format=self._natural.name)
 
     def views(self, picture: VideoFrame, working: tuple[int, int]) -> list[View]:
@@ -206,6 +208,21 @@ class RgbFrameConverter(FrameConverter):
 def open_converter(info: VideoInfo, target: Layout, *, compare: bool = False) -> FrameConverter:
     """The converter for a video."""
     return (RgbFrameConverter if target.rgb else FrameConverter)(info, target, compare=compare)
+
+
+def _without_packing(picture: VideoFrame, layout: Layout) -> VideoFrame:
+    """A picture of interleaved luma and alpha with each in a plane of its own, and neutral chroma."""
+    big_endian = picture.format.name.endswith("be")
+    dtype = np.dtype(layout.dtype).newbyteorder(">" if big_endian else "<")
+    plane = picture.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(-1, plane.line_size).view(dtype)
+    packed = rows[: picture.height, : 2 * picture.width]
+    result = av.VideoFrame(picture.width, picture.height, layout.name)
+    luma, *chroma, alpha = all_samples(result, layout)
+    luma[:], alpha[:] = packed[:, 0::2], packed[:, 1::2]
+    for values in chroma:
+        values[:] = 1 << (layout.bits - 1)
+    return result
 
 
 def side_by_side(left: VideoFrame, right: VideoFrame) -> VideoFrame:

@@ -17,9 +17,9 @@ PQ, HLG = 16, 18
 """TransferCharacteristics of H.273 that are HDR."""
 LIMITED, FULL = 1, 2
 """AVColorRange; 0 is unspecified."""
-PROGRESSIVE, TOP_FIRST, BOTTOM_FIRST = 1, (2, 5), (3, 4)
-"""AVFieldOrder: tt 2, bb 3, tb 4, bt 5. The first letter is the field stored first, the second the field
-shown first; the second one counts here."""
+PROGRESSIVE, TOP_FIRST, BOTTOM_FIRST = 1, (2, 4), (3, 5)
+"""AVFieldOrder: tt 2, bb 3, tb 4, bt 5. The first letter is the field shown first, as ffmpeg, MediaInfo and
+the frames' own flags have it; with two different letters the lines of both fields alternate in storage."""
 _HDR_NAMES = {PQ: "PQ", HLG: "HLG"}
 
 

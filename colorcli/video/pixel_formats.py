@@ -24,7 +24,7 @@ SHIFTS = {"420": (1, 1), "422": (1, 0), "444": (0, 0), "440": (0, 1), "411": (2,
 _PLANAR_YUV = re.compile(r"yuv(a?)j?(420|422|444|440|411|410)p(\d*)(?:le)?")
 _PLANAR_RGB = re.compile(r"gbr(a?)p(\d*)(?:le)?")
 _PACKED_RGB = re.compile(r"(rgb24|bgr24|rgb0|bgr0|rgba|bgra)|(?:rgb|bgr)(48)le|(?:rgba|bgra)(64)le")
-_GRAY = re.compile(r"(gray|ya)(8|\d+le)?")
+_GRAY = re.compile(r"gray(8|\d+le)?")
 
 
 @dataclass(frozen=True)

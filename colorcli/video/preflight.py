@@ -3,7 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
+
+from av.container import InputContainer
 
 from colorcli.color.ycbcr import Plane
 from colorcli.errors import InputError, RefusedError, UsageError
@@ -12,11 +15,12 @@ from colorcli.files import STDIO
 from colorcli.options import Existing, RunOptions
 from colorcli.video.containers import VIDEO_ONLY, muxer_of, piped_muxer
 from colorcli.video.encode_settings import EncodeSettings
+from colorcli.video.fields import look_for_fields
 from colorcli.video.filters import apply_filters, filtered_info
 from colorcli.video.formats import is_frame_pattern
 from colorcli.video.frame_converter import FrameConverter, open_converter
 from colorcli.video.frames import Frame
-from colorcli.video.info import VideoInfo
+from colorcli.video.info import BOTTOM_FIRST, TOP_FIRST, VideoInfo
 from colorcli.video.pixel_formats import natural_layout
 from colorcli.video.probe import moving_streams
 from colorcli.video.sinks.pictures import PictureWriter
@@ -25,6 +29,10 @@ from colorcli.video.sources.pictures import PictureSource
 from colorcli.video.sources.video_file import VideoFileSource
 from colorcli.video.trial import try_encoding, try_muxing
 from colorcli.video.trim import Clip, Trim
+
+_FIELD_ORDERS = {"tff": TOP_FIRST, "bff": BOTTOM_FIRST}
+_LOOKED_AT = 100
+"""Frames at the beginning in which fields are looked for."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +96,10 @@ def preflight(source: Path, output: Path, options: RunOptions, report: Sink) -> 
     if options.color.hints is not None:
         raise UsageError("--hints", "are pixels of one picture, not of a video", "use --references")
     with _open_source(source, output) as opened:
+        found = _resolve_fields(opened, options)
         video = _check(opened, output, options)
+        if found:
+            report(Note(video.name, found))
         for message in _notes(video):
             report(Note(video.name, message))
         yield video
@@ -98,6 +109,31 @@ def _open_source(source: Path, output: Path) -> FrameSource:
     if is_frame_pattern(source):
         return PictureSource(source)
     return VideoFileSource(source, keep_packets=STDIO in (source, output))
+
+
+def _resolve_fields(source: FrameSource, options: RunOptions) -> str | None:
+    """Correct the source's field order as asked for, and for --deinterlace by its lines; what to note.
+
+    Raises:
+        UsageError: --field-order has another value than tff and bff.
+    """
+    info, asked = source.info, options.video.field_order
+    note = None
+    if asked is not None and asked not in _FIELD_ORDERS:
+        raise UsageError(f"--field-order {asked}", "is no field order", "choose tff or bff")
+    if asked is None and options.video.deinterlace and not info.is_interlaced:
+        if source.path == STDIO:
+            return "names no fields, so it is not deinterlaced; --field-order tff or bff names them"
+        with source.reopen() as second:
+            seen = (frame.picture for frame in islice(second.frames(), _LOOKED_AT))
+            asked = look_for_fields(seen)
+        if asked is None:
+            return "no fields are named or seen, so it is not deinterlaced; --field-order names them"
+        name = "top" if asked == "tff" else "bottom"
+        note = f"names no fields; deinterlaced by what its lines show, {name} field first"
+    if asked is not None and info.field_order not in _FIELD_ORDERS[asked]:
+        source.info = replace(info, field_order=_FIELD_ORDERS[asked][0])
+    return note
 
 
 def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVideo:
@@ -129,21 +165,30 @@ def _open_writer(output: Path, info: VideoInfo, options: RunOptions) -> PictureW
 
 def _notes(video: CheckedVideo) -> Iterator[str]:
     """What the user should know before the work starts."""
-    source, info, settings = video.source, video.info, video.settings
+    source = video.source
     if isinstance(source, PictureSource):
         for first, last in source.gaps:
             yield f"pictures {first} to {last} are missing"
+    if isinstance(source, VideoFileSource):
+        yield from source.scan.notes()
     if video.pictures is not None:
         return
+    yield from _encoding_notes(video.info, video.settings)
+    if source.container is not None:
+        yield from _stream_notes(source.container, video.format_name)
+
+
+def _encoding_notes(info: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
     if settings.converts and not settings.layout.rgb:
         yield f"{settings.encoder} converts {settings.layout.name} to {settings.pix_fmt}"
     elif info.pix_fmt.replace("yuvj", "yuv") != settings.pix_fmt and info.pix_fmt.startswith("yuv"):
         yield f"{settings.encoder} takes no {info.pix_fmt} of this size, so {settings.pix_fmt} is encoded"
     if info.is_interlaced:
         yield "interlaced: fields are colorized separately and stay fields, unless --deinterlace is given"
-    if source.container is None:
-        return
-    for stream in moving_streams(source.container)[1:]:
+
+
+def _stream_notes(container: InputContainer, format_name: str) -> Iterator[str]:
+    for stream in moving_streams(container)[1:]:
         yield f"stream {stream.index} is another video stream; it is copied unchanged"
-    if video.format_name in VIDEO_ONLY and len(source.container.streams) > 1:
+    if format_name in VIDEO_ONLY and len(container.streams) > 1:
         yield "y4m holds one video stream only: audio and all other streams are left out"

@@ -1,5 +1,6 @@
 """Opening a video safely and finding out what it is."""
 
+import math
 import struct
 from fractions import Fraction
 from pathlib import Path
@@ -12,37 +13,31 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from colorcli.errors import InputError, RefusedError
-from colorcli.files import STDIO
-from colorcli.video.info import MATRICES, PROGRESSIVE, RESERVED, RGB, TOP_FIRST, UNSPECIFIED, VideoInfo
-
-DEMUXERS = (
-    "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,nut,"
-    "yuv4mpegpipe,mxf,gxf,dv,rm,gif,wtv,nsv,swf,image2,png_pipe,tiff_pipe,dpx_pipe,exr_pipe,j2k_pipe"
+from colorcli.video.fields import is_top_first
+from colorcli.video.info import (
+    BOTTOM_FIRST,
+    MATRICES,
+    PROGRESSIVE,
+    RESERVED,
+    RGB,
+    TOP_FIRST,
+    UNSPECIFIED,
+    VideoInfo,
 )
-"""Demuxers that read one file and nothing else. Playlists (hls, concat, dash) open every file they name, even
-from inside a file called .mp4, and a protocol whitelist does not stop them from opening local files."""
-_OPTIONS = {"format_whitelist": DEMUXERS, "protocol_whitelist": "file,pipe,fd"}
+from colorcli.video.packet_scan import open_container, scan_packets
+
 _PLAUSIBLE_RATES = (Fraction(1), Fraction(240))
 _DEFAULT_RATE = Fraction(25)
 
 
 def open_video(source: Path) -> InputContainer:
-    """Open a video, or standard input for `-`, so that it cannot make FFmpeg open other files.
+    """Open a video, or standard input for `-`, with all its streams, also those that begin late.
 
     Raises:
         InputError: it is missing, not a video, or too damaged to be opened.
+        RefusedError: a stream begins so late that it cannot be found.
     """
-    # "file:" keeps names such as -x.mp4, a:b.mp4 and %d.mp4 literal.
-    name = "pipe:0" if source == STDIO else f"file:{source}"
-    try:
-        return av.open(name, "r", container_options=_OPTIONS, metadata_errors="surrogateescape")
-    except FileNotFoundError as error:
-        raise InputError(source, "no such file", "check the name") from error
-    except PermissionError as error:
-        raise InputError(source, "may not be read", "check its permissions") from error
-    except (av.FFmpegError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(source, f"cannot be read as video ({reason})", "check that it is whole") from error
+    return open_container(source, scan_packets(source).probe_size)
 
 
 def video_stream(container: InputContainer, source: Path) -> VideoStream:
@@ -54,6 +49,9 @@ def video_stream(container: InputContainer, source: Path) -> VideoStream:
     streams = moving_streams(container)
     if not streams:
         raise InputError(source, "has no video stream", "leave it out; there is nothing to colorize")
+    if streams[0].codec_context is None:
+        cause = f"FFmpeg has no decoder for its video stream {streams[0].index}"
+        raise InputError(source, cause, "convert it first")
     return streams[0]
 
 
@@ -114,13 +112,24 @@ def _frame_count(container: InputContainer, stream: VideoStream) -> int | None:
 
 
 def _field_order(tagged: int, first: VideoFrame) -> int:
-    """The header's field order; top field first where it is unknown and the frame is interlaced."""
-    return TOP_FIRST[0] if tagged == 0 and first.interlaced_frame else tagged
+    """The header's field order, unless the first frame contradicts it."""
+    if not first.interlaced_frame:
+        return tagged
+    orders = TOP_FIRST if is_top_first(first) else BOTTOM_FIRST
+    return tagged if tagged in orders else orders[0]
 
 
 def _display_matrix(frame: VideoFrame) -> tuple[int, ...] | None:
-    data: SideData
-    for data in iter(frame.side_data):  # type: ignore[assignment]  # yields entries, not keys
-        if data.type == SideDataType.DISPLAYMATRIX:
-            return struct.unpack("=9i", bytes(data))
-    return None
+    try:
+        entries: list[SideData] = list(iter(frame.side_data))  # type: ignore[arg-type]  # entries, not keys
+    except ValueError:  # PyAV fails if any entry has a type that it does not know
+        return _rotation_matrix(frame.rotation) if frame.rotation else None
+    matrices = [data for data in entries if data.type == SideDataType.DISPLAYMATRIX]
+    return struct.unpack("=9i", bytes(matrices[0])) if matrices else None
+
+
+def _rotation_matrix(degrees: int) -> tuple[int, ...]:
+    """FFmpeg's display matrix for a counterclockwise rotation."""
+    one, turn = 1 << 16, math.radians(degrees)
+    cos, sin = round(math.cos(turn) * one), round(math.sin(turn) * one)
+    return cos, -sin, 0, sin, cos, 0, 0, 0, 1 << 30

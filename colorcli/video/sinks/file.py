@@ -23,6 +23,7 @@ from colorcli.video.encoder import Encoder
 from colorcli.video.ffmpeg import file_url, version_line
 from colorcli.video.frames import ColoredFrame, Timing
 from colorcli.video.muxer import open_output, write_matroska_aspect
+from colorcli.video.packet_scan import demux, scan_packets
 from colorcli.video.preflight import CheckedVideo
 from colorcli.video.probe import open_video
 from colorcli.video.shot_list import shots_from_starts, write_shots
@@ -174,7 +175,7 @@ def _mux(video: CheckedVideo, segments: Segments, partial: Path, tags: dict[str,
             shift=round(clip.shift / info.time_base),
         )
         others = [source.streams[index] for index in output.copies] if source else []
-        copied = source.demux(*others) if source and others else ()
+        copied = demux(source, scan_packets(info.source), *others) if source and others else ()
         timed = heapq.merge(
             ((decode_seconds(packet) + clip.shift, output.mux_video, packet) for packet in encoded),
             ((decode_seconds(packet), output.mux_copy, packet) for packet in copied),

@@ -26,7 +26,9 @@ class FrameSource(ABC):
         self.packets: deque[Packet] = deque()
         """Packets of the other streams that were met while reading, in their order."""
         self.damaged = 0
-        """Packets that could not be decoded."""
+        """Packets that could not be decoded, or whose frames show damage."""
+        self.notes: list[str] = []
+        """What was found while reading and the user should know."""
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -13,7 +14,10 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from colorcli.errors import InputError
+from colorcli.files import STDIO
+from colorcli.video.format_changes import FormatAdapter
 from colorcli.video.frames import Frame, Timing
+from colorcli.video.packet_scan import demux, scan_packets
 from colorcli.video.probe import open_video, probe, video_stream
 from colorcli.video.sources.base import FrameSource
 
@@ -21,6 +25,10 @@ _UNREADABLE_REMEDY = "check that it is whole; through a pipe, send mkv, nut, y4m
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 _DIGESTED = 1 << 20
 """Bytes at either end of a file that identify it."""
+
+
+class _DamageError(Exception):
+    """A packet cannot be decoded."""
 
 
 class VideoFileSource(FrameSource):
@@ -36,11 +44,13 @@ class VideoFileSource(FrameSource):
             RefusedError: its color system is not supported.
         """
         super().__init__(path)
+        self.scan = scan_packets(path)
+        self._keep_packets = keep_packets
+        self._kept = 0
         self.container = open_video(path)
+        self._opened = [self.container]
         try:
-            self._keep_packets = keep_packets
             self._stream = video_stream(self.container, path)
-            self._stream.thread_type = "AUTO"
             self._alpha_decoder = _alpha_decoder(self._stream)
             self._decoded = self._decode()
             first = next(self._decoded, None)
@@ -49,19 +59,21 @@ class VideoFileSource(FrameSource):
             self._first = first
             self.info = probe(self.container, path, first)
         except BaseException:
-            self.container.close()
+            self.close()
             raise
 
     def frames(self) -> Iterator[Frame]:
         latest: int | None = None
         usual = self.info.frame_ticks
+        adapter = FormatAdapter(self.info, self.notes)
         for number, picture in enumerate(self._pictures()):
             pts = picture.pts
             if pts is None or (latest is not None and pts <= latest):
                 # Streams without usable times (raw H.264, broken muxers) still keep every frame.
                 pts = 0 if latest is None else latest + 1 if pts is not None else latest + usual
             latest = pts
-            yield Frame(number, Timing(pts, picture.duration or usual), picture)
+            timing = Timing(pts, picture.duration or usual)
+            yield Frame(number, timing, adapter.adapt(number, picture))
 
     def identity(self) -> str:
         """A digest of size, first and last megabyte: quick, and tied to the content instead of a date."""
@@ -78,35 +90,84 @@ class VideoFileSource(FrameSource):
 
     @property
     def origin(self) -> Fraction:
-        return Fraction(self.container.start_time or 0, av.time_base)
+        return Fraction(self.container.start_time or 0, av.time_base) + self.scan.shifts[0]
+
+    def close(self) -> None:
+        for container in self._opened:
+            container.close()
 
     def _pictures(self) -> Iterator[VideoFrame]:
         yield self._first
         yield from self._decoded
 
     def _decode(self) -> Iterator[VideoFrame]:
+        """All frames; after the first damage once more from the beginning with a decoder that loses none.
+
+        PyAV drops the frames that a decoder with threads for frames has ready when it reports an error, the
+        more of them the more cores there are.
+        """
+        count = 0
+        # Standard input cannot be read a second time.
+        is_threaded = self.path != STDIO
+        self._stream.thread_type = "AUTO" if is_threaded else "SLICE"
+        try:
+            for picture in self._decode_packets(stop=is_threaded):
+                yield picture
+                count += 1
+        except _DamageError:
+            self._reopen()
+            yield from islice(self._decode_packets(stop=False), count, None)
+
+    def _reopen(self) -> None:
+        self.container = open_video(self.path)
+        # The first container stays open: the output's streams refer to it.
+        self._opened.append(self.container)
+        self._stream = video_stream(self.container, self.path)
+        self._stream.thread_type = "SLICE"
+        self._alpha_decoder = _alpha_decoder(self._stream)
+        self.damaged = 0
+
+    def _decode_packets(self, *, stop: bool) -> Iterator[VideoFrame]:
+        """Decode all packets.
+
+        Raises:
+            _DamageError: a packet is damaged, and `stop` is true.
+        """
+        others = 0
         for packet in self._demux():
             # Not packet.stream_index: the last, empty packet, which flushes the decoder, does not set it.
             if packet.stream.index != self._stream.index:
-                self.packets.append(packet)
+                others += 1
+                if others > self._kept:
+                    self.packets.append(packet)
+                    self._kept = others
                 continue
             try:
                 # Both libvpx decoders give each frame at once: the empty packet has nothing to flush.
                 alpha = self._alpha_decoder
-                yield from packet.decode() if alpha is None else alpha.decode(packet)
-            except av.InvalidDataError:
+                pictures = packet.decode() if alpha is None else alpha.decode(packet)
+            except av.FFmpegError as error:
+                if stop:
+                    raise _DamageError from error
                 self.damaged += 1
+                continue
+            self.damaged += sum(picture.is_corrupt for picture in pictures)
+            yield from pictures
 
     def _demux(self) -> Iterator[Packet]:
         """Packets to the end of the file, or to where it breaks off."""
-        packets = self.container.demux(*([] if self._keep_packets else [self._stream]))
+        packets = demux(self.container, self.scan, *([] if self._keep_packets else [self._stream]))
         has_begun = False
         while True:
             try:
                 packet = next(packets, None)
+            except IndexError as error:
+                cause = "a stream begins after the opening seconds"
+                raise InputError(self.path, cause, "save it as a file first") from error
             except av.FFmpegError as error:
                 if has_begun:
                     self.damaged += 1
+                    yield from self._flush()
                     return
                 cause = f"cannot be read ({error.strerror})"
                 raise InputError(self.path, cause, _UNREADABLE_REMEDY) from error
@@ -114,6 +175,12 @@ class VideoFileSource(FrameSource):
                 return
             has_begun = True
             yield packet
+
+    def _flush(self) -> Iterator[Packet]:
+        """The empty packet that ends decoding."""
+        packet = Packet()
+        packet.stream = self._stream
+        yield packet
 
 
 def _alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
