@@ -177,6 +177,7 @@ class _Track:
     dts: "array[int]" = field(default_factory=lambda: array("q"))
     pts: "array[int]" = field(default_factory=lambda: array("q"))
     durations: "array[int]" = field(default_factory=lambda: array("q"))
+    keys: "array[int]" = field(default_factory=lambda: array("b"))
 
     def seconds(self, name: str) -> NDArray[np.float64]:
         """One of the fields in seconds; NaN where it is unknown."""
@@ -210,6 +211,7 @@ def _read_tracks(container: InputContainer) -> tuple[dict[int, _Track], int | No
                 track.dts.append(_UNKNOWN if packet.dts is None else packet.dts)
                 track.pts.append(_UNKNOWN if packet.pts is None else packet.pts)
                 track.durations.append(packet.duration or 0)
+                track.keys.append(packet.is_keyframe)
             order += 1
     except IndexError:
         return tracks, position  # PyAV met a packet of a stream that began after opening
@@ -267,10 +269,13 @@ def _joins(video: _Track, names: set[str]) -> list[int]:
     if names & _DISCONTINUOUS:
         jumps |= steps > _LEAST_GAP
     found = []
+    shown = video.shown()
     for join in np.flatnonzero(jumps) + 1:
         # A single time that is wrong does not make a new clock.
         following = dts[join + 1] - dts[join - 1] if join + 1 < len(dts) else 0.0
-        if (steps[join - 1] < 0) == (following < 0) and following:
+        lasts = (steps[join - 1] < 0) == (following < 0) and following != 0
+        overlaps = video.keys[join] and shown[join] <= np.nanmax(shown[max(0, join - _NEARBY) : join])
+        if lasts or (steps[join - 1] < 0 and overlaps):
             found.append(int(join))
     return found
 

@@ -18,6 +18,7 @@ from colorcli.video.encoder_defaults import HARDWARE, default_encoder
 from colorcli.video.ffmpeg import FAILURE, file_url
 from colorcli.video.info import VideoInfo
 from colorcli.video.muxer import copied_streams, open_output, unsupported_stream
+from colorcli.video.packet_scan import demux, scan_packets
 from colorcli.video.probe import open_video
 from colorcli.video.timestamps import number_frames
 from colorcli.video.trim import Clip
@@ -110,7 +111,8 @@ def _holds(info: VideoInfo, format_name: str, encoded: bytes, wanted: set[int]) 
                 packet.dts = packet.pts
                 output.mux_video(packet)
             others = [source.streams[index] for index in output.copies]
-            for packet in islice(source.demux(*others), _TRIED_PACKETS) if others else ():
+            packets = demux(source, scan_packets(info.source), *others) if others else iter(())
+            for packet in islice(packets, _TRIED_PACKETS):
                 output.mux_copy(packet)
             output.container.close()
         except (av.FFmpegError, ValueError):
