@@ -5,13 +5,17 @@ A few hundred inputs here; `python tests/images/test_fuzz.py 20000` tries that m
 
 import io
 import random
+import re
+import struct
 import sys
 import tempfile
 import warnings
+import zlib
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import pytest
 import tifffile
@@ -20,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from support.broken import encoded
 from support.scenes import scene
+from support.strange import GRAY, PACKETS, box, inserted, jp2, with_canon_note
 
 
 def pyramid() -> bytes:
@@ -28,6 +33,42 @@ def pyramid() -> bytes:
         file.write(scene(24, 33), subifds=1, photometric="minisblack")
         file.write(scene(24, 33)[::2, ::2], subfiletype=1, photometric="minisblack")
     return target.getvalue()
+
+
+def rich_jpeg() -> bytes:
+    """One with an Exif block, XMP, Photoshop's resources in two parts and an index of images."""
+    index = b"MPF\0II*\0" + struct.pack("<IHHHIII", 8, 1, 0xB002, 7, 32, 26, 0) + bytes(16)
+    index += struct.pack("<IIII", 0, 100, 900, 0)
+    return inserted(
+        encoded("jpeg", scene(24, 33)),
+        (0xE1, b"Exif\0\0" + with_canon_note(scene(4, 5))),
+        (0xE1, b"http://ns.adobe.com/xap/1.0/\0" + PACKETS["UTF-16 LE"]),
+        (0xED, b"Photoshop 3.0\08BIM\4\4\0\0\0\0\0\x0b\x1c\2\x19\0\6"),
+        (0xED, b"Photoshop 3.0\0street\0"),
+        (0xE2, index),
+    ) + encoded("jpeg", scene(8, 9))
+
+
+def rich_png() -> bytes:
+    """One with text, a resolution, XMP and IPTC."""
+    data = encoded("png", scene(24, 33))
+    chunks = (
+        (b"pHYs", struct.pack(">IIB", 1000, 1000, 1)),
+        (b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + PACKETS["UTF-8"]),
+        (b"zTXt", b"Raw profile type iptc\0\0" + zlib.compress(b"\niptc\n 4\n1c021900\n")),
+        (b"eXIf", b"MM\0*\0\0\0\x08\0\1\1\x12\0\3\0\0\0\1\0\6\0\0\0\0\0\0"),
+    )
+    extra = b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
+    return data[:33] + extra + data[33:]
+
+
+def palette_jp2() -> bytes:
+    stream = imagecodecs.jpeg2k_encode(scene(24, 33) >> 6, level=0, codecformat="j2k", bitspersample=2)
+    palette = box(b"pclr", b"\0\4\1\7\0\x50\xa0\xff") + box(b"cmap", b"\0\0\1\0")
+    return jp2(bytes(stream), (24, 33), 1, GRAY, palette)
 
 
 SEEDS: dict[str, Callable[[], bytes]] = {
@@ -44,7 +85,22 @@ SEEDS: dict[str, Callable[[], bytes]] = {
     "gray.bmp": lambda: encoded("bmp", scene(24, 33)),
     "gray.ppm": lambda: encoded("ppm", scene(24, 33)),
     "gray.jp2": lambda: encoded("jp2", scene(24, 33)),
+    "rich.jpg": rich_jpeg,
+    "rich.png": rich_png,
+    "note.tif": lambda: with_canon_note(scene(24, 33)),
+    "xmp.tif": lambda: encoded(
+        "tiff", scene(24, 33), extratags=[(700, 1, len(PACKETS["Latin-1"]), PACKETS["Latin-1"], True)]
+    ),
+    "palette.jp2": palette_jp2,
+    "plain.pgm": lambda: b"P2\n# comment\n4 3\n15\n" + b" ".join(b"%d" % n for n in range(12)) + b"\n",
 }
+
+
+PYTHON_WORDS = re.compile(
+    r"unexpected error|Errno|object at 0x|out of (range|bounds)|requires a buffer|boolean index|NoneType|"
+    r"Error\b|division|not iterable|attribute|codec can"
+)
+"""What no message about a damaged file may contain."""
 
 
 def mutated(data: bytes, chance: random.Random) -> bytes:
@@ -78,7 +134,8 @@ def outcome(source: Path, output: Path, colorize: Callable[[Path, Path], object]
 
     try:
         colorize(source, output)
-    except ColorcliError:
+    except ColorcliError as error:
+        assert not PYTHON_WORDS.search(f"{error.cause}; {error.remedy}"), str(error)
         assert not output.exists(), "an error, and an output besides"
         return "refused"
     finally:
@@ -94,7 +151,7 @@ def campaign(folder: Path, rounds: int, seed: int, colorize: Callable[[Path, Pat
     counts: Counter[str] = Counter()
     for kind, make in SEEDS.items():
         data = make()
-        source, output = folder / f"in-{kind}", folder / "out" / kind
+        source, output = folder / f"in-{kind}", folder / "out" / kind.replace(".pgm", ".ppm")
         output.parent.mkdir(exist_ok=True)
         for _ in range(rounds // len(SEEDS)):
             source.write_bytes(mutated(data, chance))

@@ -18,6 +18,19 @@ from PIL import Image
 from support.broken import encoded
 from support.images import gray, load
 from support.scenes import Colorize, scene
+from support.strange import (
+    GRAY,
+    PACKETS,
+    SRGB,
+    box,
+    inserted,
+    jp2,
+    jpeg,
+    png,
+    tag_at,
+    tiff,
+    with_canon_note,
+)  # fmt: skip
 
 from colorcli.errors import InputError
 from colorcli.images.metadata import icc
@@ -63,20 +76,6 @@ def test_jpeg2000_of_9_to_15_bits_keeps_its_gray(
     assert np.abs(after - samples / ((1 << bits) - 1)).max() < 1 / 255
 
 
-def box(kind: bytes, body: bytes) -> bytes:
-    return struct.pack(">I4s", len(body) + 8, kind) + body
-
-
-def jp2(stream: bytes, shape: tuple[int, int], components: int, *parts: bytes) -> bytes:
-    """A JP2 file around a codestream; `parts` go into its header."""
-    image = box(b"ihdr", struct.pack(">IIHBBBB", *shape, components, 7, 7, 0, 0))
-    head = box(b"jP  ", b"\r\n\x87\n") + box(b"ftyp", b"jp2 \0\0\0\0jp2 ")
-    return head + box(b"jp2h", image + b"".join(parts)) + box(b"jp2c", stream)
-
-
-SRGB, GRAY = box(b"colr", bytes((1, 0, 0, 0, 0, 0, 16))), box(b"colr", bytes((1, 0, 0, 0, 0, 0, 17)))
-
-
 @pytest.mark.parametrize(("bits", "columns"), [(1, 1), (4, 1), (8, 1), (4, 3)])
 def test_jpeg2000_palettes_are_looked_up(bits: int, columns: int, colorized: Any) -> None:
     indices = scene(40, 50) >> (8 - bits)
@@ -119,18 +118,6 @@ def test_subsampled_jpeg2000_is_named(colorized: Any) -> None:
 
 
 # TIFF
-
-
-def tag_at(data: bytes, code: int) -> int:
-    """Position of a tag of the first directory of a little-endian TIFF."""
-    (start,) = struct.unpack_from("<I", data, 4)
-    (count,) = struct.unpack_from("<H", data, start)
-    rows = range(start + 2, start + 2 + 12 * count, 12)
-    return next(at for at in rows if struct.unpack_from("<H", data, at)[0] == code)
-
-
-def tiff(pixels: NDArray[Any], **options: Any) -> bytes:
-    return encoded("tiff", pixels, metadata=None, photometric="minisblack", **options)
 
 
 @pytest.mark.parametrize("compression", [None, "lzw", "packbits", "deflate"])
@@ -189,21 +176,6 @@ def test_photoshop_layers_are_left_out_with_a_note(colorized: Any) -> None:
     assert any("layers" in note for note in notes)
 
 
-def with_canon_note(pixels: NDArray[Any]) -> bytes:
-    """A TIFF with an Exif directory and a maker note whose offset is from the start of the file."""
-    data = tiff(pixels, extratags=[(271, 2, 6, "Canon", True), (65000, 4, 1, 0, True)])
-    owner = b"OWNER-FIELD-0001".ljust(32, b"\0")
-    exif = len(data) + len(data) % 2
-    note = exif + 2 + 12 + 4
-    value = note + 2 + 12 + 4
-    entry = struct.pack("<HHII", 9, 2, len(owner), value)
-    block = struct.pack("<H", 1) + entry + bytes(4) + owner
-    result = bytearray(data.ljust(exif, b"\0"))
-    result += struct.pack("<HHHII", 1, 37500, 7, len(block), note) + bytes(4) + block
-    struct.pack_into("<HHII", result, tag_at(data, 65000), 34665, 4, 1, exif)
-    return bytes(result)
-
-
 @exiftool
 @exiv2
 @pytest.mark.parametrize("suffix", ["tif", "jpg"])
@@ -211,7 +183,7 @@ def test_a_maker_note_still_finds_its_values(suffix: str, colorized: Any) -> Non
     data = with_canon_note(scene(60, 80))
     if suffix == "jpg":  # the same bytes as Exif block of a JPEG that becomes a TIFF
         image = io.BytesIO()
-        Image.fromarray(scene(60, 80)).save(image, "JPEG", exif=b"Exif\0\0" + data)
+        Image.fromarray(scene(60, 80)).save(image, "JPEG", quality=100, exif=b"Exif\0\0" + data)
         data = image.getvalue()
     output, _ = colorized(data, f"in.{suffix}", "out.tif")
     assert exif_value(output, "OwnerName") == b"OWNER-FIELD-0001"
@@ -246,18 +218,8 @@ def test_a_nikon_preview_outside_of_its_note_is_kept(colorized: Any) -> None:
 # JPEG
 
 
-def jpeg(kind: str = "gray", **options: Any) -> bytes:
-    pixels = scene(60, 80) if kind == "gray" else np.stack([scene(60, 80)] * 3, axis=2)
-    return encoded("jpeg", pixels, **options)
-
-
 def luma(data: bytes) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(data)).convert("L"))
-
-
-def inserted(data: bytes, *segments: tuple[int, bytes]) -> bytes:
-    parts = [struct.pack(">BBH", 255, marker, len(body) + 2) + body for marker, body in segments]
-    return data[:2] + b"".join(parts) + data[2:]
 
 
 KINDS = {
@@ -345,31 +307,6 @@ def test_the_index_of_further_images_points_at_them(colorized: Any) -> None:
 # XMP
 
 
-XPACKET = '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>'
-
-
-def packet(encoding: str, declaration: str = "", prefix: str = "Iptc4xmpExt") -> bytes:
-    name = 'xmlns:{}="{}"'.format
-    iptc, dc = "http://iptc.org/std/Iptc4xmpExt/2008-02-29/", "http://purl.org/dc/elements/1.1/"
-    text = (
-        f"{declaration or XPACKET}<x:xmpmeta {name('x', 'adobe:ns:meta/')}>"
-        f"<rdf:RDF {name('rdf', 'http://www.w3.org/1999/02/22-rdf-syntax-ns#')}>"
-        f"<rdf:Description rdf:about='' {name('dc', dc)} {name(prefix, iptc)} "
-        f'{prefix}:AISystemUsed="another">'
-        '<dc:title><rdf:Alt><rdf:li xml:lang="x-default">Stra\u00dfe</rdf:li></rdf:Alt></dc:title>'
-        "<dc:subject><rdf:Bag><rdf:li>M\u00fchle</rdf:li></rdf:Bag></dc:subject>"
-        "</rdf:Description></rdf:RDF></x:xmpmeta>"
-    )
-    return text.encode(encoding)
-
-
-LATIN_1 = '<?xml version="1.0" encoding="iso-8859-1"?>'
-PACKETS = {
-    "UTF-8": packet("utf-8"), "UTF-16 LE": packet("utf-16-le"), "UTF-16 BE": packet("utf-16-be"),
-    "Latin-1": packet("latin-1", LATIN_1), "prefix": packet("utf-8", prefix="other"),
-}  # fmt: skip
-
-
 @exiftool
 @pytest.mark.parametrize("kind", PACKETS)
 @pytest.mark.parametrize("suffix", ["jpg", "tif", "png"])
@@ -402,12 +339,6 @@ def test_what_is_no_xmp_is_kept_with_a_note(colorized: Any) -> None:
 
 
 # PNG
-
-
-def png(*extra: bytes, end: bool = True) -> bytes:
-    data = encoded("png")
-    data = data[:33] + b"".join(extra) + data[33:]
-    return data if end else data[:-12]
 
 
 def test_a_damaged_ancillary_chunk_is_left_out(colorized: Any) -> None:

@@ -95,7 +95,10 @@ def _plain_samples(text: bytes, count: int) -> Pixels:
         raise DamagedError("truncated")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # NumPy warns of what is not a number, and stops there
-        values = np.fromstring(COMMENT.sub(b"", text), np.uint32, count, sep=" ")
+        try:
+            values = np.fromstring(COMMENT.sub(b"", text).strip(), np.uint32, count, sep=" ")
+        except ValueError:  # or raises
+            values = np.zeros(0, np.uint32)
     if len(values) < count:
         raise DamagedError("truncated, or a sample is not a number")
     return values

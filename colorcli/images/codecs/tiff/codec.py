@@ -17,7 +17,6 @@ import tifffile
 
 from colorcli.errors import RefusedError
 from colorcli.images.codecs.base import MAKER_NOTE, Codec, Metadata, OutputPage, Page, Size
-from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.tiff.directories import (
     BYTE,
     LONG,
@@ -150,10 +149,7 @@ def _pages(file: tifffile.TiffFile, offsets: Sequence[int]) -> Iterator[tifffile
     """The pages at these offsets, read on their own: the chain that links them may be broken."""
     for index, offset in enumerate(offsets):
         file.filehandle.seek(offset)
-        page = tifffile.TiffPage(file, index)
-        if not (page.imagelength and page.imagewidth):
-            raise DamagedError(f"page {index + 1} has no size")
-        yield page
+        yield tifffile.TiffPage(file, index)
 
 
 def _page(source: Path, page: tifffile.TiffPage, raw: BinaryIO, layout: Layout) -> TiffPage:

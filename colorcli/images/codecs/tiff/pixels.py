@@ -51,6 +51,12 @@ def raster_of(source: Path, page: tifffile.TiffPage, profile: bytes | None) -> R
 
 def _check(source: Path, page: tifffile.TiffPage) -> None:
     remedy = "save it as 8 or 16 bit gray or RGB"
+    if not (page.imagelength and page.imagewidth):
+        raise DamagedError("a page without size")
+    if not (page.rowsperstrip or page.is_tiled) or (
+        page.is_tiled and not (page.tilelength and page.tilewidth)
+    ):
+        raise DamagedError("strips or tiles without size")
     if int(page.photometric) not in COLORS:
         raise InputError(source, f"a TIFF page of kind {page.photometric!s}, which is not supported", remedy)
     if page.dtype is None or page.dtype.kind not in "bu" or page.bitspersample > 16 or page.imagedepth > 1:
