@@ -19,9 +19,12 @@ from colorcli.color.ycbcr import BT601, Plane, color_difference, gamut_scale, re
 from colorcli.images.chroma import GuidedChroma
 from colorcli.images.codecs.jpeg.chroma_fit import (
     EXACT,
+    FIRST_ATTEMPTS,
     GRAY_PER_CHROMA,
+    WEAK,
     Coding,
     Samples,
+    correct,
     faint_blocks,
     fit_blocks,
     largest_error,
@@ -130,8 +133,8 @@ def chroma_planes(
         chroma = upsampler.rows(small.astype(np.float32), band.start)
         at_risk = _into_gamut(chroma, darkest, brightest, fitter.ringing)
         source = toning[:, band] if toning is not None else np.broadcast_to(np.uint8(GRAY), chroma.shape)
-        here = np.zeros(small.shape, bool) if kept is None else kept[band]
-        if here.any():
+        here = np.broadcast_to(False, small.shape) if kept is None else kept[band]
+        if kept is not None and here.any():
             at_risk |= here
             np.copyto(chroma, source.astype(np.float32) - GRAY, where=here)
         fitter.add(band.start, Samples(chroma, darkest, brightest, source, here), at_risk)
@@ -215,6 +218,7 @@ class _Fitter:
         self._samples = np.empty((2, height + -height % BLOCK, width + -width % BLOCK), np.uint8)
         self._coding = coding
         self._waiting: list[tuple[Positions, Samples]] = []
+        self._stubborn: list[tuple[Positions, Samples]] = []
         self.worst = 1.0
         """The share of its chroma that the worst block keeps; -1 if one visibly clips."""
         self.ringing = (largest_error(coding.steps) * GRAY_PER_CHROMA - coding.tolerance) / (
@@ -225,35 +229,71 @@ class _Fitter:
 
     def add(self, top: int, samples: Samples, at_risk: Mask) -> None:
         """Samples [n, w] of the rows from `top` on; n is a multiple of 8 except at the end."""
-        samples = samples.each(lambda plane: padded_to(plane, BLOCK, BLOCK))
+        rounded = self._round(top, samples.wanted)
         at_risk = padded_to(at_risk, BLOCK, BLOCK)
-        for plane, target in zip(samples.wanted, self._samples, strict=True):
-            cv2.convertScaleAbs(plane, dst=target[top : top + len(plane)], alpha=1, beta=GRAY)
-        rounded = self._samples[:, top : top + len(at_risk)]
         chosen = blocks_with(at_risk) & blocks_with((rounded[0] != GRAY) | (rounded[1] != GRAY))
         if not self._coding.shared:
-            chosen |= faint_blocks(samples.wanted)
+            chosen |= faint_blocks(padded_to(samples.wanted, BLOCK, BLOCK))
         rows, columns = np.nonzero(chosen)
         if len(rows) and self._coding.shared:
             moved = moved_blocks(in_blocks(rounded)[:, rows, :, columns], self._coding.steps)
             rows, columns = rows[moved], columns[moved]
         if len(rows):
-            blocks = samples.each(lambda plane: in_blocks(plane)[..., rows, :, columns, :])
+            blocks = samples.each(lambda p: in_blocks(padded_to(p, BLOCK, BLOCK))[..., rows, :, columns, :])
             self._waiting.append(((rows + top // BLOCK, columns), blocks))
-        if sum(len(blocks.kept) for _, blocks in self._waiting) >= BATCH:
-            self._fit()
+        if _count(self._waiting) >= BATCH:
+            self._fit_waiting()
 
     def finished(self) -> Planes:
-        self._fit()
+        self._fit_waiting()
+        self._fit_stubborn()
         return Planes(self._samples, self._coding.steps)
 
-    def _fit(self) -> None:
+    def _round(self, top: int, chroma: Plane) -> Bytes:
+        """Chroma [2, n, w] of the rows from `top` on as code values, in whole blocks."""
+        height, width = chroma.shape[1:]
+        rounded = self._samples[:, top : top + height + -height % BLOCK]
+        for plane, target in zip(chroma, rounded, strict=True):
+            target[:height, :width] = cv2.convertScaleAbs(plane, alpha=1, beta=GRAY)
+        rounded[:, height:] = rounded[:, height - 1 : height]
+        rounded[:, :, width:] = rounded[:, :, width - 1 : width]
+        return rounded
+
+    def _fit_waiting(self) -> None:
+        """Fit what is easy to fit, and put the rest aside."""
         if not self._waiting:
             return
-        positions, blocks = zip(*self._waiting, strict=True)
+        positions, blocks = _joined(self._waiting)
         self._waiting = []
-        encoded, kept_shares = fit_blocks(Samples.joined(blocks), self._coding)
+        encoded, kept_shares = correct(blocks, self._coding, attempts=FIRST_ATTEMPTS)
+        self._write(positions, encoded)
+        stubborn = np.flatnonzero(kept_shares < WEAK)
+        if len(stubborn):
+            rows, columns = positions
+            self._stubborn.append(((rows[stubborn], columns[stubborn]), blocks.at(stubborn)))
+        if _count(self._stubborn) >= BATCH:
+            self._fit_stubborn()
+
+    def _fit_stubborn(self) -> None:
+        if not self._stubborn:
+            return
+        positions, blocks = _joined(self._stubborn)
+        self._stubborn = []
+        encoded, kept_shares = fit_blocks(blocks, self._coding)
+        self._write(positions, encoded)
         self.worst = min(self.worst, float(kept_shares.min()))
-        rows, columns = (np.concatenate(numbers) for numbers in zip(*positions, strict=True))
+
+    def _write(self, positions: Positions, encoded: Bytes) -> None:
+        rows, columns = positions
         for number, plane in enumerate(self._samples):
             in_blocks(plane)[rows, :, columns] = encoded[:, number]
+
+
+def _count(parts: list[tuple[Positions, Samples]]) -> int:
+    return sum(len(blocks.kept) for _, blocks in parts)
+
+
+def _joined(parts: list[tuple[Positions, Samples]]) -> tuple[Positions, Samples]:
+    positions, blocks = zip(*parts, strict=True)
+    rows, columns = (np.concatenate(numbers) for numbers in zip(*positions, strict=True))
+    return (rows, columns), Samples.joined(blocks)

@@ -24,11 +24,15 @@ ATTEMPTS = 40
 DAMPING = 0.93
 """The correction of each attempt is this much smaller than that of the one before; undamped, some blocks
 oscillate."""
+FIRST_ATTEMPTS = 6
+"""Most blocks are right by then; the others wait until they are enough for a batch of their own."""
 RETRIES = (
-    *((share, gain) for share in (1, 0.95, 0.9) for gain in (0.7, 0.5, 1)),
-    *((share, 1) for share in (0.8, 0.7, 0.6, 0.5, 0.25, 0)),
+    *(tuple((share, gain) for gain in (0.7, 0.5, 1)) for share in (1, 0.95, 0.9)),
+    tuple((share, 1) for share in (0.8, 0.7, 0.6)),
+    tuple((share, 1) for share in (0.5, 0.25, 0)),
 )
-"""For blocks that fail: the share of their chroma to aim at, and the gain of the first correction."""
+"""For blocks that fail: the share of their chroma to aim at, and the gain of the first correction. Those in a
+group are tried at the same time."""
 SUFFICIENT = 0.95
 """A block that keeps this share of its chroma is not tried again."""
 WEAK = 0.98
@@ -106,28 +110,36 @@ def fit_blocks(blocks: Samples, coding: Coding) -> tuple[Bytes, Plane]:
 
     The share is -1 if clipping is visible whatever is encoded.
     """
-    result, kept_shares = _correct(blocks, coding, 1)
-    for share, gain in RETRIES:
-        again = np.flatnonzero(kept_shares < min(share, SUFFICIENT))
+    result, kept_shares = correct(blocks, coding)
+    for group in RETRIES:
+        again = np.flatnonzero(kept_shares < min(group[0][0], SUFFICIENT))
         if not len(again):
             break
-        encoded, kept = _correct(blocks.at(again).softened(share), coding, gain)
-        kept *= share
-        better = kept > kept_shares[again]
-        result[again[better]], kept_shares[again[better]] = encoded[better], kept[better]
+        failed = blocks.at(again)
+        targets = Samples.joined([failed.softened(share) for share, _ in group])
+        gains = np.repeat(np.array([gain for _, gain in group], np.float32), len(again))
+        encoded, shares = correct(targets, coding, gains)
+        parts = np.split(encoded, len(group)), np.split(shares, len(group))
+        for (share, _), candidate, candidate_share in zip(group, *parts, strict=True):
+            share_now = candidate_share * np.float32(share)
+            better = (share_now > kept_shares[again]) & (kept_shares[again] < min(share, SUFFICIENT))
+            result[again[better]], kept_shares[again[better]] = candidate[better], share_now[better]
     return result, kept_shares
 
 
-def _correct(blocks: Samples, coding: Coding, gain: float) -> tuple[Bytes, Plane]:
-    """The same for one target and gain.
+def correct(
+    blocks: Samples, coding: Coding, gains: Plane | None = None, attempts: int = ATTEMPTS
+) -> tuple[Bytes, Plane]:
+    """The same with their full chroma and these gains [n] of the first correction, 1 by default.
 
     The error of each sample that matters is subtracted from the aim, again and again: quantization does not
     react to small changes, but to their sum.
     """
     aim = blocks.wanted + GRAY
+    gain = np.ones(len(aim), np.float32) if gains is None else gains
     result, best = np.empty(aim.shape, np.uint8), np.full(len(aim), -1, np.float32)
     left = np.arange(len(aim))
-    for _ in range(ATTEMPTS):
+    for _ in range(attempts):
         encoded = np.clip(np.rint(aim), 0, PEAK).astype(np.uint8)
         decoded = round_trip(encoded, coding.steps).astype(np.float32) - GRAY
         clips, share = _visibly_clipped(blocks, decoded, coding), _kept_shares(blocks, decoded, coding)
@@ -140,8 +152,13 @@ def _correct(blocks: Samples, coding: Coding, gain: float) -> tuple[Bytes, Plane
             break
         wrong = (clips | weak[:, None, None])[again, None]
         error = decoded[again] - blocks.wanted[again]
-        aim, blocks, left = aim[again] - gain * error * wrong, blocks.at(again), left[again]
-        gain *= DAMPING
+        gain = gain[again]
+        aim, blocks, left = (
+            aim[again] - gain[:, None, None, None] * error * wrong,
+            blocks.at(again),
+            left[again],
+        )
+        gain *= np.float32(DAMPING)
     return result, best
 
 

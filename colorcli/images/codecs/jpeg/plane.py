@@ -62,7 +62,11 @@ def padded_to(planes: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
     below, right = -planes.shape[-2] % rows, -planes.shape[-1] % columns
     if not (below or right):
         return planes
-    return np.pad(planes, [(0, 0)] * (planes.ndim - 2) + [(0, below), (0, right)], "edge")
+    if planes.ndim > 2:
+        return np.stack([padded_to(plane, rows, columns) for plane in planes])
+    plane = np.ascontiguousarray(planes)
+    plane = plane.view(np.uint8) if plane.dtype == bool else plane  # OpenCV knows no bool
+    return cv2.copyMakeBorder(plane, 0, below, 0, right, cv2.BORDER_REPLICATE).view(planes.dtype)
 
 
 def blocks_with(samples: Mask) -> Mask:
