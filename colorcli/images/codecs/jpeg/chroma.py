@@ -36,6 +36,7 @@ from colorcli.images.codecs.jpeg.plane import (
     PEAK,
     Bytes,
     Mask,
+    blocks_at,
     blocks_with,
     encode_plane,
     in_blocks,
@@ -57,8 +58,10 @@ source."""
 FULL_SIZE_STEPS = [round(3 + sum(divmod(position, BLOCK)) / 2) for position in range(64)]
 """Steps for chroma at full size, from 3 for the mean to 10 for the highest frequency: it makes small scans a
 quarter larger. With coarser ones, some blocks beside white and black cannot be fitted."""
-BATCH = 2048
+BATCH = 4096
 """Blocks that are fitted at once."""
+HELD_BANDS = 8
+"""Bands of shared samples that wait for a look at once: each costs a megabyte."""
 
 
 class Sampling(NamedTuple):
@@ -217,6 +220,7 @@ class _Fitter:
     def __init__(self, height: int, width: int, coding: Coding) -> None:
         self._samples = np.empty((2, height + -height % BLOCK, width + -width % BLOCK), np.uint8)
         self._coding = coding
+        self._bands: list[tuple[int, Samples, Positions]] = []
         self._waiting: list[tuple[Positions, Samples]] = []
         self._stubborn: list[tuple[Positions, Samples]] = []
         self.worst = 1.0
@@ -235,16 +239,34 @@ class _Fitter:
         if not self._coding.shared:
             chosen |= faint_blocks(padded_to(samples.wanted, BLOCK, BLOCK))
         rows, columns = np.nonzero(chosen)
-        if len(rows) and self._coding.shared:
-            moved = moved_blocks(in_blocks(rounded)[:, rows, :, columns], self._coding.steps)
-            rows, columns = rows[moved], columns[moved]
         if len(rows):
-            blocks = samples.each(lambda p: in_blocks(padded_to(p, BLOCK, BLOCK))[..., rows, :, columns, :])
-            self._waiting.append(((rows + top // BLOCK, columns), blocks))
+            self._bands.append((top, samples, (rows, columns)))
+        candidates = sum(len(rows) for _, _, (rows, _) in self._bands)
+        if candidates >= BATCH or len(self._bands) >= HELD_BANDS or not self._coding.shared:
+            self._examine()
+
+    def _examine(self) -> None:
+        """Queue the chosen blocks of the bands at hand; those of shared samples only if coding moves them."""
+        bands, self._bands = self._bands, []
+        if self._coding.shared and bands:
+            blocks = [blocks_at(self._samples, rows + top // BLOCK, cols) for top, _, (rows, cols) in bands]
+            moved = moved_blocks(np.concatenate(blocks), self._coding.steps)
+            parts = np.split(moved, np.cumsum([len(part) for part in blocks])[:-1])
+        else:
+            parts = [np.ones(len(rows), bool) for _, _, (rows, _) in bands]
+        for (top, samples, (rows, columns)), part in zip(bands, parts, strict=True):
+            if part.any():
+                self._queue(top, samples, (rows[part], columns[part]))
+
+    def _queue(self, top: int, samples: Samples, positions: Positions) -> None:
+        rows, columns = positions
+        blocks = samples.each(lambda p: in_blocks(padded_to(p, BLOCK, BLOCK))[..., rows, :, columns, :])
+        self._waiting.append(((rows + top // BLOCK, columns), blocks))
         if _count(self._waiting) >= BATCH:
             self._fit_waiting()
 
     def finished(self) -> Planes:
+        self._examine()
         self._fit_waiting()
         self._fit_stubborn()
         return Planes(self._samples, self._coding.steps)

@@ -24,7 +24,7 @@ ATTEMPTS = 40
 DAMPING = 0.93
 """The correction of each attempt is this much smaller than that of the one before; undamped, some blocks
 oscillate."""
-FIRST_ATTEMPTS = 6
+FIRST_ATTEMPTS = 2
 """Most blocks are right by then; the others wait until they are enough for a batch of their own."""
 RETRIES = (
     *(tuple((share, gain) for gain in (0.7, 0.5, 1)) for share in (1, 0.95, 0.9)),

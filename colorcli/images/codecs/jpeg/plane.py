@@ -41,14 +41,23 @@ def round_trip(blocks: Bytes, steps: list[int]) -> Bytes:
 
     In a JPEG of one plane a block decodes to the same samples at any position.
     """
-    count = blocks.size // BLOCK**2
+    eights = np.ascontiguousarray(blocks).view(np.uint64).reshape(-1, BLOCK)
+    count = len(eights)
     rows = -(-count // MOSAIC)
     columns = -(-count // rows)
-    padded = np.zeros((rows * columns, BLOCK, BLOCK), np.uint8)
-    padded[:count] = blocks.reshape(-1, BLOCK, BLOCK)
-    mosaic = padded.reshape(rows, columns, BLOCK, BLOCK).swapaxes(1, 2).reshape(rows * BLOCK, -1)
-    decoded = in_blocks(decoded_gray(encode_plane(mosaic, steps, progressive=False)))
-    return decoded.swapaxes(1, 2).reshape(-1, BLOCK, BLOCK)[:count].reshape(blocks.shape)
+    padded = np.zeros((rows * columns, BLOCK), np.uint64)
+    padded[:count] = eights
+    mosaic = np.ascontiguousarray(padded.reshape(rows, columns, BLOCK).swapaxes(1, 2))
+    mosaic = mosaic.reshape(rows * BLOCK, columns)
+    decoded = decoded_gray(encode_plane(mosaic.view(np.uint8), steps, progressive=False))
+    result = np.ascontiguousarray(_eights(decoded).swapaxes(1, 2)).reshape(-1, BLOCK)[:count]
+    return result.view(np.uint8).reshape(blocks.shape)
+
+
+def blocks_at(planes: Bytes, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Bytes:
+    """Blocks [n, ..., 8, 8] of planes [..., h, w]."""
+    eights = np.ascontiguousarray(_eights(planes)[..., rows, :, columns])
+    return eights.view(np.uint8).reshape(*eights.shape, BLOCK)
 
 
 def in_blocks(planes: NDArray[Any]) -> NDArray[Any]:
@@ -71,6 +80,10 @@ def padded_to(planes: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
 
 def blocks_with(samples: Mask) -> Mask:
     """Which blocks [rows, columns] contain any of the samples [h, w]."""
-    height, width = samples.shape
-    eights = np.ascontiguousarray(samples).view(np.uint64)  # eight samples in a row as one number
-    return np.asarray(eights.reshape(height // BLOCK, BLOCK, width // BLOCK).any(axis=1))
+    return np.asarray(_eights(np.ascontiguousarray(samples)).any(axis=1))
+
+
+def _eights(planes: NDArray[Any]) -> NDArray[np.uint64]:
+    """A view [..., rows of blocks, 8, columns of blocks] of bytes [..., h, w]: eight in a row are one."""
+    *outer, height, width = planes.shape
+    return planes.view(np.uint64).reshape(*outer, height // BLOCK, BLOCK, width // BLOCK)
