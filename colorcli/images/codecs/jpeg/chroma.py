@@ -40,6 +40,7 @@ from colorcli.images.codecs.jpeg.plane import (
     blocks_with,
     encode_plane,
     in_blocks,
+    padded_blocks_at,
     padded_to,
 )
 from colorcli.images.raster import BAND_PIXELS
@@ -260,7 +261,7 @@ class _Fitter:
 
     def _queue(self, top: int, samples: Samples, positions: Positions) -> None:
         rows, columns = positions
-        blocks = samples.each(lambda p: in_blocks(padded_to(p, BLOCK, BLOCK))[..., rows, :, columns, :])
+        blocks = samples.each(lambda plane: padded_blocks_at(plane, rows, columns))
         self._waiting.append(((rows + top // BLOCK, columns), blocks))
         if _count(self._waiting) >= BATCH:
             self._fit_waiting()

@@ -1,4 +1,19 @@
-"""Chroma blocks adjusted until they keep their color, and the picture its gray, after JPEG quantization."""
+"""Chroma blocks adjusted until they keep their color, and the picture its gray, after JPEG quantization.
+
+Quantization moves chroma. At pixels that are nearly black or white, or strongly colored, the moved chroma
+leaves the gamut: decoders clip it, and the gray changes. Faint chroma can be rounded to none at all. The
+blocks at risk are therefore encoded and decoded here, by libjpeg itself, and compared with the chroma that
+was wanted. The error of the samples that visibly clip, or of the whole block if it has lost color, is
+subtracted from what is encoded. This is repeated with ever smaller corrections, and the most colorful attempt
+that clips nothing visibly is used. A block that still fails is tried with other corrections, then with less
+chroma. If a block cannot keep nine tenths of its chroma, the caller encodes the whole picture with finer
+steps.
+
+Measured on 30 scans of at most 4 megapixels (2026-11-28): of the 8x8 squares with a mean chroma of 3 code
+values or more in PNG output, none loses more than a tenth of it in JPEG output; 3,889 did when chroma was
+removed instead. Files are 1.28 times their source together, 1.58 at most. Above 4 megapixels samples are
+shared, and in three upscaled scans 7 to 12 % of the squares lose more than a tenth.
+"""
 
 import math
 from collections.abc import Callable, Sequence

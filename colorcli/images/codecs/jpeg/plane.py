@@ -54,6 +54,16 @@ def round_trip(blocks: Bytes, steps: list[int]) -> Bytes:
     return result.view(np.uint8).reshape(blocks.shape)
 
 
+def padded_blocks_at(planes: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[Any]:
+    """Blocks [n, ..., 8, 8] of planes [..., h, w] as if padded with their last row and column."""
+    height, width = planes.shape[-2:]
+    if not (height % BLOCK or width % BLOCK):
+        return in_blocks(planes)[..., rows, :, columns, :]
+    down = np.minimum(rows[:, None] * BLOCK + np.arange(BLOCK), height - 1)
+    across = np.minimum(columns[:, None] * BLOCK + np.arange(BLOCK), width - 1)
+    return np.moveaxis(planes[..., down[:, :, None], across[:, None, :]], -3, 0)
+
+
 def blocks_at(planes: Bytes, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Bytes:
     """Blocks [n, ..., 8, 8] of planes [..., h, w]."""
     eights = np.ascontiguousarray(_eights(planes)[..., rows, :, columns])
