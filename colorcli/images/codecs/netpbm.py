@@ -94,9 +94,10 @@ def _plain_samples(text: bytes, count: int) -> Pixels:
     if 2 * count - 1 > len(text):  # a digit and a space each: do not reserve memory for what is not there
         raise DamagedError("truncated")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # NumPy warns of what is not a number, and stops there
+        # NumPy warns of what is not a number, and stops there. (Asked for a count, it makes up what is missing.)
+        warnings.simplefilter("ignore")
         try:
-            values = np.fromstring(COMMENT.sub(b"", text).strip(), np.uint32, count, sep=" ")
+            values = np.fromstring(COMMENT.sub(b"", text), np.uint32, sep=" ")[:count]
         except ValueError:  # or raises
             values = np.zeros(0, np.uint32)
     if len(values) < count:
