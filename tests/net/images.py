@@ -85,7 +85,7 @@ def _pages(path: Path) -> list[NDArray[Any]]:
         return [_stacked(imagecodecs.png_decode(path.read_bytes()))]
     if head[:4] == b"\xff\x4f\xff\x51" or head[4:8] == b"jP  ":
         return [_full_depth(_stacked(imagecodecs.jpeg2k_decode(path.read_bytes())), path)]
-    if head[4:12] in (b"ftypheic", b"ftypmif1"):
+    if head[4:8] == b"ftyp":
         import pillow_heif
 
         pillow_heif.register_heif_opener()

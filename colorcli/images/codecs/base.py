@@ -68,9 +68,8 @@ class Page:
     def features(self) -> frozenset[str]:
         """Those of `FEATURES` that the page has."""
         data = self.metadata
-        opaque = not self.raster.has_alpha or self.raster.is_opaque()
         has = (
-            not opaque, self.raster.depth > 8, data.exif, data.iptc, data.xmp, data.icc,
+            self.raster.has_alpha, self.raster.depth > 8, data.exif, data.iptc, data.xmp, data.icc,
             self.orientation != exif.UPRIGHT, False,
         )  # fmt: skip
         return frozenset(feature for feature, present in zip(FEATURES, has, strict=True) if present)
@@ -147,7 +146,8 @@ class Codec(ABC):
 
     def lost(self, page: Page) -> frozenset[str]:
         """Those of the page's features that this codec would not write."""
-        return page.features - self.holds
+        lost = page.features - self.holds
+        return lost - {ALPHA} if ALPHA in lost and page.raster.is_opaque() else lost
 
     @abstractmethod
     def write(

@@ -98,7 +98,7 @@ class JpegCodec(SinglePageCodec):
     def lost(self, page: Page) -> frozenset[str]:
         """What is in one segment of a JPEG is in one of the copy, but other formats have no such limit."""
         if isinstance(page, JpegPage):
-            return frozenset()
+            return super().lost(page)
         blocks = ((EXIF, page.metadata.exif), (XMP, page.metadata.xmp))
         return super().lost(page) | {name for name, block in blocks if len(block or b"") > LARGEST_BLOCK}
 
