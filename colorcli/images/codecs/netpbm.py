@@ -94,7 +94,7 @@ def _plain_samples(text: bytes, count: int) -> Pixels:
     if 2 * count - 1 > len(text):  # a digit and a space each: do not reserve memory for what is not there
         raise DamagedError("truncated")
     with warnings.catch_warnings():
-        # NumPy warns of what is not a number, and stops there. Asked for a count, it makes up what is missing.
+        # NumPy warns of what is not a number, and stops there. Given a count, it invents what is missing.
         warnings.simplefilter("ignore")
         try:
             values = np.fromstring(COMMENT.sub(b"", text), np.uint32, sep=" ")[:count]
