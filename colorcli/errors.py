@@ -10,6 +10,8 @@ The message is one line: the file or thing, the cause, the remedy.
 """
 
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import IntEnum
 from os import PathLike
 from pathlib import Path
@@ -71,6 +73,16 @@ def bug(subject: str | PathLike[str], error: BaseException) -> InputError:
     place = f" ({Path(ours[-1].filename).name}, line {ours[-1].lineno})" if ours else ""
     remedy = "report this as a bug, with the file, which is unchanged"
     return InputError(subject, f"unexpected error in colorcli{place}", remedy)
+
+
+@contextmanager
+def needs_extra(subject: str, extra: str) -> Iterator[None]:
+    """Turn a missing module into a SetupError that names the extra which installs it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        remedy = f"pip install 'colorcli[{extra}]'"
+        raise SetupError(subject, f"{error.name} is not installed", remedy) from error
 
 
 def _one_line(text: str) -> str:

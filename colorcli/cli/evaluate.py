@@ -9,7 +9,7 @@ import typer
 from typer import Argument
 
 from colorcli.cli.parameters import with_options
-from colorcli.errors import ExitCode, SetupError
+from colorcli.errors import ExitCode, needs_extra
 from colorcli.options import DEFAULT_MODEL, Device, Flag, Json, ModelFile, Saturation, WorkingSize
 
 if TYPE_CHECKING:
@@ -33,12 +33,9 @@ def evaluate(
     json: Json = False,
 ) -> None:
     """Measure a model on images whose colors are known, beside the gray baseline."""
-    try:
+    with needs_extra("colorcli eval", "train"):
         from colorcli.evaluation.evaluate import evaluate_predictor, evaluation_files
         from colorcli.evaluation.recognition import RecognitionModel
-    except ModuleNotFoundError as error:
-        cause = f"{error.name} is not installed"
-        raise SetupError("colorcli eval", cause, "pip install 'colorcli[train]'") from error
     from colorcli.colorizer.predictor import ChromaPredictor
     from colorcli.models import open_model
     from colorcli.progress import progress_bar

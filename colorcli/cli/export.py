@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument
 
 from colorcli.cli.parameters import with_options
-from colorcli.errors import SetupError, UsageError
+from colorcli.errors import UsageError, needs_extra
 from colorcli.options import Flag
 
 if TYPE_CHECKING:
@@ -77,11 +77,8 @@ def export(
     engine = None
     if output.suffix == ".engine":
         engine = EngineOptions(_profiles(smallest, best, largest), version_compatible, hardware_compatible)
-    try:
+    with needs_extra("colorcli export", "train"):
         from colorcli.engines.builders.export import export_generator
-    except ModuleNotFoundError as error:
-        cause = f"{error.name} is not installed"
-        raise SetupError("colorcli export", cause, "pip install 'colorcli[train]'") from error
     request = ExportRequest(checkpoint, output, precision, calibrate, engine, timing_cache, via, device)
     progress = _BuildProgress()
     with progress if engine else nullcontext():

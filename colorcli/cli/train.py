@@ -6,7 +6,7 @@ from typing import Annotated
 from typer import Argument
 
 from colorcli.cli.parameters import with_options
-from colorcli.errors import SetupError
+from colorcli.errors import needs_extra
 from colorcli.options import Flag
 
 
@@ -19,9 +19,6 @@ def train(
     device: Annotated[str, Flag("auto, cpu, cuda or cuda:N.", env=True)] = "auto",
 ) -> None:
     """Train a model: the generator alone first, then against a discriminator."""
-    try:
+    with needs_extra("colorcli train", "train"):
         from colorcli.train.run import start
-    except ModuleNotFoundError as error:
-        cause = f"{error.name} is not installed"
-        raise SetupError("colorcli train", cause, "pip install 'colorcli[train]'") from error
     start(data, output, config, device, resume=resume)
