@@ -5,8 +5,9 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-from support.videos import make, planes, run
+from support.videos import gray, make, planes, run
 
+from colorcli.color.ycbcr import rgb_from_ycbcr
 from colorcli.video.references import find_references
 
 FFV1 = ["-c:v", "ffv1", "-pix_fmt", "yuv420p"]
@@ -37,3 +38,31 @@ def test_a_reference_colors_its_shot_in_both_directions(tmp_path: Path, toy_mode
 
     for number in (4, 10, 16):
         assert error(guided, number) < 0.5 * error(plain, number)
+
+
+def test_predictions_do_not_outvote_a_reference(tmp_path: Path, toy_model: Path) -> None:
+    """It has its own colors at its frame, a keyframe, and at those around it, which show the same things."""
+    source = make(
+        tmp_path / "in.mkv", *gray(0.2, "200x120"), "-vf",
+        "trim=end_frame=1,loop=60:1,crop=160:120:n/4:0,setpts=N/25/TB,lutyuv=y=64+val/2", *FFV1,
+    )  # fmt: skip
+    number, chroma = 24, np.array([0.09, -0.11])
+    luma = (planes(source)[number].astype(np.float32) - 16) / 219
+    (tmp_path / "frames").mkdir()
+    rgb = rgb_from_ycbcr(luma, np.broadcast_to(chroma[:, None, None], (2, *luma.shape))).transpose(1, 2, 0)
+    cv2.imwrite(
+        str(tmp_path / "frames" / f"{number:06d}.png"), np.rint(255 * rgb[..., ::-1]).astype(np.uint8)
+    )
+    plain, guided = tmp_path / "plain.mkv", tmp_path / "guided.mkv"
+    run(toy_model, source, plain)
+    run(toy_model, source, guided, "--references", tmp_path / "frames", "--codec", "ffv1")
+
+    def farthest(path: Path) -> list[float]:
+        """The largest difference in each frame, without the border that has come into view."""
+        colors = np.stack([planes(path, 1), planes(path, 2)], axis=1)[..., 4:-4, 8:-8].astype(float)
+        return list(np.abs(colors - 128 - 224 * chroma[:, None, None]).max(axis=(1, 2, 3)))
+
+    assert min(farthest(plain)) > 10
+    errors = farthest(guided)
+    assert errors[number] <= 1.5
+    assert max(errors[number - 12 : number + 13]) <= 3
