@@ -31,7 +31,7 @@ fifth larger still. CIEDE2000 hardly changes."""
 FULL_TRUST = 0.3
 """Trust from which the flow counts in full. Trust is a product over up to a dozen steps, so it is low even
 where every step is good; where the flow fails it is below 0.01. At 0.1, drift is 5 % less on bikes and
-chaplin, but colorfulness on chaplin is 1.5 % less."""
+chaplin, but colorfulness on chaplin is 1 % less."""
 MOST_VOTES = 6
 """Keyframes that vote at most, however short the windows are: each costs a flow and three warped planes."""
 HINT_WEIGHT = 10.0
