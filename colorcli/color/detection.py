@@ -6,6 +6,8 @@ fading) where its hue does not, so differences along the tone's own hue count le
 Measured on small averages, so that grain, JPEG noise and dust do not count.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,13 @@ NEUTRAL = 0.002
 """Deviation from the mean chroma below which there is so little chroma that no tone is fitted."""
 RIDGE = 1e-6
 """Relative weight that keeps the fit regular."""
+VIVID = 0.1
+"""Unexplained chroma above which a pixel of a video's frame counts no more: less than 2 % of the area is then
+no color."""
+EDGE = 0.15
+"""Share of the height at the upper and lower edge in which color alone, as of a time code, does not count."""
+CERTAIN = 0.05
+"""Unexplained chroma that is color even if the neighboring frames do not have it, as in fast motion."""
 COLORED, COLORLESS = 0.0125, 0.007
 """Unexplained chroma above which a frame of a video has color, and below which it has none; between the two,
 it is what the previous frame was."""
@@ -36,41 +45,87 @@ def has_color(luma: Plane, chroma: Plane) -> bool:
 
 
 class ColorDetector:
-    """Whether frames of a video have color, with hysteresis: noise near the limit does not split a shot."""
+    """Whether frames of a video have color, with hysteresis: noise near the limit does not split a shot.
+
+    Color lies in the middle of a frame and is there in the next frame, too. Chroma noise of analog video
+    changes with every frame, and logos and time codes are small or lie at the upper or lower edge.
+    """
 
     def __init__(self, *, has_color: bool = False) -> None:
         """`has_color`: of the frame before the first one."""
         self._has_color = has_color
 
-    def detect(self, luma: Plane, chroma: Plane) -> bool:
-        """Whether the next frame has color: luma [h, w] in [0, 1], chroma [2, h, w]."""
-        measured = unexplained_chroma(luma, chroma)
+    def detect(self, frame: "FrameChroma", neighbors: Sequence["FrameChroma"] = ()) -> bool:
+        """Whether the next frame has color; `neighbors` are the frames before and after it, if any."""
+        measured = frame.strength()
+        if measured < CERTAIN:
+            lasting = [frame.strength(other) for other in neighbors if other.shape == frame.shape]
+            measured = min(measured, max(lasting, default=measured))
         self._has_color = measured > (COLORLESS if self._has_color else COLORED)
         return self._has_color
 
 
+class FrameChroma:
+    """The chroma of a frame of a video that no tint or tone explains, reduced to about `SIDE` pixels."""
+
+    def __init__(self, luma: Plane, chroma: Plane) -> None:
+        """Luma [h, w] in [0, 1], chroma [2, h, w]."""
+        shade, color, self.shape = _reduced(luma, chroma)
+        rest = _unexplained(shade, color)
+        size = np.hypot(rest[:, 0], rest[:, 1])
+        if 0.9 < np.mean(size < VIVID) < 1:
+            # What is small and vivid must not bend the tone of all the rest.
+            rest = _unexplained(shade, color, size < VIVID)
+            size = np.hypot(rest[:, 0], rest[:, 1])
+        # A small area counts no more than its share, however vivid it is.
+        self._rest = rest * np.minimum(1, VIVID / np.maximum(size, VIVID))[:, None]
+
+    def strength(self, other: "FrameChroma | None" = None) -> float:
+        """Root mean square of the chroma, or of what it has in common with another frame of its shape."""
+        product = (self._rest * (self if other is None else other)._rest).sum(axis=1).reshape(self.shape)
+        edge = round(EDGE * self.shape[0])
+        middle = product[edge : self.shape[0] - edge]
+        return float(np.sqrt(max(0.0, min(product.mean(), middle.mean()))))
+
+
 def unexplained_chroma(luma: Plane, chroma: Plane) -> float:
     """Root mean square of the chroma that no tint or tone explains."""
+    shade, color, _ = _reduced(luma, chroma)
+    return float(np.sqrt(np.square(_unexplained(shade, color)).sum(axis=1).mean()))
+
+
+def _reduced(luma: Plane, chroma: Plane) -> tuple[Plane, Plane, tuple[int, int]]:
+    """Luma [n] and chroma [n, 2] at about `SIDE` pixels, and the height and width there."""
     scale = min(1.0, SIDE / min(luma.shape))
     size = (max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale)))
     shade, *planes = (
         cv2.resize(plane, size, interpolation=cv2.INTER_AREA).ravel() for plane in (luma, *chroma)
     )
-    color = np.stack(planes, axis=1)
-    mean = color.mean(axis=0)
+    return shade, np.stack(planes, axis=1), size[::-1]
+
+
+def _unexplained(shade: Plane, color: Plane, used: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+    """The chroma [n, 2] that no tint or tone explains, along and across the tone's hue.
+
+    `used`: the pixels [n] that show the tone, all if None.
+    """
+    known = slice(None) if used is None else used
+    mean = color[known].mean(axis=0)
     deviation = color - mean
-    most = float(np.sqrt(np.square(deviation).sum(axis=1).mean()))
-    if most < NEUTRAL:
-        return most
+    if float(np.sqrt(np.square(deviation).sum(axis=1).mean())) < NEUTRAL:
+        return deviation
     strength = float(np.linalg.norm(mean))
     hue = mean / strength if strength > 0 else np.array((1, 0), np.float32)
-    rest = deviation - _tone_curve(shade, deviation)
+    rest = deviation - _tone_curve(shade, deviation, known)
     along, across = rest @ hue, rest @ np.array((-hue[1], hue[0]))
-    return float(np.sqrt(np.mean(across**2 + (along / (1 + strength / TONE)) ** 2)))
+    return np.stack([along / (1 + strength / TONE), across], axis=1)
 
 
-def _tone_curve(shade: Plane, chroma: Plane) -> NDArray[np.float32]:
-    """The chroma [n, 2] that luma [n] explains: the least-squares fit, piecewise linear in luma."""
+def _tone_curve(shade: Plane, chroma: Plane, known: slice | NDArray[np.bool_]) -> NDArray[np.float32]:
+    """The chroma [n, 2] that luma [n] explains: the least-squares fit, piecewise linear in luma.
+
+    `known`: the pixels to which it is fitted.
+    """
     position = np.clip(shade, 0, 1) * (SHADES - 1)
     below = np.minimum(position.astype(np.intp), SHADES - 2)
     basis = np.zeros((shade.size, SHADES), np.float32)
@@ -78,6 +133,7 @@ def _tone_curve(shade: Plane, chroma: Plane) -> NDArray[np.float32]:
     basis[rows, below + 1] = position - below
     basis[rows, below] = 1 - basis[rows, below + 1]
     # The normal equations take a fifth of the time of `lstsq`. The ridge is for shades that do not occur.
-    gram = basis.T @ basis + np.eye(SHADES, dtype=np.float32) * (RIDGE * shade.size)
-    fitted: NDArray[np.float32] = basis @ np.linalg.solve(gram, basis.T @ chroma)
+    fitting = basis[known]
+    gram = fitting.T @ fitting + np.eye(SHADES, dtype=np.float32) * (RIDGE * shade.size)
+    fitted: NDArray[np.float32] = basis @ np.linalg.solve(gram, fitting.T @ chroma[known])
     return fitted

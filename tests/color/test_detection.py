@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from colorcli.color.detection import COLORED, COLORLESS, ColorDetector, has_color, unexplained_chroma
+from colorcli.color.detection import (
+    COLORED,
+    COLORLESS,
+    ColorDetector,
+    FrameChroma,
+    has_color,
+    unexplained_chroma,
+)
 from colorcli.color.ycbcr import Plane
 
 SHAPE = (90, 120)
@@ -61,7 +68,35 @@ def test_frames_near_the_limit_are_what_the_previous_frame_was(luma: Plane) -> N
     between = patches((COLORED + COLORLESS) / 2)
     assert COLORLESS < unexplained_chroma(luma, between) < COLORED
     for before in (False, True):
-        assert ColorDetector(has_color=before).detect(luma, between) is before
+        assert ColorDetector(has_color=before).detect(FrameChroma(luma, between)) is before
     detector = ColorDetector()
     frames = [patches(0), between, patches(0.05), between, patches(0), between]
-    assert [detector.detect(luma, frame) for frame in frames] == [False, False, True, True, False, False]
+    assert [detector.detect(FrameChroma(luma, frame)) for frame in frames] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def noise(seed: int, strength: float) -> Plane:
+    """Chroma noise in blots, as of analog tape."""
+    blots = np.random.default_rng(seed).normal(0, strength, (2, SHAPE[0] // 5, SHAPE[1] // 5))
+    return blots.repeat(5, axis=1).repeat(5, axis=2).astype(np.float32)
+
+
+def test_noise_that_changes_with_every_frame_is_no_color(luma: Plane) -> None:
+    first, second, third = (FrameChroma(luma, noise(seed, 0.014)) for seed in (3, 4, 5))
+    assert ColorDetector().detect(second)
+    assert not ColorDetector().detect(second, [first, third])
+    assert ColorDetector().detect(FrameChroma(luma, patches(0.03)), [FrameChroma(luma, patches(0.03)), first])
+
+
+@pytest.mark.parametrize("place", [np.s_[:, 40:45, 60:66], np.s_[:, -12:-6, 30:90]])
+def test_a_logo_and_a_time_code_are_no_color(luma: Plane, place: tuple[slice, ...]) -> None:
+    chroma = np.zeros((2, *SHAPE), np.float32)
+    chroma[place] = np.array([-0.4, 0.1])[:, None, None]
+    assert has_color(luma, chroma)
+    assert not ColorDetector().detect(FrameChroma(luma, chroma))
