@@ -34,7 +34,7 @@ EDGE = 0.15
 """Share of the height at the upper and lower edge in which color alone, as of a time code, does not count."""
 CERTAIN = 0.05
 """Unexplained chroma that is color even if the neighboring frames do not have it, as in fast motion."""
-COLORED, COLORLESS = 0.0125, 0.007
+COLORED, COLORLESS = 0.0105, 0.007
 """Unexplained chroma above which a frame of a video has color, and below which it has none; between the two,
 it is what the previous frame was."""
 

@@ -123,7 +123,7 @@ class VideoFileSource(FrameSource):
         # The first container stays open: the output's streams refer to it.
         self._opened.append(self.container)
         self._stream = video_stream(self.container, self.path)
-        self._stream.thread_type = "SLICE"
+        self._stream.codec_context.thread_count = 1
         self._alpha_decoder = _alpha_decoder(self._stream)
         self.damaged = 0
 

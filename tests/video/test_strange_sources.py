@@ -1,0 +1,191 @@
+"""Video that nobody here made: joined clocks, late streams, changing formats, unflagged fields, damage."""
+
+import io
+import subprocess
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+from support.videos import colorcli, gray, make, picture, planes, run, times
+
+from colorcli.video.ffmpeg import find_ffmpeg
+from colorcli.video.fields import is_top_first
+
+TONE = ["-f", "lavfi", "-i", "sine=d=2"]
+MPEG = ["-c:v", "mpeg2video", "-q:v", "3", "-bf", "2", "-c:a", "mp2"]
+
+
+def sound(path: Path) -> dict[int, list[float]]:
+    """Times of the sound packets, by stream."""
+    found: dict[int, list[float]] = {}
+    with av.open(path, container_options={"probesize": "50000000", "analyzeduration": "100000000"}) as opened:
+        for packet in opened.demux(audio=tuple(range(len(opened.streams.audio)))):
+            if packet.size:
+                found.setdefault(packet.stream_index, []).append(float(packet.pts * packet.time_base))
+    return found
+
+
+def decoded_by_ffmpeg(path: Path) -> int:
+    command = [find_ffmpeg(), "-v", "quiet", "-i", path, "-map", "0:v:0", "-fps_mode", "passthrough"]
+    done = subprocess.run([*command, "-f", "framecrc", "-"], capture_output=True)
+    return sum(not line.startswith(b"#") for line in done.stdout.splitlines())
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mpg"])
+def test_joined_recordings_follow_each_other(tmp_path: Path, toy_model: Path, suffix: str) -> None:
+    part = make(tmp_path / f"part.{suffix}", *gray(2, "64x48"), *TONE, *MPEG)
+    source = tmp_path / f"in.{suffix}"
+    source.write_bytes(part.read_bytes() * 2)
+    output = tmp_path / "out.mkv"
+    done = colorcli("run", source, "-o", output, "--model", toy_model)
+    assert done.returncode == 0, done.stderr
+    assert b"clock starts anew" in done.stdout + done.stderr
+    shown, (heard,) = times(output), sound(output).values()
+    assert len(shown) == 100
+    assert np.allclose(np.diff(shown), 0.04, atol=0.0011)
+    (once,) = sound(part).values()
+    assert len(heard) == 2 * len(once)
+    assert np.diff(heard).min() > 0
+    offset = once[0] - times(part)[0]
+    assert heard[0] - shown[0] == pytest.approx(offset, abs=0.0011)
+    assert heard[len(once)] - shown[50] == pytest.approx(offset, abs=0.0011)
+
+
+@pytest.mark.parametrize("suffix", ["mkv", "mp4"])
+def test_a_clock_below_zero_loses_nothing(tmp_path: Path, toy_model: Path, suffix: str) -> None:
+    wraps = ["-output_ts_offset", str(2**33 / 90000 - 1)]
+    source = make(tmp_path / "in.ts", *gray(2, "64x48"), *TONE, *MPEG, *wraps)
+    assert times(source)[0] < 0
+    output = tmp_path / f"out.{suffix}"
+    run(toy_model, source, output)
+    assert np.allclose(
+        times(output), np.array(times(source)) + times(output)[0] - times(source)[0], atol=0.0011
+    )
+    (before,), (after,) = sound(source).values(), sound(output).values()
+    assert len(before) == len(after)
+    assert after[5] - times(output)[0] == pytest.approx(before[5] - times(source)[0], abs=0.0011)
+
+
+@pytest.mark.parametrize("suffix", ["ts", "mpg"])
+def test_sound_that_begins_late_is_kept(tmp_path: Path, toy_model: Path, suffix: str) -> None:
+    late = ["-itsoffset", "8", *TONE, "-map", "0", "-map", "1", "-map", "2"]
+    inputs = [*gray(11, "64x48"), "-f", "lavfi", "-i", "sine=d=11"]
+    source = make(tmp_path / f"in.{suffix}", *inputs, *late, *MPEG)
+    output = tmp_path / "out.mkv"
+    run(toy_model, source, output)
+    before, after = sound(source), sound(output)
+    assert len(before) == 2
+    assert [len(packets) for packets in after.values()] == [len(packets) for packets in before.values()]
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        ["-pix_fmt", "yuv420p10le"],
+        ["-vf", "hue=s=0,scale=96x72", "-pix_fmt", "yuv420p"],
+        ["-vf", "hue=s=0,scale=out_range=pc", "-pix_fmt", "yuvj420p"],
+    ],
+)
+def test_a_format_that_changes_midway_becomes_the_first(
+    tmp_path: Path, toy_model: Path, second: list[str]
+) -> None:
+    h264 = ["-c:v", "libx264", "-qp", "10", "-bf", "0"]
+    one = make(tmp_path / "1.ts", *gray(0.4, "64x48"), *h264, "-pix_fmt", "yuv420p")
+    other = make(tmp_path / "2.ts", *gray(0.4, "64x48"), *h264, *second)
+    source, output = tmp_path / "in.ts", tmp_path / "out.mkv"
+    source.write_bytes(one.read_bytes() + other.read_bytes())
+    done = colorcli("run", source, "-o", output, "--model", toy_model, "--codec", "ffv1")
+    assert done.returncode == 0, done.stderr
+    assert b"from frame 10 on" in done.stdout + done.stderr
+    luma = [plane.astype(float) for plane in planes(output)]
+    assert len(luma) == 20
+    apart = [np.abs(a - b).mean() for a, b in zip(luma[:10], luma[10:], strict=True)]
+    assert max(apart) < (1.5 if "scale=96x72" not in str(second) else 8)
+
+
+@pytest.mark.parametrize("form", ["ya8", "ya16le", "ya16be"])
+def test_gray_with_alpha_keeps_both(tmp_path: Path, toy_model: Path, form: str) -> None:
+    shapes = "format=yuva420p,geq=lum=X*3:a=Y*4,format=" + form
+    codec = "ffv1" if form != "ya16be" else "png"
+    source = make(tmp_path / "in.mkv", *gray(0.2, "64x48"), "-vf", shapes, "-c:v", codec)
+    output = tmp_path / "out.mkv"
+    run(toy_model, source, output, "--codec", "ffv1")
+    for name, index in (("y", 0), ("a", 3)):
+        plane = make(tmp_path / f"{name}.mkv", "-i", source, "-vf", f"extractplanes={name}", "-c:v", "ffv1")
+        assert all(np.array_equal(a, b) for a, b in zip(planes(plane), planes(output, index), strict=True))
+
+
+@pytest.mark.parametrize("order", ["tff", "bff"])
+@pytest.mark.parametrize("codec", [["ffv1"], ["prores_ks", "-flags", "+ildct"]])
+def test_field_order_is_kept(tmp_path: Path, toy_model: Path, order: str, codec: list[str]) -> None:
+    suffix = "mkv" if codec == ["ffv1"] else "mov"
+    source = tmp_path / f"in.{suffix}"
+    make(source, *gray(0.2, "64x48"), "-vf", f"hue=s=0,format=yuv422p10le,setfield={order}", "-c:v", *codec)
+    output = tmp_path / f"out.{suffix}"
+    run(toy_model, source, output, "--codec", codec[0])
+    assert set(_orders(source)) == set(_orders(output)) == {order == "tff"}
+
+
+def test_unflagged_fields_are_seen_and_deinterlaced(tmp_path: Path, toy_model: Path) -> None:
+    weave = "hue=s=0,format=yuv422p,tinterlace=interleave_top,setfield=prog"
+    fields = ["-f", "lavfi", "-i", "testsrc2=s=128x96:r=50,trim=duration=0.6"]
+    source = make(tmp_path / "in.avi", *fields, "-vf", weave, "-c:v", "huffyuv")
+    output, named = tmp_path / "out.avi", tmp_path / "named.avi"
+    done = colorcli("run", source, "-o", output, "--model", toy_model, "--deinterlace", "--codec", "ffv1")
+    assert done.returncode == 0, done.stderr
+    assert b"top field first" in done.stdout + done.stderr
+    right = ["-vf", "bwdif=mode=send_frame:parity=tff:deint=all", "-c:v", "ffv1"]
+    expected = planes(make(tmp_path / "right.mkv", "-i", source, *right))
+    assert all(np.array_equal(a, b) for a, b in zip(planes(output), expected, strict=True))
+    run(toy_model, source, named, "--deinterlace", "--field-order", "bff", "--codec", "ffv1")
+    assert not np.array_equal(planes(named)[5], planes(output)[5])
+
+
+def test_frames_after_damage_are_those_of_ffmpeg(tmp_path: Path, toy_model: Path) -> None:
+    source = make(
+        tmp_path / "in.mp4", *gray(2, "64x48"), "-c:v", "libx264", "-bf", "2", "-pix_fmt", "yuv420p"
+    )
+    with av.open(source) as opened:
+        last = [packet for packet in opened.demux(video=0) if packet.size][-3]
+    content = bytearray(source.read_bytes())
+    content[last.pos : last.pos + last.size] = b"\xff" * last.size
+    source.write_bytes(content)
+    output = tmp_path / "out.mkv"
+    done = colorcli("run", source, "-o", output, "--model", toy_model)
+    assert done.returncode == 0, done.stderr
+    assert b"damaged" in done.stdout + done.stderr
+    assert len(planes(output)) == decoded_by_ffmpeg(source)
+
+
+def test_side_data_of_any_kind_is_no_error(tmp_path: Path, toy_model: Path) -> None:
+    exif = Image.Exif()
+    exif[0x10E] = "a camera's own words"
+    frames = []
+    for shade in range(5):
+        file = io.BytesIO()
+        Image.new("L", (64, 48), 40 * shade).save(file, "JPEG", exif=exif)
+        frames.append(file.getvalue())
+    folder = tmp_path / "in"
+    folder.mkdir()
+    raw = tmp_path / "raw.mjpeg"
+    raw.write_bytes(b"".join(frames))
+    source = make(folder / "in.avi", "-f", "mjpeg", "-i", raw, "-c", "copy")
+    run(toy_model, folder, tmp_path / "out")
+    assert len(planes(tmp_path / "out" / source.name)) == 5
+
+
+def test_a_video_that_has_color_is_copied_with_a_note(tmp_path: Path, toy_model: Path) -> None:
+    color = ["-f", "lavfi", "-i", "testsrc2=s=64x48:d=0.4"]
+    source = make(tmp_path / "in.mkv", *color, "-c:v", "ffv1", "-pix_fmt", "yuv420p")
+    done = colorcli("run", source, "-o", tmp_path / "out.mkv", "--model", toy_model)
+    assert b"--recolor" in done.stdout + done.stderr
+    assert (tmp_path / "out.mkv").read_bytes() == source.read_bytes()
+
+
+def _orders(path: Path) -> list[bool | None]:
+    """Of each frame, whether the top field comes first; None if it has no fields."""
+    with av.open(path) as opened:
+        frames = opened.decode(picture(opened))
+        return [is_top_first(frame) if frame.interlaced_frame else None for frame in frames]
