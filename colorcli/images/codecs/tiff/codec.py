@@ -17,6 +17,7 @@ import tifffile
 
 from colorcli.errors import RefusedError
 from colorcli.images.codecs.base import MAKER_NOTE, Codec, Metadata, OutputPage, Page, Size
+from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.tiff.directories import (
     BYTE,
     LONG,
@@ -68,6 +69,11 @@ CLASSIC_LIMIT = 0xF000_0000
 """Bytes of pixels from which on offsets need 64 bits."""
 MEMORY_BYTES = 1 << 27
 """A file of up to so many bytes of pixels is decoded once and kept in memory; a larger one is read twice."""
+NUMBERS = (
+    "imagelength", "imagewidth", "imagedepth", "samplesperpixel", "bitspersample", "photometric",
+    "compression", "planarconfig", "predictor", "rowsperstrip", "tilelength", "tilewidth",
+)  # fmt: skip
+"""What tifffile gives as it is in the file: it may be of any type."""
 LITTLE_ENDIAN = Layout("<", False)
 _BYTE_ORDERS: dict[str, Literal["little", "big"]] = {"<": "little", ">": "big"}
 
@@ -149,7 +155,10 @@ def _pages(file: tifffile.TiffFile, offsets: Sequence[int]) -> Iterator[tifffile
     """The pages at these offsets, read on their own: the chain that links them may be broken."""
     for index, offset in enumerate(offsets):
         file.filehandle.seek(offset)
-        yield tifffile.TiffPage(file, index)
+        page = tifffile.TiffPage(file, index)
+        if not all(isinstance(getattr(page, name, 0), int) for name in NUMBERS):
+            raise DamagedError("a tag that is not the number it has to be")
+        yield page
 
 
 def _page(source: Path, page: tifffile.TiffPage, raw: BinaryIO, layout: Layout) -> TiffPage:

@@ -143,6 +143,8 @@ def _segment_rows(page: tifffile.TiffPage, height: int, width: int, samples: int
 
 
 def _segment_bytes(page: tifffile.TiffPage, index: int) -> bytes | None:
+    if index >= min(len(page.databytecounts), len(page.dataoffsets)):
+        raise DamagedError("truncated")
     size = page.databytecounts[index]
     if size == 0:
         return None
