@@ -67,7 +67,7 @@ class Colorizer:
         """
         values = {"device": device, "size": size, "saturation": saturation}
         color = _options(values if model is None else {**values, "model": model}).color
-        self._model = open_model(color.model, color.device)
+        self._model = open_model(color.model, color.device, kinds=color.model_kind)
         self._predictor = ChromaPredictor(self._model, size=color.size, saturation=color.saturation)
 
     def colorize(

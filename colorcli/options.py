@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, TypeVar
 
 DEFAULT_MODEL = Path(__file__).parent / "models" / "default.onnx"
+DEFAULT_MODELS: Any = (DEFAULT_MODEL,)
+NO_KINDS: Any = ()
 MAX_PIXELS = 400_000_000
 
 Options = TypeVar("Options")
@@ -33,6 +35,14 @@ class Flag:
 
 
 ModelFile = Annotated[Path, Flag("Model file; the included one by default.", env=True)]
+ModelFiles = Annotated[
+    list[Path],
+    Flag("Model file; the included one by default. Several, as A and B:0.4, are blended.", env=True),
+]
+ModelKinds = Annotated[
+    list[str],
+    Flag("Kind of the model if its file does not tell, such as deoldify; one per --model.", metavar="KIND"),
+]
 Device = Annotated[str, Flag("auto, cpu, cuda, cuda:N, openvino or tensorrt.", env=True)]
 WorkingSize = Annotated[int | None, Flag("Short side in pixels at which the network works.", min=32)]
 Saturation = Annotated[float, Flag("Factor on the colors; 0 is gray.", env=True, min=0, max=4)]
@@ -54,7 +64,10 @@ class ColorOptions:
 
     PANEL: ClassVar = "Color"
 
-    model: ModelFile = DEFAULT_MODEL
+    model: ModelFiles = DEFAULT_MODELS
+    """One model file, or several to blend; each may end in `:WEIGHT`."""
+    model_kind: ModelKinds = NO_KINDS
+    """One of `models.registry.KINDS` for each model file, in order; empty leaves them to the files."""
     device: Device = "auto"
     size: WorkingSize = None
     """Working short side in pixels; None takes the model's own."""

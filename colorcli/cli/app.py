@@ -41,7 +41,8 @@ def root(
 ) -> None:
     """Colorize black-and-white photographs and film."""
     commands: dict[str, Any] = context.command.commands  # type: ignore[attr-defined]
-    context.default_map = load_defaults({name: _settings(command) for name, command in commands.items()})
+    defaults = load_defaults({name: _settings(command) for name, command in commands.items()})
+    context.default_map = {name: _listed(commands[name], values) for name, values in defaults.items()}
 
 
 def _settings(command: Any) -> dict[str, str]:
@@ -51,6 +52,15 @@ def _settings(command: Any) -> dict[str, str]:
         for parameter in command.params
         for flag in parameter.opts
         if flag.startswith("--")
+    }
+
+
+def _listed(command: Any, defaults: dict[str, Any]) -> dict[str, Any]:
+    """The defaults, with a single value of a repeatable flag as a list."""
+    repeatable = {parameter.name for parameter in command.params if getattr(parameter, "multiple", False)}
+    return {
+        name: [value] if name in repeatable and not isinstance(value, list) else value
+        for name, value in defaults.items()
     }
 
 

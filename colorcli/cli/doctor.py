@@ -6,7 +6,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import packages_distributions, version
 from math import inf
@@ -16,7 +16,7 @@ import typer
 
 from colorcli.cli.parameters import with_options
 from colorcli.errors import ColorcliError, ExitCode
-from colorcli.options import DEFAULT_MODEL, Json, ModelFile
+from colorcli.options import DEFAULT_MODEL, NO_KINDS, Json, ModelFile, ModelKinds
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Diagnosis:
 
 
 @with_options
-def doctor(model: ModelFile = DEFAULT_MODEL, json: Json = False) -> None:
+def doctor(model: ModelFile = DEFAULT_MODEL, model_kind: ModelKinds = NO_KINDS, json: Json = False) -> None:
     """Report what is installed and what is missing, measure this machine, and suggest faster setups."""
-    diagnosis = examine(model)
+    diagnosis = examine(model, model_kind)
     if json:
         typer.echo(json_format.dumps(asdict(diagnosis), ensure_ascii=False))
     else:
@@ -63,7 +63,7 @@ def doctor(model: ModelFile = DEFAULT_MODEL, json: Json = False) -> None:
     sys.exit(ExitCode.SETUP if broken else ExitCode.OK)
 
 
-def examine(model: Path) -> Diagnosis:
+def examine(model: Path, kinds: Sequence[str] = ()) -> Diagnosis:
     """Check the installation, and time a model file in every backend that opens it."""
     from colorcli.models import open_model
 
@@ -72,7 +72,7 @@ def examine(model: Path) -> Diagnosis:
     if gpu:
         findings.append(Finding("NVIDIA GPU", "ok", gpu))
     try:
-        with open_model(model) as opened:
+        with open_model(model, kinds=kinds) as opened:
             card = opened.card
     except ColorcliError as error:
         findings.append(Finding("model", "broken", f"{error.subject}: {error.cause}", error.remedy))
@@ -144,7 +144,8 @@ def _speeds(model: Path, size: int) -> Iterator[Speed]:
             try:
                 with backend.open(model, device) as engine:
                     single = milliseconds(engine, size=size)
-                    batched = milliseconds(engine, size=size, batch=8, calls=5) / 8
+                    batch = engine.inputs[0].shape[0] or 8
+                    batched = milliseconds(engine, size=size, batch=batch, calls=5) / batch
             except ColorcliError:  # it has no such device
                 continue
             yield Speed(backend.name, engine.device, single, batched)

@@ -10,7 +10,17 @@ from typer import Argument
 
 from colorcli.cli.parameters import with_options
 from colorcli.errors import ExitCode, needs_extra
-from colorcli.options import DEFAULT_MODEL, Device, Flag, Json, ModelFile, Saturation, WorkingSize
+from colorcli.options import (
+    DEFAULT_MODELS,
+    NO_KINDS,
+    Device,
+    Flag,
+    Json,
+    ModelFiles,
+    ModelKinds,
+    Saturation,
+    WorkingSize,
+)
 
 if TYPE_CHECKING:
     from colorcli.evaluation.evaluate import Evaluation, Figures
@@ -22,7 +32,8 @@ def evaluate(
         list[str],
         Argument(metavar="DATA...", help="Folders of color images, or coco-sample (its test part)."),
     ],
-    model: ModelFile = DEFAULT_MODEL,
+    model: ModelFiles = DEFAULT_MODELS,
+    model_kind: ModelKinds = NO_KINDS,
     device: Device = "auto",
     size: WorkingSize = None,
     saturation: Saturation = 1.0,
@@ -42,7 +53,7 @@ def evaluate(
 
     files = evaluation_files(data)
     classifier = RecognitionModel(recognition_model) if recognition_model else None
-    with open_model(model, device) as opened, progress_bar() as bar:
+    with open_model(model, device, kinds=model_kind) as opened, progress_bar() as bar:
         task = bar.add_task("images", total=len(files))
         predictor = ChromaPredictor(opened, size=size, saturation=saturation)
         result = evaluate_predictor(

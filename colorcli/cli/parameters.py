@@ -60,7 +60,7 @@ def _option(name: str, annotation: Any, default: Any, panel: str | None = None) 
             metavar=flag.metavar,
             min=flag.min,
             max=flag.max,
-            show_default=not isinstance(default, Path),
+            show_default=not isinstance(default, Path | tuple),
             rich_help_panel=panel,
         )
         annotation = Annotated[get_args(annotation)[0], option]

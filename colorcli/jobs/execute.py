@@ -44,7 +44,7 @@ def open_context(options: RunOptions, threads: int | None = None) -> Iterator[Co
     color = options.color
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # `max_pixels` replaces Pillow's own limit
     try:
-        with open_model(color.model, color.device, threads) as model:
+        with open_model(color.model, color.device, threads, color.model_kind) as model:
             predictor = ChromaPredictor(model, size=color.size, saturation=color.saturation)
             yield Context(options, predictor, ColorSources.load(color))
     finally:

@@ -6,8 +6,9 @@ range, padding, number types, and hints, if the family takes any.
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
@@ -18,12 +19,14 @@ from colorcli.networks.card import ModelCard
 class ModelAdapter(ABC):
     """A model that predicts chroma from luma. A context manager; it closes its engine."""
 
+    kind: ClassVar[str]
+    """As `--model-kind` spells it."""
     card: ModelCard
     takes_hints: bool
     """Whether the network itself takes hints; where it does not, `predict` ignores them."""
 
-    def __init__(self, engine: Engine) -> None:
-        """Adapt the model in an engine that it `matches`.
+    def __init__(self, engine: Engine, path: Path) -> None:
+        """Adapt the model in an engine that it `matches`, opened from `path`.
 
         Raises:
             ValueError: the metadata that describes the model is incomplete.
@@ -31,10 +34,10 @@ class ModelAdapter(ABC):
         self._engine = engine
         self.device = engine.device
 
-    @staticmethod
+    @classmethod
     @abstractmethod
-    def matches(engine: Engine) -> bool:
-        """Whether a model is of this family, by its metadata and its tensors' names, shapes and types."""
+    def matches(cls, engine: Engine) -> bool:
+        """Whether a model can be of this kind, by its metadata and its tensors' names, shapes and types."""
 
     @abstractmethod
     def predict(self, lumas: Sequence[Plane], hints: Sequence[Hints | None]) -> list[Plane]:

@@ -1,6 +1,7 @@
 """The generators that `train` makes: one tensor `condition` [N, 4, H, W] in, one tensor `chroma` out."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 
@@ -14,15 +15,16 @@ from colorcli.networks.card import CARD_KEY, ModelCard
 class NativeModel(ModelAdapter):
     """A generator with a model card; it works in BT.601 Y'CbCr and takes hints in its condition."""
 
+    kind = "colorcli"
     takes_hints = True
 
-    def __init__(self, engine: Engine) -> None:
-        super().__init__(engine)
+    def __init__(self, engine: Engine, path: Path) -> None:
+        super().__init__(engine, path)
         self.card = ModelCard.from_metadata(engine.metadata)
         self._dtype = engine.inputs[0].dtype
 
-    @staticmethod
-    def matches(engine: Engine) -> bool:
+    @classmethod
+    def matches(cls, engine: Engine) -> bool:
         tensors = [(spec.name, spec.shape[1:2]) for spec in (*engine.inputs, *engine.outputs)]
         return CARD_KEY in engine.metadata and tensors == [("condition", (CHANNELS,)), ("chroma", (2,))]
 

@@ -1,52 +1,112 @@
 """The model adapters, and how one is chosen for a model file."""
 
+from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from colorcli import engines
 from colorcli.engines import Engine
-from colorcli.errors import SetupError
+from colorcli.errors import SetupError, UsageError
 from colorcli.models.adapter import ModelAdapter
+from colorcli.models.blend import BlendedModel, parse_weights
+from colorcli.models.ddcolor import DDColor
+from colorcli.models.deoldify import DeOldify, DeOldifyNormalized, RgbModel
 from colorcli.models.native import NativeModel
+from colorcli.models.zhang import Eccv16, Eccv16Caffe, Siggraph17, Siggraph17Hints
 
-ADAPTERS: tuple[type[ModelAdapter], ...] = (NativeModel,)
-"""In the order in which they are tried: add a family of models here."""
+ADAPTERS: tuple[type[ModelAdapter], ...] = (
+    NativeModel,
+    DDColor,
+    DeOldify,
+    DeOldifyNormalized,
+    RgbModel,
+    Eccv16,
+    Eccv16Caffe,
+    Siggraph17,
+    Siggraph17Hints,
+)
+"""Add a family of models here."""
+AUTO = "auto"
+KINDS = tuple(dict.fromkeys((AUTO, *(adapter.kind for adapter in ADAPTERS))))
+"""What `--model-kind` takes."""
 
 
-def open_model(path: Path, device: str = "auto", threads: int | None = None) -> ModelAdapter:
+def open_model(
+    files: Path | Sequence[Path],
+    device: str = "auto",
+    threads: int | None = None,
+    kinds: str | Sequence[str] = (),
+) -> ModelAdapter:
     """Open a model file with the engine for its kind and the adapter that the file's contents call for.
 
     Args:
-        path: `.onnx`, a checkpoint (`.safetensors`) or a TensorRT engine (`.engine`).
+        files: `.onnx`, a checkpoint (`.safetensors`) or a TensorRT engine (`.engine`). Several are blended;
+            each may end in `:WEIGHT`.
         device: `auto`, `cpu`, `openvino`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`; `auto` takes a GPU
             where there is one.
         threads: CPU threads to use; None uses all cores.
+        kinds: one of `KINDS` for each file, in order; none leaves all to `auto`.
 
     Raises:
         InputError: a `.safetensors` file that is not a generator checkpoint.
-        SetupError: the file is missing or unreadable, no adapter fits the model, or the backend or device is
-            not available.
-        UsageError: no device has this name.
+        SetupError: the file is missing or unreadable, no adapter or more than one fits the model, or the
+            backend or device is not available.
+        UsageError: no device or kind has this name, or the weights or the number of kinds are wrong.
     """
+    paths = [files] if isinstance(files, str | Path) else list(files)
+    paths, weights = parse_weights([Path(path) for path in paths])
+    kinds = [kinds] if isinstance(kinds, str) else list(kinds) or [AUTO] * len(paths)
+    if len(kinds) != len(paths):
+        cause = f"{len(kinds)} kinds for {len(paths)} model files"
+        remedy = f"give one for each --model, in the same order; {AUTO} leaves it to the file"
+        raise UsageError("--model-kind", cause, remedy)
+    with ExitStack() as stack:
+        models = [
+            stack.enter_context(_open(path, device, threads, kind))
+            for path, kind in zip(paths, kinds, strict=True)
+        ]
+        stack.pop_all()
+    return models[0] if len(models) == 1 else BlendedModel(models, weights)
+
+
+def _open(path: Path, device: str, threads: int | None, kind: str) -> ModelAdapter:
+    if kind not in KINDS:
+        raise UsageError("--model-kind", f"no kind is called {kind!r}", f"kinds are {', '.join(KINDS)}")
     engine = engines.open(path, device, threads)
     try:
-        return adapt(engine, path)
+        return adapt(engine, path, kind)
     except BaseException:
         engine.close()
         raise
 
 
-def adapt(engine: Engine, path: Path) -> ModelAdapter:
+def adapt(engine: Engine, path: Path, kind: str = AUTO) -> ModelAdapter:
     """Choose the adapter for the model in an engine opened from `path`.
 
     Raises:
-        SetupError: none fits, or the model's card is incomplete.
+        SetupError: none fits, more than one does, or the model's card is incomplete.
     """
-    for adapter in ADAPTERS:
-        if adapter.matches(engine):
-            try:
-                return adapter(engine)
-            except ValueError as error:
-                raise SetupError(path, str(error), "export it with `colorcli export`") from error
-    tensors = ", ".join(f"{spec.name} {list(spec.shape)}" for spec in (*engine.inputs, *engine.outputs))
-    cause = f"no model that colorcli knows (no model card, or other tensors: {tensors})"
-    raise SetupError(path, cause, "export it with `colorcli export`")
+    tensors = f"inputs {_described(engine.inputs)}; outputs {_described(engine.outputs)}"
+    fitting = [adapter for adapter in ADAPTERS if adapter.matches(engine)]
+    if not fitting:
+        cause = f"not a colorizer that colorcli knows ({tensors})"
+        raise SetupError(path, cause, f"kinds are {', '.join(KINDS[1:])}; see docs/models.md")
+    chosen = [adapter for adapter in fitting if kind in (AUTO, adapter.kind)]
+    if not chosen:
+        cause = f"cannot be of kind {kind} ({tensors})"
+        raise SetupError(path, cause, f"by its tensors it can be: {_kinds(fitting)}")
+    if len(chosen) > 1:
+        cause = f"several kinds of models have its tensors ({tensors})"
+        raise SetupError(path, cause, f"name its kind with --model-kind: {_kinds(chosen)}")
+    try:
+        return chosen[0](engine, path)
+    except ValueError as error:
+        raise SetupError(path, str(error), "export it with `colorcli export`") from error
+
+
+def _kinds(adapters: Sequence[type[ModelAdapter]]) -> str:
+    return ", ".join(dict.fromkeys(adapter.kind for adapter in adapters))
+
+
+def _described(specs: Sequence[engines.TensorSpec]) -> str:
+    return ", ".join(f"{spec.name} {list(spec.shape)} {spec.dtype}" for spec in specs)

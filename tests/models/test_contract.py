@@ -5,26 +5,36 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import stand_ins
 
 from colorcli import engines
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 from colorcli.models import ModelAdapter, open_model
-from colorcli.models.native import NativeModel
 from colorcli.models.registry import ADAPTERS
-
-FILES: dict[type[ModelAdapter], str] = {NativeModel: "toy_model"}
-"""A fixture that gives a model file for each adapter."""
+from colorcli.models.zhang import Siggraph17Hints
 
 
 @pytest.fixture(params=ADAPTERS, ids=lambda adapter: adapter.__name__)
-def path(request: pytest.FixtureRequest) -> Path:
-    return request.getfixturevalue(FILES[request.param])  # type: ignore[no-any-return]
+def adapter(request: pytest.FixtureRequest) -> type[ModelAdapter]:
+    return request.param  # type: ignore[no-any-return]
+
+
+@pytest.fixture(params=[64, None], ids=["fixed", "free"])
+def path(
+    adapter: type[ModelAdapter], request: pytest.FixtureRequest, toy_model: Path, tmp_path: Path
+) -> Path:
+    """A model file for each adapter."""
+    if adapter.kind == "colorcli":
+        return toy_model
+    if adapter is Siggraph17Hints:
+        return stand_ins.write_with_hints(tmp_path / "m.onnx", request.param)
+    return stand_ins.write(tmp_path / "m.onnx", adapter.kind, request.param)
 
 
 @pytest.fixture
-def model(path: Path) -> Iterator[ModelAdapter]:
-    with open_model(path, "cpu") as model:
+def model(path: Path, adapter: type[ModelAdapter]) -> Iterator[ModelAdapter]:
+    with open_model(path, "cpu", kinds=adapter.kind) as model:
         yield model
 
 
@@ -33,14 +43,15 @@ def lumas(count: int, height: int, width: int) -> list[Plane]:
     return [rng.random((height, width), np.float32) for _ in range(count)]
 
 
-def test_exactly_one_adapter_matches(path: Path) -> None:
+def test_exactly_one_adapter_of_a_kind_matches(path: Path, adapter: type[ModelAdapter]) -> None:
     with engines.open(path, "cpu") as engine:
-        assert sum(adapter.matches(engine) for adapter in ADAPTERS) == 1
+        assert [one for one in ADAPTERS if one.kind == adapter.kind and one.matches(engine)] == [adapter]
 
 
 def test_the_model_describes_itself(model: ModelAdapter) -> None:
     assert model.device == "cpu"
     assert model.card.name
+    assert len(model.card.digest) == 64
     assert model.card.working_size > 0
 
 
