@@ -143,9 +143,7 @@ class VideoFileSource(FrameSource):
                     self._kept = others
                 continue
             try:
-                # Both libvpx decoders give each frame at once: the empty packet has nothing to flush.
-                alpha = self._alpha_decoder
-                pictures = packet.decode() if alpha is None else alpha.decode(packet)
+                pictures = self._decode_packet(packet, tolerant=not stop)
             except av.FFmpegError as error:
                 if stop:
                     raise _DamageError from error
@@ -153,6 +151,21 @@ class VideoFileSource(FrameSource):
                 continue
             self.damaged += sum(picture.is_corrupt for picture in pictures)
             yield from pictures
+
+    def _decode_packet(self, packet: Packet, *, tolerant: bool) -> list[VideoFrame]:
+        """The frames that are ready; `tolerant`: frames without alpha where those with it are damaged."""
+        if self._alpha_decoder is None:
+            return packet.decode()
+        # FFmpeg's own decoders, which drop the alpha, must see every packet to take over after damage.
+        opaque: list[VideoFrame] = packet.decode() if tolerant else []
+        try:
+            # Both libvpx decoders give each frame at once: the empty packet has nothing to flush.
+            return self._alpha_decoder.decode(packet) or opaque
+        except av.FFmpegError:
+            if not tolerant:
+                raise
+            self.damaged += 1
+            return opaque
 
     def _demux(self) -> Iterator[Packet]:
         """Packets to the end of the file, or to where it breaks off."""
