@@ -109,6 +109,8 @@ class VideoOptions:
     ] = None
     """For video that says nothing or something wrong about its fields."""
     tonemap: Annotated[bool, Flag("Convert HDR to SDR.")] = False
+    drop_stream: Annotated[str, Flag("Leave out streams, by index or type: 3,data.", metavar="LIST")] = ""
+    """Comma-separated indices and types (`audio`, `video`, `subtitle`, `data`, `attachment`)."""
     contact_sheet: Annotated[
         Path | None, Flag("One image with a frame of each shot.", metavar="FILE.png")
     ] = None

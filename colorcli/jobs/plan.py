@@ -111,15 +111,14 @@ def _folder_jobs(folder: Path, output: Path, report: Sink) -> Iterator[Job]:
         folders[:] = sorted(name for name in folders if not (here / name).is_symlink())
         for name in sorted(names):
             source = here / name
-            kind = _kind_by_suffix(source)
             if source.is_symlink():
                 report(Note(str(source), "a symbolic link, not followed"))
-            elif kind is None:
-                report(Note(str(source), "neither an image nor a film, left out"))
             elif not source.is_file():
                 report(Note(str(source), "a pipe, socket or device, left out"))
             elif _is_apple_double(source):
                 report(Note(str(source), APPLE_DOUBLE))
+            elif (kind := _kind_in_folder(source)) is None:
+                report(Note(str(source), "neither an image nor a film, left out"))
             else:
                 yield Job(source, output / colorized_name(source.relative_to(folder)), kind)
     for error in denied:
@@ -164,6 +163,16 @@ def _file_job(source: Path, output: Path) -> Job:
     except OSError as error:
         return failed(f"cannot be read ({error.strerror})", "check the name and its permissions")
     return Job(source, output, kind) if kind else failed("neither an image nor a film", "check what it is")
+
+
+def _kind_in_folder(source: Path) -> Kind | None:
+    """By suffix; film with another suffix, such as cameras' `.MOD`, by content."""
+    if (kind := _kind_by_suffix(source)) is not None:
+        return kind
+    try:
+        return Kind.VIDEO if _kind_by_content(source) is Kind.VIDEO else None
+    except OSError:  # nothing says that it is film
+        return None
 
 
 def _kind_by_suffix(source: Path) -> Kind | None:

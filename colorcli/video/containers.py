@@ -12,7 +12,11 @@ VIDEO_ONLY = ("yuv4mpegpipe",)
 """Muxers that take nothing but one video stream."""
 CONSTANT_RATE = ("yuv4mpegpipe", "avi")
 """Muxers without timestamps: a frame's number gives its time, at the rate in the header."""
-_BY_SUFFIX = {"mkv": "matroska", "ts": "mpegts", "m2ts": "mpegts", "ps": "vob", "mpg": "vob", "m4v": "mp4"}
+_BY_SUFFIX = {
+    "mkv": "matroska", "ts": "mpegts", "m2ts": "mpegts", "m2t": "mpegts", "tod": "mpegts", "ps": "vob",
+    "mpg": "vob", "mpeg": "vob", "mod": "vob", "m4v": "mp4", "qt": "mov", "divx": "avi",
+    "ogg": "ogg", "ogv": "ogg",
+}  # fmt: skip
 """Suffixes that libavformat takes for something else, or does not know."""
 _BY_FORMAT = {**_BY_SUFFIX, "y4m": "yuv4mpegpipe"}
 _PIPED = ("matroska", "nut", "yuv4mpegpipe", "mpegts", "webm")

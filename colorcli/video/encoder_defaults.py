@@ -8,8 +8,11 @@ from colorcli.video.pixel_formats import natural_layout
 
 LOSSLESS = {"ffv1", "ffvhuff", "huffyuv", "utvideo", "magicyuv", "rawvideo", "v210", "v410", "r210", "qtrle"}
 STILL_CODECS = {"dpx", "tiff", "png", "bmp", "exr", "jpeg2000"}
-RAW_FORMATS = {"nut", "yuv4mpegpipe"}
-"""Containers that are piped to another program, with uncompressed video."""
+_ONLY_ENCODER = {
+    "nut": "rawvideo", "yuv4mpegpipe": "rawvideo", "webm": "libvpx-vp9", "vob": "mpeg2video",
+    "ogg": "libtheora", "gif": "gif", "rm": "rv20", "mpeg1video": "mpeg1video", "mpeg2video": "mpeg2video",
+}  # fmt: skip
+"""Containers with one usual encoder. NUT and Y4M are piped to another program, with uncompressed video."""
 REORDERING = {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "libopenh264"}
 """Encoders whose frames in AVI are shown late, as if they had been reordered, even when none was."""
 HARDWARE = ("_nvenc", "_qsv", "_vaapi", "_amf", "_videotoolbox", "_v4l2m2m", "_vulkan")
@@ -65,8 +68,8 @@ def defaults_of(encoder: str) -> EncoderDefaults:
 
 def default_encoder(info: VideoInfo, format_name: str) -> str:
     """Lossless video stays lossless, editing codecs stay, all else becomes H.264 or a near codec."""
-    if format_name in RAW_FORMATS:
-        return "rawvideo"
+    if format_name in _ONLY_ENCODER:
+        return _ONLY_ENCODER[format_name]
     if info.codec in LOSSLESS | STILL_CODECS and format_name in ("matroska", "avi", "mov"):
         return "ffv1"
     if info.codec == "prores" and format_name in ("matroska", "mov", "mxf"):
@@ -77,4 +80,4 @@ def default_encoder(info: VideoInfo, format_name: str) -> str:
         # AVI has no presentation times: only codecs that never reorder keep theirs in it.
         plain = natural_layout(info).name == "yuv420p"
         return "mjpeg" if info.codec == "mjpeg" else "mpeg4" if plain else "ffv1"
-    return {"webm": "libvpx-vp9", "vob": "mpeg2video", "mxf": "mpeg2video"}.get(format_name, "libx264")
+    return "libx264"

@@ -3,23 +3,22 @@
 The other streams are copied packet by packet, with their timestamps, tags, dispositions and order.
 """
 
-import subprocess
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import av
-import ffmpeg
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from colorcli.errors import InputError, RefusedError
+from colorcli.errors import RefusedError, UsageError
 from colorcli.video.containers import CONSTANT_RATE, MATROSKA, QUICKTIME, VIDEO_ONLY
-from colorcli.video.ffmpeg import FAILURE, file_url, find_ffmpeg
 from colorcli.video.info import VideoInfo
+from colorcli.video.packet_scan import scan_packets
+from colorcli.video.remux import BASE, EXTRA, SOURCE, Remux, attachment_of
 from colorcli.video.trim import Clip
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
 
 _MOVIE_TIMESCALE = 90000
 """Ticks per second of the edit lists that place streams in MP4 and MOV; the muxer's default is 1000."""
+_STREAM_TYPES = ("audio", "video", "subtitle", "data", "attachment")
 _MUXER_TAGS = {"encoder", "major_brand", "minor_version", "compatible_brands"}
 """Tags that describe program and file type, which the muxer writes itself."""
 
@@ -36,6 +36,9 @@ class Output:
     """An open output container."""
 
     container: OutputContainer
+    extra: OutputContainer | None
+    """Takes the streams that PyAV does not write to this container although ffmpeg does."""
+    remux: Remux
     video: VideoStream
     copies: dict[int, Stream]
     """The copied streams, by their index in the source."""
@@ -53,25 +56,71 @@ class Output:
                 shift = round(self.clip.shift / packet.time_base)
                 packet.pts = None if packet.pts is None else packet.pts - shift
                 packet.dts = None if packet.dts is None else packet.dts - shift
-            self.container.mux(packet)
+            self._mux(packet)
 
     def mux_video(self, packet: Packet) -> None:
         """Write a video packet whose times are in `time_base`."""
         packet.time_base = self.time_base
         packet.stream = self.video
-        self.container.mux(packet)
+        self._mux(packet)
         self.video_packets += 1
 
+    def close(self) -> None:
+        """Write the end of the output."""
+        for container in filter(None, (self.container, self.extra)):
+            container.close()
 
-def copied_streams(source: InputContainer, info: VideoInfo, format_name: str) -> set[int]:
-    """Indices of the streams to be copied: all but the video, and what the muxer writes itself."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.close()
+
+    def _mux(self, packet: Packet) -> None:
+        container = packet.stream.container
+        assert isinstance(container, OutputContainer)
+        container.mux(packet)
+
+
+def copied_streams(
+    source: InputContainer, info: VideoInfo, format_name: str, drop: str = ""
+) -> frozenset[int]:
+    """Indices of the streams to be copied: all but the video, what the muxer writes itself, and `drop`.
+
+    Args:
+        drop: the value of --drop-stream.
+
+    Raises:
+        UsageError: `drop` names no stream, or the video that is colorized.
+    """
+    dropped = _dropped_streams(source, info, drop)
     if format_name in VIDEO_ONLY:
-        return set()
-    return {
+        return frozenset()
+    return frozenset(
         stream.index
         for stream in source.streams
-        if stream.index != info.stream and not _is_rebuilt(stream, source)
-    }
+        if stream.index not in dropped | {info.stream}
+        and not _is_rebuilt(stream, source)
+        and not is_navigation(stream)
+    )
+
+
+def _dropped_streams(source: InputContainer, info: VideoInfo, drop: str) -> set[int]:
+    dropped: set[int] = set()
+    for word in filter(None, (word.strip() for word in drop.split(","))):
+        found = {stream.index for stream in source.streams if word in (str(stream.index), stream.type)}
+        if word == str(info.stream):
+            raise UsageError(f"--drop-stream {word}", "is the video to be colorized", "name another stream")
+        if not found and word not in _STREAM_TYPES:
+            streams = ", ".join(f"{stream.index} {stream.type}" for stream in source.streams)
+            raise UsageError(f"--drop-stream {word}", "names no stream", f"choose from: {streams}")
+        dropped |= found
+    return dropped
+
+
+def is_navigation(stream: Stream) -> bool:
+    """Whether it holds a DVD's navigation packets, which have a meaning on the disc only."""
+    return bool(stream.type == "data" and stream.name == "dvd_nav_packet")
 
 
 def _is_rebuilt(stream: Stream, source: InputContainer) -> bool:
@@ -92,33 +141,70 @@ def open_output(
     encoded: VideoStream,
     clip: Clip,
     extra_tags: dict[str, str],
-    wanted: set[int] | None = None,
+    wanted: frozenset[int] = frozenset(),
 ) -> Output:
     """Open an output with all streams in the source's order, its tags and chapters.
 
     Args:
         source: the source's container, None for numbered pictures.
         encoded: the encoder's stream, whose parameters the video stream gets.
-        wanted: indices of the streams to copy, `copied_streams` if None.
+        wanted: indices of the streams to copy, see `copied_streams`.
 
     Raises:
         RefusedError: the container cannot hold one of the streams; the message says which.
     """
-    container = av.open(url, "w", format=format_name, container_options=_options(source, format_name))
+    options = _options(source, format_name)
+    container = av.open(url, "w", format=format_name, container_options=options)
+    remux = Remux(url, format_name, info, options, clip)
+    output = Output(container, None, remux, None, {}, clip, info.time_base)  # type: ignore[arg-type]
     if source is None:
-        video = _add_video(container, info, None, encoded)
+        output.video = _add_video(output, None, encoded)
         container.metadata.update(extra_tags)
-        return Output(container, video, {}, clip, info.time_base)
-    copies: dict[int, Stream] = {}
-    wanted = copied_streams(source, info, format_name) if wanted is None else wanted
+        return output
+    tags = {**_tags(source, format_name), **extra_tags}
     for stream in source.streams:
         if stream.index == info.stream:
-            video = _add_video(container, info, stream, encoded)
+            output.video = _add_video(output, stream, encoded)
         elif stream.index in wanted:
-            copies[stream.index] = _add_copy(container, stream, info.source)
-    container.metadata.update({**_tags(source, format_name), **extra_tags})
-    container.set_chapters(_chapters(source, clip))
-    return Output(container, video, copies, clip, info.time_base)
+            if format_name == "matroska" and (attachment := attachment_of(stream, info.source)):
+                remux.attachments.append(attachment)
+                container.add_attachment(*attachment)
+            else:
+                _add_copy(output, stream)
+    for target in filter(None, (container, output.extra)):
+        target.metadata.update(tags)
+        target.set_chapters(_chapters(source, clip))
+    return output
+
+
+def _add_stream(output: Output, template: Stream, described: Stream | None) -> Stream | None:
+    """Add a stream to the container; None if the last pass has to copy it from the source.
+
+    PyAV does not take every codec that the muxer takes. Video goes to an extra file then.
+
+    Raises:
+        ValueError, av.FFmpegError: the container cannot hold it.
+    """
+    remux = output.remux
+    described = described or template
+    try:
+        # "opaque" copies the parameters without knowing the codec.
+        added: Stream = output.container.add_stream_from_template(template, opaque=True)
+        remux.add(BASE, described)
+    except ValueError:
+        if not remux.is_file:
+            raise
+        if described is template:
+            if remux.format_name in CONSTANT_RATE or not scan_packets(remux.info.source).is_regular:
+                raise
+            remux.add(SOURCE, template)
+            return None
+        if remux.info.display_matrix:
+            raise
+        output.extra = av.open(remux.extra_url, "w", format="nut")
+        added = output.extra.add_stream_from_template(template, opaque=True)
+        remux.add(EXTRA, described)
+    return added
 
 
 def _options(source: InputContainer | None, format_name: str) -> dict[str, str]:
@@ -132,12 +218,12 @@ def _options(source: InputContainer | None, format_name: str) -> dict[str, str]:
     return options
 
 
-def _add_video(
-    container: OutputContainer, info: VideoInfo, stream: Stream | None, encoded: VideoStream
-) -> VideoStream:
+def _add_video(output: Output, stream: Stream | None, encoded: VideoStream) -> VideoStream:
     """Add the colorized stream: the encoder's parameters, everything else as in the source."""
+    container, info = output.container, output.remux.info
     try:
-        video = container.add_stream_from_template(encoded, opaque=True)
+        video = _add_stream(output, encoded, stream)
+        assert isinstance(video, VideoStream)
     except ValueError as error:
         cause = f"{container.format.name} cannot hold {encoded.codec_context.name} video"
         raise RefusedError(info.source, cause, "choose another --codec, or name the output .mkv") from error
@@ -157,20 +243,21 @@ def _add_video(
     video.time_base = 1 / info.rate if container.format.name in CONSTANT_RATE else info.time_base
     if stream is not None:
         _copy_description(stream, video)
+        _drop_statistics(video.metadata)
         video.metadata.pop("encoder", None)
         video.metadata.pop("ENCODER", None)
     return video
 
 
-def _add_copy(container: OutputContainer, stream: Stream, source: Path) -> Stream:
+def _add_copy(output: Output, stream: Stream) -> None:
     try:
-        # "opaque" copies the parameters without knowing the codec.
-        copy: Stream = container.add_stream_from_template(stream, opaque=True)
+        copy = _add_stream(output, stream, None)
     except (ValueError, av.FFmpegError) as error:
-        raise unsupported_stream(source, stream, container.format.name) from error
-    _copy_description(stream, copy)
-    copy.time_base = stream.time_base
-    return copy
+        raise unsupported_stream(output.remux.info.source, stream, output.remux.format_name) from error
+    if copy is not None:
+        _copy_description(stream, copy)
+        copy.time_base = stream.time_base
+        output.copies[stream.index] = copy
 
 
 def _copy_description(stream: Stream, copy: Stream) -> None:
@@ -178,15 +265,25 @@ def _copy_description(stream: Stream, copy: Stream) -> None:
     copy.metadata.update(stream.metadata)
 
 
-def unsupported_stream(source: Path, stream: Stream, format_name: str) -> RefusedError:
-    """The error for a stream that a container cannot hold."""
+def _drop_statistics(tags: dict[str, str]) -> None:
+    """Drop mkvmerge's statistics, which describe the source's own packets."""
+    for name in (
+        *tags.pop("_STATISTICS_TAGS", "").split(),
+        *(key for key in tags if key.startswith("_STATISTICS_")),
+    ):
+        tags.pop(name, None)
+
+
+def unsupported_stream(
+    source: Path, stream: Stream, format_name: str, holders: list[str] | None = None
+) -> RefusedError:
+    """The error for a stream that a container cannot hold; `holders` are suffixes of those that can."""
     context = stream.codec_context
-    kind = f"{stream.type} {context.name}" if context else stream.type
-    return RefusedError(
-        source,
-        f"stream {stream.index} ({kind}) cannot be kept in {format_name}",
-        "name the output .mkv, .mov or .nut, whichever holds it, or take that stream out first",
-    )
+    kind = f"{stream.type} {context.name if context else stream.name or ''}".strip()
+    remedy = f"leave it out with --drop-stream {stream.index}"
+    if holders:
+        remedy = f"name the output {' or '.join(holders)}, or {remedy}"
+    return RefusedError(source, f"stream {stream.index} ({kind}) cannot be kept in {format_name}", remedy)
 
 
 def _tags(source: InputContainer, format_name: str) -> dict[str, str]:
@@ -206,36 +303,3 @@ def _chapters(source: InputContainer, clip: Clip) -> "list[Chapter]":
         if start < latest or (start == latest == chapter["end"]):
             chapters.append({**chapter, "start": start - shift, "end": latest - shift})
     return chapters  # type: ignore[return-value]
-
-
-def write_matroska_aspect(path: Path, info: VideoInfo) -> None:
-    """Write the sample aspect ratio into a finished Matroska file; all streams are copied.
-
-    PyAV cannot set it on a stream, and the Matroska muxer takes it from nowhere else. Not every codec stores
-    it, so without this, some players would show anamorphic video squeezed.
-
-    Raises:
-        InputError: ffmpeg failed.
-    """
-    if info.sample_aspect in (None, 1):
-        return
-    aspect = info.sample_aspect * info.width / info.height
-    rewritten = path.with_name(f"{path.name}.aspect.mkv")
-    copied = ffmpeg.output(
-        ffmpeg.input(file_url(path), copyts=None, format="matroska"),
-        file_url(rewritten),
-        map=0,
-        c="copy",
-        copy_unknown=None,
-        avoid_negative_ts="disabled",
-        format="matroska",
-        **{"aspect:v:0": f"{aspect.numerator}:{aspect.denominator}"},
-    ).global_args("-hide_banner", "-v", "error", "-nostats", "-nostdin", "-y")
-    command = [str(part) for part in ffmpeg.compile(copied, cmd=find_ffmpeg())]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise InputError(path, f"{FAILURE}{done.stderr}", "name the output .mp4 or .mov")
-        rewritten.replace(path)
-    finally:
-        rewritten.unlink(missing_ok=True)

@@ -20,7 +20,9 @@ from colorcli.video.filters import apply_filters, filtered_info
 from colorcli.video.formats import is_frame_pattern
 from colorcli.video.frame_converter import FrameConverter, open_converter
 from colorcli.video.frames import Frame
+from colorcli.video.hidden_content import has_captions, lost_matroska_elements
 from colorcli.video.info import BOTTOM_FIRST, TOP_FIRST, VideoInfo
+from colorcli.video.muxer import copied_streams, is_navigation
 from colorcli.video.pixel_formats import natural_layout
 from colorcli.video.probe import moving_streams
 from colorcli.video.sinks.pictures import PictureWriter
@@ -50,6 +52,8 @@ class CheckedVideo:
     """The muxer's name; `image2` for numbered pictures."""
     settings: EncodeSettings
     trim: Trim
+    copied: frozenset[int] = frozenset()
+    """Indices of the source's streams that are copied."""
     pictures: PictureWriter | None = None
     """Writes the output if it is numbered pictures."""
 
@@ -143,12 +147,17 @@ def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVid
     if is_frame_pattern(output):
         writer = _open_writer(output, info, options)
         settings = EncodeSettings(writer.codec, writer.layout, writer.layout.name, ())
-        return CheckedVideo(source, output, options, info, output_info, "image2", settings, trim, writer)
+        return CheckedVideo(
+            source, output, options, info, output_info, "image2", settings, trim, pictures=writer
+        )
     format_name = piped_muxer(options.stream_format) if output == STDIO else muxer_of(output)
     settings, encoded = try_encoding(output_info, format_name, options.video)
-    if source.container is not None and source.path != STDIO:
-        try_muxing(info, format_name, encoded)
-    return CheckedVideo(source, output, options, info, output_info, format_name, settings, trim)
+    drop, copied = options.video.drop_stream, frozenset[int]()
+    if source.container is not None:
+        copied = copied_streams(source.container, info, format_name, drop)
+        if source.path != STDIO:
+            try_muxing(info, format_name, encoded, copied)
+    return CheckedVideo(source, output, options, info, output_info, format_name, settings, trim, copied)
 
 
 def _open_writer(output: Path, info: VideoInfo, options: RunOptions) -> PictureWriter:
@@ -175,7 +184,7 @@ def _notes(video: CheckedVideo) -> Iterator[str]:
         return
     yield from _encoding_notes(video.info, video.settings)
     if source.container is not None:
-        yield from _stream_notes(source.container, video.format_name)
+        yield from _stream_notes(video, source.container)
 
 
 def _encoding_notes(info: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
@@ -187,8 +196,17 @@ def _encoding_notes(info: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
         yield "interlaced: fields are colorized separately and stay fields, unless --deinterlace is given"
 
 
-def _stream_notes(container: InputContainer, format_name: str) -> Iterator[str]:
-    for stream in moving_streams(container)[1:]:
-        yield f"stream {stream.index} is another video stream; it is copied unchanged"
-    if format_name in VIDEO_ONLY and len(container.streams) > 1:
+def _stream_notes(video: CheckedVideo, container: InputContainer) -> Iterator[str]:
+    if video.format_name in VIDEO_ONLY and len(container.streams) > 1:
         yield "y4m holds one video stream only: audio and all other streams are left out"
+    for stream in moving_streams(container):
+        if stream.index in video.copied:
+            yield f"stream {stream.index} is another video stream; it is copied unchanged"
+    for data in container.streams:
+        if is_navigation(data):
+            yield f"stream {data.index} is a DVD's navigation, which has no use outside the disc; left out"
+    if video.source.path != STDIO and has_captions(video.source.path):
+        yield "closed captions (EIA-608/708) inside the picture cannot be kept; extract them first"
+    if "matroska" in container.format.name and video.source.path != STDIO:
+        for lost in lost_matroska_elements(video.source.path):
+            yield f"{lost} cannot be kept"

@@ -10,19 +10,23 @@ from pathlib import Path
 
 import av
 
-from colorcli.errors import ColorcliError, RefusedError, SetupError, UsageError
+from colorcli.errors import ColorcliError, InputError, RefusedError, SetupError, UsageError
 from colorcli.options import VideoOptions
 from colorcli.video.encode_settings import EncodeSettings, candidate_settings
 from colorcli.video.encoder import Encoder
 from colorcli.video.encoder_defaults import HARDWARE, default_encoder
 from colorcli.video.ffmpeg import FAILURE, file_url
 from colorcli.video.info import VideoInfo
-from colorcli.video.muxer import copied_streams, open_output, unsupported_stream
+from colorcli.video.muxer import open_output, unsupported_stream
 from colorcli.video.packet_scan import demux, scan_packets
 from colorcli.video.probe import open_video
+from colorcli.video.remux import write_remuxed
 from colorcli.video.timestamps import number_frames
 from colorcli.video.trim import Clip
 
+_TRIED_SECONDS = 5
+_OTHERS = (("matroska", ".mkv"), ("mov", ".mov"), ("mp4", ".mp4"), ("nut", ".nut"))
+"""Containers that a refusal may name instead."""
 _TRIED_PACKETS = 200
 """Packets of the other streams that are muxed."""
 
@@ -79,24 +83,31 @@ def _encode_black(settings: EncodeSettings, info: VideoInfo) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def try_muxing(info: VideoInfo, format_name: str, encoded: bytes) -> None:
+def try_muxing(info: VideoInfo, format_name: str, encoded: bytes, wanted: frozenset[int]) -> None:
     """Mux an encoded frame and some packets of every other stream, to see whether the container holds them.
 
     Raises:
         RefusedError: it does not; the message says which stream.
     """
+    if _holds(info, format_name, encoded, wanted):
+        return
+    if not _holds(info, format_name, encoded, frozenset()):
+        cause = f"{format_name} cannot hold such video"
+        raise RefusedError(info.source, cause, "choose another --codec, or name the output .mkv")
     with open_video(info.source) as source:
-        wanted = copied_streams(source, info, format_name)
-        if _holds(info, format_name, encoded, wanted):
-            return
         for index in sorted(wanted):
-            if not _holds(info, format_name, encoded, {index}):
-                raise unsupported_stream(info.source, source.streams[index], format_name)
-    cause = f"{format_name} cannot hold such video"
-    raise RefusedError(info.source, cause, "choose another --codec, or name the output .mkv")
+            if not _holds(info, format_name, encoded, frozenset({index})):
+                others = [
+                    suffix
+                    for name, suffix in _OTHERS
+                    if name != format_name and _holds(info, name, encoded, frozenset({index}))
+                ]
+                raise unsupported_stream(info.source, source.streams[index], format_name, others)
+    cause = f"{format_name} cannot hold these streams together"
+    raise RefusedError(info.source, cause, "name the output .mkv, or leave some out with --drop-stream")
 
 
-def _holds(info: VideoInfo, format_name: str, encoded: bytes, wanted: set[int]) -> bool:
+def _holds(info: VideoInfo, format_name: str, encoded: bytes, wanted: frozenset[int]) -> bool:
     """Whether the container takes the video and these streams."""
     with (
         tempfile.TemporaryDirectory(prefix="colorcli-") as folder,
@@ -114,7 +125,8 @@ def _holds(info: VideoInfo, format_name: str, encoded: bytes, wanted: set[int]) 
             packets = demux(source, scan_packets(info.source), *others) if others else iter(())
             for packet in islice(packets, _TRIED_PACKETS):
                 output.mux_copy(packet)
-            output.container.close()
-        except (av.FFmpegError, ValueError):
+            output.close()
+            write_remuxed(Path(folder) / "trial", output.remux, seconds=_TRIED_SECONDS)
+        except (av.FFmpegError, ValueError, InputError, RefusedError):
             return False
     return True

@@ -22,10 +22,11 @@ from colorcli.video.color_sources import color_sources_identity
 from colorcli.video.encoder import Encoder
 from colorcli.video.ffmpeg import file_url, version_line
 from colorcli.video.frames import ColoredFrame, Timing
-from colorcli.video.muxer import open_output, write_matroska_aspect
+from colorcli.video.muxer import open_output
 from colorcli.video.packet_scan import demux, scan_packets
 from colorcli.video.preflight import CheckedVideo
 from colorcli.video.probe import open_video
+from colorcli.video.remux import Remux, write_remuxed
 from colorcli.video.shot_list import shots_from_starts, write_shots
 from colorcli.video.sinks.base import VideoSink
 from colorcli.video.sinks.segments import Record, Segments
@@ -151,12 +152,10 @@ def _join(video: CheckedVideo, segments: Segments, tags: dict[str, str]) -> None
         InputError: the output cannot be written.
     """
     with atomic_write(video.output) as partial:
-        _mux(video, segments, partial, tags)
-        if video.format_name == "matroska":
-            write_matroska_aspect(partial, video.output_info)
+        write_remuxed(partial, _mux(video, segments, partial, tags))
 
 
-def _mux(video: CheckedVideo, segments: Segments, partial: Path, tags: dict[str, str]) -> None:
+def _mux(video: CheckedVideo, segments: Segments, partial: Path, tags: dict[str, str]) -> Remux:
     info, timings = video.info, segments.timings
     clip = _clip(video, timings)
     with ExitStack() as stack:
@@ -164,9 +163,16 @@ def _mux(video: CheckedVideo, segments: Segments, partial: Path, tags: dict[str,
         first = stack.enter_context(av.open(file_url(segments.encoded(0)), format="nut"))
         template = first.streams.video[0]
         output = open_output(
-            file_url(partial), video.format_name, video.output_info, source, template, clip, tags
+            file_url(partial),
+            video.format_name,
+            video.output_info,
+            source,
+            template,
+            clip,
+            tags,
+            video.copied,
         )
-        stack.enter_context(output.container)
+        stack.enter_context(output)
         encoded = restore_times(
             _encoded_packets(segments, info.rate),
             timings.__getitem__,
@@ -186,6 +192,7 @@ def _mux(video: CheckedVideo, segments: Segments, partial: Path, tags: dict[str,
     if output.video_packets != len(timings):
         cause = f"contains {output.video_packets} of {len(timings)} frames"
         raise InputError(video.output, cause, "try another --codec")
+    return output.remux
 
 
 def _encoded_packets(segments: Segments, rate: Fraction) -> Iterator[Packet]:

@@ -21,8 +21,9 @@ from colorcli.files import STDIO, atomic_write
 from colorcli.video.encoder import Encoder
 from colorcli.video.ffmpeg import file_url
 from colorcli.video.frames import ColoredFrame, Timing
-from colorcli.video.muxer import Output, open_output, write_matroska_aspect
+from colorcli.video.muxer import Output, open_output
 from colorcli.video.preflight import CheckedVideo
+from colorcli.video.remux import Remux, remuxed_stdout, write_remuxed
 from colorcli.video.sinks.base import VideoSink
 from colorcli.video.timestamps import decode_seconds, number_frames, restore_times
 
@@ -38,20 +39,21 @@ class PipeSink(VideoSink):
             self._write_to_stdout(frames)
             return
         with atomic_write(self._video.output) as partial:
-            self._write_to(file_url(partial), frames)
-            if self._video.format_name == "matroska":
-                write_matroska_aspect(partial, self._video.output_info)
+            remux = self._write_to(file_url(partial), frames)
+            if remux is not None:
+                write_remuxed(partial, remux)
 
     def _write_to_stdout(self, frames: Iterator[ColoredFrame]) -> None:
         sys.stdout.flush()
         try:
-            self._write_to(f"pipe:{sys.stdout.fileno()}", frames)
+            with remuxed_stdout(self._video.format_name, self._video.output_info) as url:
+                self._write_to(url, frames)
         except BrokenPipeError:
             self._report(Note(self._video.name, "output pipe closed by the reader"))
             # Python flushes standard output once more at exit, which must not fail then.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
-    def _write_to(self, url: str, frames: Iterator[ColoredFrame]) -> None:
+    def _write_to(self, url: str, frames: Iterator[ColoredFrame]) -> Remux | None:
         video = self._video
         with (
             Encoder(video.settings, video.output_info, "pipe:1") as encoder,
@@ -65,6 +67,7 @@ class PipeSink(VideoSink):
             encoder.end_input()
             muxer.join()
             encoder.process.finish()
+            return muxer.remux
 
 
 class _MuxerThread(threading.Thread):
@@ -77,6 +80,8 @@ class _MuxerThread(threading.Thread):
         super().__init__(daemon=True)
         self.timings: dict[int, Timing] = {}
         """Of the frames that are inside the encoder, by the encoder's count."""
+        self.remux: Remux | None = None
+        """What is still to be done, once the output is written."""
         self._error: BaseException | None = None
         self._encoder, self._video, self._url, self._tags = encoder, video, url, tags
 
@@ -110,11 +115,12 @@ class _MuxerThread(threading.Thread):
             template = encoded.streams.video[0]
             output = open_output(
                 self._url, video.format_name, video.output_info, video.source.container, template, video.clip,
-                self._tags,
+                self._tags, video.copied,
             )  # fmt: skip
+            self.remux = output.remux
             depth = template.codec_context.reorder_depth
             shift = round(video.clip.shift / clock)
-            with output.container:
+            with output:
                 packets = number_frames(encoded.demux(template), video.info.rate)
                 step = video.info.frame_ticks
                 for packet in restore_times(packets, self.timings.pop, depth=depth, step=step, shift=shift):

@@ -1,0 +1,239 @@
+"""What containers hold besides frames: aspect ratio, covers, codecs that PyAV refuses, streams left out."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from support.videos import COVER, colorcli, gray, make, picture, planes, run, times
+
+from colorcli.video.formats import is_video
+from colorcli.video.hidden_content import lost_matroska_elements
+
+ANAMORPHIC = ["-vf", "hue=s=0,setsar=64/45", "-pix_fmt", "yuv420p", "-c:v", "ffv1"]
+
+
+def aspect(path: Path) -> float:
+    with av.open(path) as container:
+        return float(picture(container).sample_aspect_ratio or 1)
+
+
+def audio_packets(path: Path) -> list[bytes]:
+    with av.open(path) as container:
+        return [bytes(packet) for packet in container.demux(audio=0) if packet.size]
+
+
+@pytest.mark.parametrize("name", ["out.webm", "out.nut", "out.avi", "out.mkv", "out.mov"])
+def test_the_aspect_ratio_is_kept(tmp_path: Path, toy_model: Path, name: str) -> None:
+    source = make(tmp_path / "in.mkv", *gray(0.2), *ANAMORPHIC)
+    run(toy_model, source, tmp_path / name)
+    assert aspect(tmp_path / name) == pytest.approx(64 / 45, rel=5e-3)
+    assert times(tmp_path / name) == pytest.approx(times(source), abs=2e-3)
+
+
+@pytest.mark.parametrize("kind", ["y4m", "nut", "mkv", "webm"])
+def test_a_pipe_states_the_aspect_ratio(tmp_path: Path, toy_model: Path, kind: str) -> None:
+    source = make(tmp_path / "in.mkv", *gray(0.2), *ANAMORPHIC)
+    output = tmp_path / f"out.{kind}"
+    output.write_bytes(run(toy_model, source, "-", "--format", kind))
+    assert aspect(output) == pytest.approx(64 / 45, rel=5e-3)
+    assert len(planes(output)) == 5
+
+
+@pytest.mark.parametrize("anamorphic", [False, True])
+def test_covers_in_matroska_are_attachments(tmp_path: Path, toy_model: Path, anamorphic: bool) -> None:
+    cover = make(tmp_path / "cover.jpg", *gray(0.04), "-frames:v", "1")
+    font = tmp_path / "font.ttf"
+    font.write_bytes(b"not a font")
+    source = make(
+        tmp_path / "in.mkv", *gray(0.2), *(ANAMORPHIC if anamorphic else ANAMORPHIC[2:]),
+        "-attach", cover, "-attach", font,
+        "-metadata:s:1", "mimetype=image/jpeg", "-metadata:s:1", "filename=poster.jpg",
+        "-metadata:s:2", "mimetype=font/ttf", "-metadata:s:2", "filename=font.ttf",
+    )  # fmt: skip
+    run(toy_model, source, tmp_path / "out.mkv")
+    with av.open(tmp_path / "out.mkv") as container:
+        attached = [stream for stream in container.streams if stream.disposition & COVER]
+        assert [stream.metadata["filename"] for stream in attached] == ["poster.jpg"]
+        assert len(container.streams.video) == 2
+        assert [stream.metadata["filename"] for stream in container.streams.attachments] == ["font.ttf"]
+        assert bytes(next(p for p in container.demux(attached[0]) if p.size)) == cover.read_bytes()
+
+
+def test_a_cover_of_mp4_becomes_an_attachment(tmp_path: Path, toy_model: Path) -> None:
+    cover = make(tmp_path / "cover.jpg", *gray(0.04), "-frames:v", "1")
+    source = make(
+        tmp_path / "in.mp4", *gray(0.2), "-i", cover, "-map", "0", "-map", "1", "-c:v:0", "mpeg4",
+        "-c:v:1", "copy", "-disposition:v:1", "attached_pic",
+    )  # fmt: skip
+    run(toy_model, source, tmp_path / "out.mkv")
+    with av.open(tmp_path / "out.mkv") as container:
+        assert [bool(stream.disposition & COVER) for stream in container.streams] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("codec", "given", "wanted"),
+    [
+        ("wmav1", "in.wmv", "out.mkv"),
+        ("wmav2", "in.wmv", "out.mkv"),
+        ("adpcm_ima_wav", "in.avi", "out.mkv"),
+        ("adpcm_ima_wav", "in.avi", "out.avi"),
+        ("adpcm_ms", "in.avi", "out.mkv"),
+        ("pcm_mulaw", "in.avi", "out.mkv"),
+        ("pcm_alaw", "in.avi", "out.mkv"),
+    ],
+)
+def test_sound_that_ffmpeg_copies_is_kept(
+    tmp_path: Path, toy_model: Path, codec: str, given: str, wanted: str
+) -> None:
+    source = make(
+        tmp_path / given, *gray(1), "-f", "lavfi", "-i", "sine=d=1:r=44100", "-map", "0", "-map", "1",
+        "-c:v", "mjpeg", "-c:a", codec,
+    )  # fmt: skip
+    output = tmp_path / wanted
+    run(toy_model, source, output)
+    assert audio_packets(output) == audio_packets(source)
+    assert len(planes(output)) == len(planes(source))
+
+
+def test_sound_that_ffmpeg_copies_is_trimmed(tmp_path: Path, toy_model: Path) -> None:
+    source = make(
+        tmp_path / "in.avi", *gray(2), "-f", "lavfi", "-i", "sine=d=2:r=44100", "-map", "0", "-map", "1",
+        "-c:v", "mjpeg", "-c:a", "adpcm_ima_wav",
+    )  # fmt: skip
+    output = tmp_path / "out.mkv"
+    run(toy_model, source, output, "--start", "1", "--end", "1.5")
+    with av.open(output) as container:
+        found = [p.pts * p.time_base for p in container.demux(audio=0) if p.size]
+    assert -0.05 < found[0] < 0.05
+    assert 0.4 < found[-1] < 0.55
+
+
+def test_webvtt_of_matroska_is_kept(tmp_path: Path, toy_model: Path) -> None:
+    (tmp_path / "words.vtt").write_text("WEBVTT\n\n00:00.100 --> 00:00.600\nHello\n")
+    source = make(
+        tmp_path / "in.mkv", *gray(1), "-i", tmp_path / "words.vtt", "-map", "0", "-map", "1", "-c:s", "copy"
+    )
+    run(toy_model, source, tmp_path / "out.mkv")
+    with av.open(tmp_path / "out.mkv") as container:
+        assert [bytes(p) for p in container.demux(subtitles=0) if p.size] == [b"Hello"]
+
+
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt"),
+    [("v210", "yuv422p10le"), ("rawvideo", "uyvy422"), ("qtrle", "rgb24"), ("huffyuv", "yuv422p")],
+)
+def test_lossless_video_in_mov_stays_lossless(
+    tmp_path: Path, toy_model: Path, codec: str, pix_fmt: str
+) -> None:
+    source = make(tmp_path / "in.mov", *gray(0.2), "-c:v", codec, "-pix_fmt", pix_fmt)
+    output = tmp_path / "out.mov"
+    run(toy_model, source, output)
+    with av.open(output) as container:
+        assert picture(container).codec_context.name == "ffv1"
+    assert times(output) == pytest.approx(times(source), abs=1e-3)
+    if pix_fmt.startswith("yuv"):
+        assert all(np.array_equal(*pair) for pair in zip(planes(source), planes(output), strict=True))
+
+
+def test_theora_stays_theora(tmp_path: Path, toy_model: Path) -> None:
+    source = make(
+        tmp_path / "in.ogv",
+        *gray(1),
+        "-f",
+        "lavfi",
+        "-i",
+        "sine=d=1",
+        "-c:v",
+        "libtheora",
+        "-c:a",
+        "libvorbis",
+    )
+    run(toy_model, source, tmp_path / "out.ogv")
+    with av.open(tmp_path / "out.ogv") as container:
+        assert [stream.codec_context.name for stream in container.streams] == ["theora", "vorbis"]
+    assert len(planes(tmp_path / "out.ogv")) == 25
+
+
+def test_a_stream_can_be_left_out(tmp_path: Path, toy_model: Path) -> None:
+    (tmp_path / "words.srt").write_text("1\n00:00:00,100 --> 00:00:00,600\nHello\n")
+    source = make(
+        tmp_path / "in.mkv", *gray(0.4), "-f", "lavfi", "-i", "sine=d=0.4", "-i", tmp_path / "words.srt",
+        "-map", "0", "-map", "1", "-map", "2", "-c:v", "ffv1",
+    )  # fmt: skip
+    refused = colorcli("run", source, "-o", tmp_path / "out.avi", "--model", toy_model)
+    assert refused.returncode != 0
+    assert b"--drop-stream 2" in refused.stderr
+    for dropped, left in (("2", ["video", "audio"]), ("subtitle,1", ["video"])):
+        run(toy_model, source, tmp_path / "out.mkv", "--drop-stream", dropped, "--overwrite")
+        with av.open(tmp_path / "out.mkv") as container:
+            assert [stream.type for stream in container.streams] == left
+    for wrong in ("0", "7", "sound"):
+        done = colorcli("run", source, "-o", tmp_path / "w.mkv", "--model", toy_model, "--drop-stream", wrong)
+        assert done.returncode == 2
+        assert f"--drop-stream {wrong}".encode() in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "muxer"),
+    [
+        ("A.M2T", "mpegts"), ("a.TOD", "mpegts"), ("MOV001.MOD", "vob"), ("a.qt", "mov"), ("a.ogg", "ogg"),
+        ("a.m1v", "mpeg1video"), ("a.divx", "avi"), ("a.gif", "gif"), ("a.vob", "vob"), ("a.mkv", "matroska"),
+    ],
+)  # fmt: skip
+def test_film_is_recognized_by_content(tmp_path: Path, toy_model: Path, name: str, muxer: str) -> None:
+    folder = tmp_path / "films"
+    folder.mkdir()
+    codec = {
+        "ogg": "libtheora", "gif": "gif", "avi": "mpeg4", "mpeg1video": "mpeg1video", "matroska": "ffv1",
+    }  # fmt: skip
+    source = make(folder / name, *gray(0.4), "-c:v", codec.get(muxer, "mpeg2video"), "-f", muxer)
+    if muxer != "mpeg1video":
+        assert is_video(source.read_bytes()[:4096])
+    run(toy_model, folder, tmp_path / "out")
+    with av.open(tmp_path / "out" / name) as container:
+        assert sum(1 for _ in container.decode(video=0)) == 10
+
+
+def test_statistics_of_the_source_are_dropped(tmp_path: Path, toy_model: Path) -> None:
+    source = make(
+        tmp_path / "in.mkv", *gray(0.2), "-c:v", "ffv1", "-metadata:s:0", "BPS=77", "-metadata:s:0",
+        "_STATISTICS_TAGS=BPS", "-metadata:s:0", "_STATISTICS_WRITING_APP=x", "-metadata:s:0", "title=Scan",
+    )  # fmt: skip
+    run(toy_model, source, tmp_path / "out.mkv")
+    with av.open(tmp_path / "out.mkv") as container:
+        tags = container.streams[0].metadata
+    assert tags["title"] == "Scan"
+    assert not {"BPS", "_STATISTICS_TAGS", "_STATISTICS_WRITING_APP"} & set(tags)
+
+
+def test_captions_inside_the_picture_are_named(tmp_path: Path, toy_model: Path) -> None:
+    user_data = "47413934" + "03" + "c1ff" + "fc9420" + "ff"  # ATSC A/53 part 4: one pair of EIA-608 bytes
+    source = make(
+        tmp_path / "in.ts", *gray(0.4), "-c:v", "libx264", "-bsf:v",
+        f"h264_metadata=sei_user_data=47413934{'0' * 24}+GA94{user_data}",
+    )  # fmt: skip
+    assert b"GA94" in source.read_bytes()
+    done = colorcli("run", source, "-o", tmp_path / "out.mkv", "--model", toy_model)
+    assert b"closed captions" in done.stdout + done.stderr
+
+
+def test_what_matroska_loses_is_named(tmp_path: Path) -> None:
+    def element(kind: str, *content: bytes) -> bytes:
+        payload = b"".join(content)
+        return bytes.fromhex(kind) + (len(payload) | 1 << 56).to_bytes(8, "big") + payload
+
+    name = element("80", element("85", b"Reel"), element("437c", b"fre"))
+    video = element("e0", element("54aa", b"\4"))
+    track = element("ae", element("22b59d", b"pt-BR"), video)
+    chapters = element("1043a770", element("45b9", element("b6", name, element("b6", name))))
+    path = tmp_path / "in.mkv"
+    path.write_bytes(
+        element("1a45dfa3", b"") + element("18538067", element("1654ae6b", track), bytes(0), chapters)
+    )
+    lost = "; ".join(lost_matroska_elements(path))
+    assert all(word in lost for word in ("BCP 47", "PixelCrop", "nested chapters", "languages of chapter"))
+
+
+def test_plain_matroska_loses_nothing(tmp_path: Path) -> None:
+    assert list(lost_matroska_elements(make(tmp_path / "in.mkv", *gray(0.2), "-c:v", "ffv1"))) == []
