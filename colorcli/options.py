@@ -97,7 +97,7 @@ class VideoOptions:
     """Split as a shell would."""
     start: Annotated[str | None, Flag("First frame: 12.5, 00:01:02.5, 00:01:02:12 or 300f.")] = None
     """Seconds (`12.5`, `12.5s`), timecode (`00:01:02.5`, `00:01:02:12`) or frame number (`300f`)."""
-    end: Annotated[str | None, Flag("First frame after the part, likewise.")] = None
+    end: Annotated[str | None, Flag("End, exclusive, written like --start.")] = None
     stabilize: Annotated[bool, Flag("Keep colors stable within a shot.")] = True
     references: Annotated[
         Path | None, Flag("Frames colorized by hand, named by number or timecode.", metavar="FOLDER")

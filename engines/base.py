@@ -27,7 +27,8 @@ class TensorSpec:
 class Engine(ABC):
     """A model file opened by a runtime: it moves named tensors and knows nothing about color.
 
-    A context manager. Not safe for use from two threads at once.
+    A context manager. Not safe for use from two threads at once. The registry calls a subclass with the path
+    of the file, the name of the device, and the number of CPU threads or None.
     """
 
     metadata: Mapping[str, str]

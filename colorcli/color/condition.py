@@ -13,7 +13,7 @@ CHANNELS = 4
 
 @dataclass(frozen=True)
 class Hints:
-    """Colors known at some pixels: from the user, a reference picture or the previous frame."""
+    """Colors known at some pixels: from the user, a reference picture, or a warped reference frame."""
 
     chroma: Plane
     """BT.601 chroma [2, H, W] in [-0.5, 0.5]; ignored where the mask is 0."""

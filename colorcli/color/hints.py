@@ -151,7 +151,7 @@ def parse_color(text: str) -> tuple[int, int, int]:
 
 def _json_rows(content: bytes) -> Iterator[Row]:
     for entry in json.loads(content):
-        color = entry["colour"] if "colour" in entry else entry["color"]
+        color = entry["colour"] if "colour" in entry else entry["color"]  # the spelling of 0.1.0 still works
         yield entry["x"], entry["y"], color if isinstance(color, str) else ",".join(map(str, color))
 
 

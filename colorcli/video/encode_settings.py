@@ -91,7 +91,7 @@ def _check_pix_fmt(name: str, encoder: str, info: VideoInfo) -> None:
     try:
         av.VideoFormat(name)
     except ValueError as error:
-        raise UsageError(f"--pix-fmt {name}", "is no pixel format", "see `ffmpeg -pix_fmts`") from error
+        raise UsageError(f"--pix-fmt {name}", "is not a pixel format", "see `ffmpeg -pix_fmts`") from error
     if encoder in SEPARATE_ALPHA and has_alpha(name):
         raise RefusedError(info.source, f"{encoder} would lose its transparency", "use --codec ffv1")
 

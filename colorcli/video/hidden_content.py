@@ -56,6 +56,8 @@ def lost_matroska_elements(path: Path) -> Iterator[str]:
 
 def _header_elements(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
     """ID, payload and parent's ID of every element in the tracks and chapters."""
+    end = file.seek(0, os.SEEK_END)
+    file.seek(0)
     while head := file.read(12):
         found = _element(head, 0)
         if found is None:
@@ -65,6 +67,8 @@ def _header_elements(file: BinaryIO) -> Iterator[tuple[int, bytes, int]]:
         if kind in (_TRACKS, _CHAPTERS) and size < _LARGEST:
             yield from _descendants(file.read(size), kind)
         elif kind != _SEGMENT:
+            if size > end - file.tell():  # a live stream's clusters have no known size
+                return
             file.seek(size, os.SEEK_CUR)
 
 

@@ -1,4 +1,4 @@
-"""One pass over a file's packets before the work: streams that begin late, and clocks that start anew.
+"""One pass over a file's packets before the work: streams that begin late, and clocks that restart.
 
 No packet is decoded, so the pass takes about as long as reading the file. Recordings that were joined end to
 end, cut, or interrupted have a clock that jumps; here each part gets a shift, the same for all streams, with
@@ -50,7 +50,7 @@ _UNKNOWN = -(1 << 62)
 
 @dataclass(frozen=True)
 class Jump:
-    """Where the clock starts anew."""
+    """Where the clock restarts."""
 
     frame: int
     """Video packet from which the new clock counts."""
@@ -74,7 +74,7 @@ class PacketScan:
         """What the user should know about the clock."""
         for jump in self.jumps:
             place = f"after {jump.seconds:.2f} s (frame {jump.frame})"
-            yield f"the clock starts anew {place}; the parts are joined"
+            yield f"the clock restarts {place}; the parts are joined"
         if self.shifts[0]:
             yield f"the clock begins before 0; all times are moved by {float(self.shifts[0]):.3f} s"
 
@@ -259,7 +259,7 @@ def _find_parts(
 
 
 def _joins(video: _Track, names: set[str]) -> list[int]:
-    """Numbers of the video packets at which the clock starts anew."""
+    """Numbers of the video packets at which the clock restarts."""
     dts = video.seconds("dts")
     if len(dts) < 3:
         return []

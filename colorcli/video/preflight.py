@@ -124,7 +124,7 @@ def _resolve_fields(source: FrameSource, options: RunOptions) -> str | None:
     info, asked = source.info, options.video.field_order
     note = None
     if asked is not None and asked not in _FIELD_ORDERS:
-        raise UsageError(f"--field-order {asked}", "is no field order", "choose tff or bff")
+        raise UsageError(f"--field-order {asked}", "is not a field order", "choose tff or bff")
     if asked is None and options.video.deinterlace and not info.is_interlaced:
         if source.path == STDIO:
             return "names no fields, so it is not deinterlaced; --field-order tff or bff names them"

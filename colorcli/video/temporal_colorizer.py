@@ -36,8 +36,9 @@ from colorcli.video.keyframe_voting import (
 )
 
 LOOKAHEAD = 24
-"""Steps after a keyframe whose keyframes vote on its colors. All pictures are held in memory meanwhile, up to
-twice as many. With 12, points drift a tenth more, and with 36 a twentieth less."""
+"""Steps that are read after a keyframe before its colors are final; the keyframes among them vote. Up to
+twice as many pictures are held in memory. With 12, points drift a tenth more, and with 36 a twentieth
+less."""
 LEAST_LOOKAHEAD = 2
 """The lookahead of the largest pictures."""
 MOST_HELD_BYTES = 256 << 20
@@ -117,7 +118,7 @@ class _Window:
     """The keyframe at the end."""
     prediction: KeyframePrediction
     flows: list[AccumulatedFlow]
-    """Of each entry but the last to the last."""
+    """From every entry except the last to the last one, in order."""
 
 
 def lookahead_for(step_bytes: int) -> int:

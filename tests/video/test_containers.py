@@ -237,3 +237,9 @@ def test_what_matroska_loses_is_named(tmp_path: Path) -> None:
 
 def test_plain_matroska_loses_nothing(tmp_path: Path) -> None:
     assert list(lost_matroska_elements(make(tmp_path / "in.mkv", *gray(0.2), "-c:v", "ffv1"))) == []
+
+
+def test_live_matroska_loses_nothing(tmp_path: Path) -> None:
+    """The segment and the clusters of a live stream have no known size."""
+    live = make(tmp_path / "in.mkv", *gray(0.2), "-c:v", "ffv1", "-live", "1")
+    assert list(lost_matroska_elements(live)) == []

@@ -38,7 +38,7 @@ def test_an_encoder_whose_hardware_is_missing_is_one_line(tmp_path: Path, toy_mo
         (("--codec", "prores_ks", "--pix-fmt", "yuv410p"), b"no ProRes profile"),
         (("--crf", "9999"), b"choose 0 to 51"),
         (("--preset", "nope"), b"libx264 does not take it"),
-        (("--pix-fmt", "nope"), b"is no pixel format"),
+        (("--pix-fmt", "nope"), b"is not a pixel format"),
         (("--codec", "aac"), b"no such video encoder"),
         (("--codec", "dnxhd"), b"dnxhd does not take it"),
     ],

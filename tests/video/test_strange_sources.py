@@ -41,7 +41,7 @@ def test_joined_recordings_follow_each_other(tmp_path: Path, toy_model: Path, su
     output = tmp_path / "out.mkv"
     done = colorcli("run", source, "-o", output, "--model", toy_model)
     assert done.returncode == 0, done.stderr
-    assert b"clock starts anew" in done.stdout + done.stderr
+    assert b"clock restarts" in done.stdout + done.stderr
     shown, (heard,) = times(output), sound(output).values()
     assert len(shown) == 100
     assert np.allclose(np.diff(shown), 0.04, atol=0.0011)

@@ -76,7 +76,7 @@ class Page:
 
     @property
     def luma(self) -> Raster:
-        """The raster whose gray the output must have: `raster`, unless the format stores luma by itself."""
+        """The raster whose gray the output must reproduce: `raster`, unless the format stores luma."""
         return self.raster
 
     def reduced(self, height: int, width: int) -> tuple[Plane, Plane | None]:

@@ -1,1 +1,1 @@
-"""JPEG: the luma scan of the source is kept byte for byte."""
+"""JPEG: the source's luma coefficients are kept without loss."""

@@ -62,7 +62,7 @@ quarter larger. With coarser ones, some blocks beside white and black cannot be 
 BATCH = 4096
 """Blocks that are fitted at once."""
 HELD_BANDS = 8
-"""Bands of shared samples that wait for a look at once: each costs a megabyte."""
+"""Bands with subsampled chroma that are checked together; each takes a megabyte."""
 
 
 class Sampling(NamedTuple):

@@ -1,4 +1,5 @@
-"""JPEG, colorized without touching its luma: the luma scan of the source is in the output byte for byte.
+"""JPEG, colorized without changing its luma: a gray file's luma scans are copied byte for byte, a color
+file's quantized luma coefficients without loss.
 
 A JPEG may have each component in a scan of its own (T.81, B.2.3). So the scan of a gray file is kept,
 entropy-coded bits and all, the frame header gets two more components, and their scans are appended. If luma
@@ -49,7 +50,7 @@ FULL_CHROMA_PIXELS = 4_000_000
 """Up to this size chroma is stored at full size; above, at half of it if the source allows it, as cameras do:
 the network works at a few hundred pixels, so that nothing is lost, and files and time are saved."""
 NEUTRAL = 2
-"""Code values of chroma up to which a source counts as neutral: it cannot clip by a code value."""
+"""A source whose chroma is no farther from gray than this is neutral: clipping cannot move its gray by 1."""
 DETECTION_REDUCTION = 8
 """Color is detected in chroma at this fraction of its size."""
 SEQUENTIAL_OR_PROGRESSIVE = (0xC0, 0xC1, PROGRESSIVE)
@@ -96,7 +97,7 @@ class JpegCodec(SinglePageCodec):
     holds = frozenset((EXIF, IPTC, XMP, ICC, ORIENTATION))
 
     def lost(self, page: Page) -> frozenset[str]:
-        """What is in one segment of a JPEG is in one of the copy, but other formats have no such limit."""
+        """Metadata of a JPEG fits into segments already; metadata of another format may be too large."""
         if isinstance(page, JpegPage):
             return super().lost(page)
         blocks = ((EXIF, page.metadata.exif), (XMP, page.metadata.xmp))
