@@ -12,7 +12,7 @@ class FormatAdapter:
     """Gives all frames the size, pixel format and range of the first one, and notes each change."""
 
     def __init__(self, info: VideoInfo, notes: list[str]) -> None:
-        self._info, self._notes = info, notes
+        self._notes = notes
         self._first = self._latest = (
             info.width,
             info.height,
