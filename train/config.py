@@ -123,7 +123,7 @@ def load_config(path: Path) -> Config:
             values["data"] = _build(DataConfig, values["data"])
         return _build(Config, values)
     except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
-        remedy = "train/README.md lists the settings, CHANGELOG.md the renamed ones"
+        remedy = "train/config.py describes every setting, CHANGELOG.md lists the renamed ones"
         raise UsageError(path, f"not a training configuration ({error})", remedy) from error
 
 

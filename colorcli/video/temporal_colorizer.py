@@ -1,8 +1,8 @@
 """Temporally stable color: within a shot, chroma follows the optical flow and the network corrects it.
 
-A shot is colorized in windows of half a second at most, and a keyframe ends each window. A window ends early
+A shot is colorized in windows of 12 pictures at most, and a keyframe ends each window. A window ends early
 where the previous keyframe explains too little of the picture. The network runs at keyframes only, so it runs
-as often as the picture changes. The colors of a keyframe are decided one second later. By then the network
+as often as the picture changes. The colors of a keyframe are decided 24 pictures later. By then the network
 has run at the next keyframes, too, and all of them vote (`keyframe_voting`). The vote corrects the colors
 that the flow brings from the previous keyframe, by 8 % a window. So no single prediction shows, and no wrong
 one stays for long. Areas that come into view get the vote's colors. Frames between two keyframes mix the

@@ -175,7 +175,7 @@ class VideoFileSource(FrameSource):
             try:
                 packet = next(packets, None)
             except IndexError as error:
-                cause = "a stream begins after the opening seconds"
+                cause = "a stream appears that the start of the pipe did not announce"
                 raise InputError(self.path, cause, "save it as a file first") from error
             except av.FFmpegError as error:
                 if has_begun:
