@@ -28,6 +28,7 @@ from colorcli.jobs.job import Kind
 from colorcli.jobs.plan import make_plan
 from colorcli.models import open_model
 from colorcli.options import Existing, Flag, Outcome, RunOptions, all_fields, build_options
+from colorcli.signals import StopSignals
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -179,7 +180,7 @@ def _run(
         raise UsageError(source, f"is not {expected}", f"use colorize_{job.kind}")
     if job.skip:
         return Outcome("skipped")
-    (finished,) = InProcessExecutor(options).run([job], report, lambda: False)
+    (finished,) = InProcessExecutor(options).run([job], report, StopSignals())
     if isinstance(finished.result, ColorcliError):
         raise finished.result
     return finished.result

@@ -25,7 +25,12 @@ class ExitCode(IntEnum):
     USAGE = 2
     SETUP = 3
     REFUSED = 4
+    HUNG_UP = 129
+    """SIGHUP: the terminal was closed."""
     INTERRUPTED = 130
+    """Ctrl-C."""
+    TERMINATED = 143
+    """SIGTERM: a queue, systemd or a machine that is taken away."""
 
 
 class ColorcliError(Exception):

@@ -18,9 +18,11 @@ SURROGATE = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class Planned:
-    """The run begins; `inputs` is the number of all inputs."""
+    """The run begins; `inputs` is the number of inputs found so far."""
 
     inputs: int
+    complete: bool = True
+    """Whether these are all; otherwise another `Planned` follows when all are found."""
     event: str = "planned"
 
 

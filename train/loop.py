@@ -6,10 +6,7 @@ made in pieces once on 2 CPU cores and one H200, and the mean of three states, v
 a discriminator, 5.8 of 192 pixels with one; 690 of 192 pixels on an H200.
 """
 
-import signal
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +19,7 @@ from torch.utils.data import DataLoader
 
 from colorcli.errors import UsageError
 from colorcli.networks.checkpoint import load_generator, save_generator
+from colorcli.signals import StopSignals, ignore_signals
 from colorcli.train.config import Config, Phase, to_toml
 from colorcli.train.crops import Crops
 from colorcli.train.distributed import ProcessGroup
@@ -51,7 +49,7 @@ def train(
     Raises:
         UsageError: there are fewer than two pictures.
         InputError: there is nothing to resume from.
-        KeyboardInterrupt: Ctrl-C was pressed; the state is saved.
+        Interrupted: a signal asked it to end; the state is saved.
     """
     # The cores are needed for the network, and a forked worker would wait forever for its parent's threads.
     cv2.setNumThreads(1)
@@ -63,10 +61,10 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     with (
         RunReport(folder, config.crops, trainer.crops_done, console) as report,
-        _deferred_interrupt() as stop,
+        StopSignals() as signals,  # the current step is completed, because half a step cannot be resumed
     ):
         (folder / "config.toml").write_text(to_toml(config))
-        run = _Run(trainer, pack, training, held_out, folder, report, stop)
+        run = _Run(trainer, pack, training, held_out, folder, report, signals)
         start = 0
         for phase in config.phases:
             crops = Crops(pack, training, phase.size, phase.degrade_prob, config.seed)
@@ -94,7 +92,7 @@ class _Run:
     held_out: list[int]
     folder: Path
     report: RunReport
-    interrupted: threading.Event
+    signals: StopSignals
 
     def train_phase(self, phase: Phase, crops: Crops, start: int) -> int:
         """Train from crop `start` of the run, or from where it was resumed; returns the end of the phase."""
@@ -110,10 +108,10 @@ class _Run:
         return end
 
     def _validate_and_save(self, phase: Phase, crops: Crops, end: int) -> None:
-        """Validate and save when due; stop after Ctrl-C."""
+        """Validate and save when due; stop after a signal."""
         trainer, config, done = self.trainer, self.trainer.config, self.trainer.crops_done
         validating = _is_due(done, end, phase, config.validate_every)
-        saving = _is_due(done, end, phase, config.checkpoint_every) or self.interrupted.is_set()
+        saving = _is_due(done, end, phase, config.checkpoint_every) or self.signals.received()
         if validating or saving:
             trainer.recompute_batchnorm(_conditions(crops, phase, trainer))
         if validating:
@@ -124,9 +122,9 @@ class _Run:
             self.report.sheet(done, sheet)
         if saving:
             trainer.save(self.folder)
-        if self.interrupted.is_set():
+        if self.signals.received():
             self.report.note(f"Interrupted after {done:,} crops; continue with --resume")
-            raise KeyboardInterrupt
+            self.signals.check()
 
     def finish(self, phase: Phase, crops: Crops) -> None:
         """Make the finished generator of the averaged weights: interpolated, then as colorful as asked."""
@@ -174,20 +172,9 @@ def _conditions(crops: Crops, phase: Phase, trainer: Trainer) -> Iterator[Tensor
 
 def _init_worker(_: int) -> None:
     cv2.setNumThreads(1)  # for workers that are not forked
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is handled by the main process
+    ignore_signals()
 
 
 def _is_due(done: int, end: int, phase: Phase, every: int) -> bool:
     """Whether the latest batch passed a multiple of `every`, or ended the phase."""
     return done == end or done // every > (done - phase.batch) // every
-
-
-@contextmanager
-def _deferred_interrupt() -> Iterator[threading.Event]:
-    """Ctrl-C sets the event; the current step is completed, because half a step cannot be resumed."""
-    interrupted = threading.Event()
-    previous = signal.signal(signal.SIGINT, lambda *_: interrupted.set())
-    try:
-        yield interrupted
-    finally:
-        signal.signal(signal.SIGINT, previous)

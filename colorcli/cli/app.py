@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from importlib import import_module
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from colorcli._version import __version__
 from colorcli.cli.config import load_defaults
 from colorcli.errors import ColorcliError, ExitCode
+from colorcli.signals import Interrupted
 
 app = typer.Typer(
     help="Colorize black-and-white photographs and film.",
@@ -75,6 +77,7 @@ def main() -> None:
     except ColorcliError as error:
         sys.stderr.write(f"colorcli: {error}\n")
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.stderr.write("colorcli: interrupted\n")
-        sys.exit(ExitCode.INTERRUPTED)
+    except KeyboardInterrupt as error:
+        with suppress(OSError):  # after SIGHUP there is no terminal
+            sys.stderr.write("colorcli: interrupted\n")
+        sys.exit(error.exit_code if isinstance(error, Interrupted) else ExitCode.INTERRUPTED)

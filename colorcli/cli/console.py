@@ -58,7 +58,7 @@ class ConsoleSink:
         self._quiet = quiet
         self._causes: Counter[str] = Counter()
         self._tasks: dict[str, TaskID] = {}
-        self._all = TaskID(0)
+        self._all: TaskID | None = None
         self._bar = progress_bar(console=self._console, visible=not quiet)
 
     def __enter__(self) -> "ConsoleSink":
@@ -71,7 +71,10 @@ class ConsoleSink:
     def __call__(self, event: Event) -> None:
         match event:
             case Planned():
-                self._all = self._bar.add_task("all", total=event.inputs)
+                total = event.inputs if event.complete else None
+                if self._all is None:
+                    self._all = self._bar.add_task("all", total=total)
+                self._bar.update(self._all, total=total)
             case Started():
                 self._tasks[event.input] = self._bar.add_task(event.input, total=event.total)
             case Progress() if event.input in self._tasks:
@@ -91,7 +94,8 @@ class ConsoleSink:
         self._console.print(text, markup=False, highlight=False)
 
     def _drop(self, name: str) -> None:
-        self._bar.advance(self._all)
+        if self._all is not None:
+            self._bar.advance(self._all)
         if name in self._tasks:
             self._bar.remove_task(self._tasks.pop(name))
 

@@ -14,7 +14,7 @@ from colorcli.cli.parameters import with_options
 from colorcli.errors import UsageError
 from colorcli.events import Done, Failed, Planned, Sink, Started
 from colorcli.files import STDIO, check_writable
-from colorcli.jobs.job import Job
+from colorcli.jobs.plan import Plan
 from colorcli.options import Existing, Flag, Json, RunOptions
 
 
@@ -111,11 +111,13 @@ def _check(options: RunOptions, batch: Batch) -> None:
             check_writable(file, flag)
 
 
-def _show(plan: list[Job], sink: Sink | None) -> None:
+def _show(plan: Plan, sink: Sink | None) -> None:
     """Print what a run would do: as rows, or as the events with which it would begin."""
     if sink is not None:
-        sink(Planned(len(plan)))
+        sink(Planned(plan.count or 0, plan.count is not None))
+    count = 0
     for job in plan:
+        count += 1
         source, output = str(job.source), str(job.output)
         if sink is None:
             action = "skip" if job.skip else "fail" if job.problem else job.kind
@@ -125,6 +127,8 @@ def _show(plan: list[Job], sink: Sink | None) -> None:
             sink(Failed.from_error(source, job.problem))
         else:
             sink(Done(source, output, "skipped") if job.skip else Started(source, output))
+    if sink is not None and plan.count is None:
+        sink(Planned(count))
 
 
 def _listed(source: str | None, null: bool) -> list[str]:

@@ -1,11 +1,9 @@
 """Where jobs are done: in this process, or in worker processes. Both do any job, by `execute`."""
 
-import signal
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Protocol
 
 from colorcli.errors import ColorcliError, InputError
@@ -17,12 +15,13 @@ from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.process_pool import Died, Pool
 from colorcli.jobs.resources import worker_count, worker_memory
 from colorcli.options import Outcome, RunOptions
+from colorcli.signals import StopSignals
 
 PATIENCE = 180.0
 """Seconds without a message after which a worker counts as hanging."""
 PATIENCE_PER_MEGABYTE = 2.0
 TICK = 0.2
-"""Seconds between checks of the clock and of Ctrl-C."""
+"""Seconds between checks of the clock and of signals."""
 
 
 @dataclass(frozen=True)
@@ -37,26 +36,41 @@ class Finished:
 class Executor(Protocol):
     """Does jobs, each once, in any order. Implement this to run jobs somewhere else, such as on a cluster."""
 
-    def run(self, jobs: Sequence[Job], report: Sink, stop: Callable[[], bool]) -> Iterator[Finished]:
+    def run(self, jobs: Iterable[Job], report: Sink, signals: StopSignals) -> Iterator[Finished]:
         """Yield every job when it is over; report `Started` before its work begins, and its events.
 
-        No job is started once `stop()` is true; those under way are finished.
+        Jobs may be many and are asked for as they are begun. Once a signal has been received none begins,
+        and those under way are finished or, if `--resume` continues them, given up.
 
         Raises:
             ColorcliError: no job can be done at all, for want of the model or the device.
-            KeyboardInterrupt: Ctrl-C has ended the run; no partial output remains.
+            Interrupted: a signal has ended the run early; no partial output remains.
         """
         ...
 
 
-def assign(jobs: Sequence[Job], options: RunOptions) -> list[tuple[Executor, list[Job]]]:
-    """The default: images in worker processes; film and standard input or output in this process.
+class DefaultExecutor:
+    """Images in worker processes; then film and standard input or output in this process.
 
     A film keeps all cores busy by itself, and no other process has our standard input and output.
     """
-    pooled = [job for job in jobs if job.kind is Kind.IMAGE and STDIO not in (job.source, job.output)]
-    others = [job for job in jobs if job not in pooled]
-    return [(ProcessPoolExecutor(options), pooled), (InProcessExecutor(options), others)]
+
+    def __init__(self, options: RunOptions) -> None:
+        self._pool, self._here = ProcessPoolExecutor(options), InProcessExecutor(options)
+
+    def run(self, jobs: Iterable[Job], report: Sink, signals: StopSignals) -> Iterator[Finished]:
+        """See `Executor.run`."""
+        others: list[Job] = []
+
+        def images() -> Iterator[Job]:
+            for job in jobs:
+                if job.kind is Kind.IMAGE and STDIO not in (job.source, job.output):
+                    yield job
+                else:
+                    others.append(job)
+
+        yield from self._pool.run(images(), report, signals)
+        yield from self._here.run(others, report, signals)
 
 
 class InProcessExecutor:
@@ -65,22 +79,23 @@ class InProcessExecutor:
     def __init__(self, options: RunOptions) -> None:
         self._options = options
 
-    def run(self, jobs: Sequence[Job], report: Sink, stop: Callable[[], bool]) -> Iterator[Finished]:
-        """See `Executor.run`. Ctrl-C ends a film at once; `--resume` continues it."""
-        if not jobs or stop():
+    def run(self, jobs: Iterable[Job], report: Sink, signals: StopSignals) -> Iterator[Finished]:
+        """See `Executor.run`. A signal ends a job at once; `--resume` continues a film."""
+        jobs = iter(jobs)
+        first = next(jobs, None)
+        if first is None:
             return
         # In a stabilized film the network runs rarely, beside other stages: more threads would only wait.
-        stabilized = self._options.video.stabilize and any(job.kind is Kind.VIDEO for job in jobs)
-        with open_context(self._options, threads=1 if stabilized else None) as context:
-            for job in jobs:
-                if stop():
-                    return
+        stabilized = self._options.video.stabilize and first.kind is Kind.VIDEO
+        with signals.at_once(), open_context(self._options, threads=1 if stabilized else None) as context:
+            for job in chain([first], jobs):
                 report(Started(str(job.source), str(job.output)))
                 start = time.monotonic()
                 result: Outcome | ColorcliError
                 try:
                     result = execute(job, context, report)
                 except ColorcliError as error:
+                    signals.check()  # ffmpeg may have ended by the same signal
                     result = error
                 yield Finished(job, result, time.monotonic() - start)
 
@@ -91,24 +106,22 @@ class ProcessPoolExecutor:
     def __init__(self, options: RunOptions, serve: worker.Serve = worker.serve) -> None:
         self._options, self._serve = options, serve
 
-    def run(self, jobs: Sequence[Job], report: Sink, stop: Callable[[], bool]) -> Iterator[Finished]:
-        """See `Executor.run`. Ctrl-C lets jobs under way finish; a second one ends them at once."""
-        if not jobs or stop():
+    def run(self, jobs: Iterable[Job], report: Sink, signals: StopSignals) -> Iterator[Finished]:
+        """See `Executor.run`. A signal lets jobs under way finish; a second one ends them at once."""
+        jobs = iter(jobs)
+        first = list(islice(jobs, worker_count(self._options.jobs)))
+        if not first:
             return
-        size = worker_count(len(jobs), self._options.jobs)
-        waiting = deque(jobs)
-        with (
-            _deferred_interrupt() as interrupted,
-            Pool[Job](size, self._serve, (self._options, worker_memory(size))) as pool,
-        ):
+        size = len(first)
+        waiting: Iterator[Job] = chain(first, jobs)
+        with Pool[Job](size, self._serve, (self._options, worker_memory(size))) as pool:
             try:
-                while waiting or pool.busy:
-                    if interrupted() or stop():
-                        waiting.clear()
-                    while waiting and pool.has_room():
-                        job = waiting.popleft()
+                while True:
+                    while pool.has_room() and not signals.received() and (job := next(waiting, None)):
                         report(Started(str(job.source), str(job.output)))
                         pool.submit(job, job, _patience(job))
+                    if not pool.busy:
+                        break
                     for job, message in pool.messages(TICK):
                         finished = _finished(job, message, report)
                         if finished is not None:
@@ -117,8 +130,7 @@ class ProcessPoolExecutor:
             finally:
                 for job in pool.abandon():
                     partial_path(job.output).unlink(missing_ok=True)
-            if interrupted():
-                raise KeyboardInterrupt
+        signals.check()
 
 
 def _finished(job: Job, message: object, report: Sink) -> Finished | None:
@@ -143,21 +155,3 @@ def _patience(job: Job) -> float:
     except OSError:
         size = 0
     return PATIENCE + PATIENCE_PER_MEGABYTE * size / 1e6
-
-
-@contextmanager
-def _deferred_interrupt() -> Iterator[Callable[[], bool]]:
-    """Tells whether Ctrl-C was pressed instead of raising; the second press raises KeyboardInterrupt."""
-    pressed = False
-
-    def on_signal(*_: object) -> None:
-        nonlocal pressed
-        if pressed:
-            raise KeyboardInterrupt
-        pressed = True
-
-    before = signal.signal(signal.SIGINT, on_signal)
-    try:
-        yield lambda: pressed
-    finally:
-        signal.signal(signal.SIGINT, before)

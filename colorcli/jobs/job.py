@@ -1,6 +1,6 @@
 """One unit of work: an input, its output, and what is known about them before work starts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
@@ -24,3 +24,5 @@ class Job:
     """Why the job cannot be done, if that is known already."""
     skip: bool = False
     """Whether the output exists and stays as it is."""
+    key: str = field(default="", compare=False)
+    """The path of the source below the input, with slashes: the same on every machine."""

@@ -1,34 +1,54 @@
 """From inputs to jobs, before any work starts: what goes where, and what cannot be done."""
 
 import os
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from colorcli.errors import ColorcliError, InputError, RefusedError, UsageError, bug
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
-from colorcli.images.codecs.registry import HEAD, SUFFIXES, colorized_name, output_format, sniff, suffix_of
+from colorcli.images.codecs.registry import colorized_name, output_format, sniff, suffix_of
 from colorcli.jobs.job import Job, Kind
+from colorcli.jobs.shard import Shard
+from colorcli.jobs.walk import APPLE_DOUBLE, WHOLE, is_apple_double, kind_by_content, kind_by_suffix, walk
 from colorcli.options import Existing, RunOptions, comparison_path
-from colorcli.video.formats import VIDEO_SUFFIXES, is_frame_pattern, is_video
+from colorcli.video.formats import is_frame_pattern
 
 STDIN_VIDEO_SUFFIX = ".mkv"
 """Suffix of a film that comes from standard input and goes into a folder."""
-APPLE_DOUBLE = "AppleDouble data of macOS, left out"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The jobs of a run, in a stable order; every iteration looks for them anew."""
+
+    find: Callable[[], Iterable[Job]]
+    count: int | None
+    """How many there are, None if only the search will show."""
+
+    def __iter__(self) -> Iterator[Job]:
+        return iter(self.find())
 
 
 def make_plan(
-    inputs: list[Path], output: Path, options: RunOptions, report: Sink, *, into_folder: bool = False
-) -> list[Job]:
+    inputs: list[Path],
+    output: Path,
+    options: RunOptions,
+    report: Sink,
+    *,
+    into_folder: bool = False,
+    shard: Shard = WHOLE,
+) -> Plan:
     """One job for every image and film that the inputs name or contain, in a stable order.
 
-    A folder is mirrored into `output`. Links inside it are not followed, and files that are neither images
-    nor film are left out; `report` receives a `Note` for each. What is wrong with one input becomes the
-    `problem` of its job.
+    A folder is mirrored into `output`; if it is the only input, its jobs are found while they are done.
+    What is wrong with one input becomes the `problem` of its job. `report` receives a `Note` for what is
+    left out.
 
     Args:
         into_folder: `output` is a folder, even if it does not exist yet and looks like a file name.
+        shard: the part of the jobs that is wanted.
 
     Raises:
         UsageError: the inputs and the output do not go together: collisions, output inside an input, ...
@@ -36,21 +56,33 @@ def make_plan(
     if output == STDIO:
         _check_stdout(inputs)
     into_folder = output != STDIO and (_is_folder(inputs, output) or into_folder)
+    for folder in inputs:
+        if folder != STDIO and folder.is_dir():
+            _check_outside(folder, output)
+    if len(inputs) == 1 and inputs[0] != STDIO and inputs[0].is_dir():
+        return Plan(lambda: (_checked(job, options) for job in walk(inputs[0], output, report, shard)), None)
+    named = _named_jobs(inputs, output, options, report, into_folder)
+    jobs = list(dict.fromkeys(named))  # an input that is named twice is one job
+    _check_collisions(jobs)
+    jobs = [job for job in jobs if shard.has(job.key)]
+    return Plan(lambda: (_checked(job, options) for job in jobs), len(jobs))
+
+
+def _named_jobs(
+    inputs: list[Path], output: Path, options: RunOptions, report: Sink, into_folder: bool
+) -> Iterator[Job]:
+    """The jobs of several inputs, or of one that is not a folder."""
     names = _names_in_folder([source for source in inputs if source != STDIO])
-    jobs: list[Job] = []
     for source in inputs:
         if source == STDIO:
-            jobs.append(_stdin_job(output, into_folder, options))
+            yield _stdin_job(output, into_folder, options)
         elif source.is_dir():
-            _check_outside(source, output)
-            jobs += _folder_jobs(source, output, report)
-        elif _is_apple_double(source):
+            yield from walk(source, output, report)
+        elif is_apple_double(source):
             report(Note(str(source), APPLE_DOUBLE))
         else:
-            jobs.append(_file_job(source, output / names[source] if into_folder else output))
-    jobs = list(dict.fromkeys(jobs))  # an input that is named twice is one job
-    _check_collisions(jobs)
-    return [_checked(job, options) for job in jobs]
+            job = _file_job(source, output / names[source] if into_folder else output)
+            yield replace(job, key=names[source].as_posix())
 
 
 def kind_of(head: bytes) -> Kind:
@@ -85,46 +117,9 @@ def _names_in_folder(files: list[Path]) -> dict[Path, Path]:
     return names
 
 
-def _is_apple_double(source: Path) -> bool:
-    """Whether this is what macOS writes beside a file on other systems' disks (RFC 1740)."""
-    try:
-        if not (source.name.startswith("._") and source.is_file()):
-            return False
-        with source.open("rb") as file:
-            return file.read(4) == b"\0\5\x16\7"
-    except OSError:
-        return False
-
-
 def _check_outside(folder: Path, output: Path) -> None:
     if output.resolve().is_relative_to(folder.resolve()):
         raise UsageError(output, f"lies inside the input {folder}", "choose an output folder elsewhere")
-
-
-def _folder_jobs(folder: Path, output: Path, report: Sink) -> Iterator[Job]:
-    """Jobs for everything below a folder, sorted by name, folder by folder."""
-    denied: list[OSError] = []
-    for where, folders, names in os.walk(folder, onerror=denied.append):
-        here = Path(where)
-        for name in [name for name in folders if (here / name).is_symlink()]:
-            report(Note(str(here / name), "a symbolic link, not followed"))
-        folders[:] = sorted(name for name in folders if not (here / name).is_symlink())
-        for name in sorted(names):
-            source = here / name
-            if source.is_symlink():
-                report(Note(str(source), "a symbolic link, not followed"))
-            elif not source.is_file():
-                report(Note(str(source), "a pipe, socket or device, left out"))
-            elif _is_apple_double(source):
-                report(Note(str(source), APPLE_DOUBLE))
-            elif (kind := _kind_in_folder(source)) is None:
-                report(Note(str(source), "neither an image nor a film, left out"))
-            else:
-                yield Job(source, output / colorized_name(source.relative_to(folder)), kind)
-    for error in denied:
-        place = Path(error.filename or folder)
-        problem = InputError(place, f"the folder cannot be read ({error.strerror})", "check its permissions")
-        yield Job(place, output / place.relative_to(folder), Kind.IMAGE, problem)
 
 
 def _stdin_job(output: Path, into_folder: bool, options: RunOptions) -> Job:
@@ -159,31 +154,10 @@ def _file_job(source: Path, output: Path) -> Job:
         if not source.is_file():  # opening one could wait forever
             remedy = f"pass it as standard input: colorcli run - < {source}"
             return failed("a pipe, socket or device", remedy)
-        kind = _kind_by_suffix(source) or _kind_by_content(source)
+        kind = kind_by_suffix(source) or kind_by_content(source)
     except OSError as error:
         return failed(f"cannot be read ({error.strerror})", "check the name and its permissions")
     return Job(source, output, kind) if kind else failed("neither an image nor a film", "check what it is")
-
-
-def _kind_in_folder(source: Path) -> Kind | None:
-    """By suffix; film with another suffix, such as cameras' `.MOD`, by content."""
-    if (kind := _kind_by_suffix(source)) is not None:
-        return kind
-    try:
-        return Kind.VIDEO if _kind_by_content(source) is Kind.VIDEO else None
-    except OSError:  # nothing says that it is film
-        return None
-
-
-def _kind_by_suffix(source: Path) -> Kind | None:
-    suffix = source.suffix.lower()
-    return Kind.IMAGE if suffix in SUFFIXES else Kind.VIDEO if suffix in VIDEO_SUFFIXES else None
-
-
-def _kind_by_content(source: Path) -> Kind | None:
-    with source.open("rb") as file:
-        head = file.read(HEAD)
-    return Kind.IMAGE if sniff(head) else Kind.VIDEO if is_video(head) else None
 
 
 def _check_collisions(jobs: list[Job]) -> None:

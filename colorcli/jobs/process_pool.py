@@ -10,9 +10,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 from typing import Any, Generic, TypeVar
+
+from colorcli.signals import blocked_signals
 
 Item = TypeVar("Item")
 
@@ -123,12 +126,9 @@ class Pool(Generic[Item]):
     def _start_worker(self) -> _Worker[Item]:
         ours, theirs = self._context.Pipe()
         process = self._context.Process(target=self._serve, args=(theirs, *self._arguments), daemon=True)
-        # Ctrl-C reaches the whole process group, but the parent alone decides: children ignore it.
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        try:
+        resource_tracker.ensure_running()  # starting it would unblock signals
+        with blocked_signals():
             process.start()
-        finally:
-            signal.signal(signal.SIGINT, before)
         theirs.close()
         worker: _Worker[Item] = _Worker(process, ours)
         self._workers.append(worker)

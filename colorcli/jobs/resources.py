@@ -14,11 +14,11 @@ SHARE = 0.9
 """Share of the free memory that workers may take together."""
 
 
-def worker_count(jobs: int, asked: int | None) -> int:
-    """As many workers as asked for, or as cores and memory allow; never more than jobs."""
+def worker_count(asked: int | None) -> int:
+    """As many workers as asked for, or as cores and memory allow."""
     if asked is None:
-        asked = min(cpu_threads(), max(1, free_memory() // MEMORY_PER_WORKER))
-    return max(1, min(asked, jobs))
+        asked = min(cpu_threads(), free_memory() // MEMORY_PER_WORKER)
+    return max(1, asked)
 
 
 def worker_memory(workers: int) -> int:

@@ -5,7 +5,6 @@ Its parent imports this module too, for the messages, so heavy modules are impor
 
 import ctypes
 import os
-import signal
 import threading
 import time
 import warnings
@@ -18,6 +17,7 @@ from multiprocessing.connection import Connection
 from colorcli.errors import ColorcliError
 from colorcli.jobs.execute import execute, open_context
 from colorcli.options import Outcome, RunOptions
+from colorcli.signals import ignore_signals
 
 try:
     import resource
@@ -71,7 +71,7 @@ def serve(connection: Connection, options: RunOptions, memory: int) -> None:
 
 def _prepare_process(memory: int) -> None:
     """Silence this process, bound its memory, and end it when its parent ends."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    ignore_signals()
     threading.Thread(target=_die_with_parent, daemon=True).start()
     silence = os.open(os.devnull, os.O_WRONLY)
     for stream in (1, 2):  # decoders print complaints of their own; real problems are raised as errors

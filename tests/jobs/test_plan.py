@@ -17,7 +17,7 @@ def plan(
     inputs: list[Path], output: Path, existing: Existing = Existing.REFUSE, **options: bool
 ) -> tuple[list[Job], list[str]]:
     reported: list[Event] = []
-    jobs = make_plan(inputs, output, RunOptions(existing=existing), reported.append, **options)
+    jobs = list(make_plan(inputs, output, RunOptions(existing=existing), reported.append, **options))
     return jobs, [event.input for event in reported if isinstance(event, Note)]
 
 

@@ -1,0 +1,122 @@
+"""The images and films below a folder, found one directory at a time, so that memory does not grow."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePath
+
+from colorcli.errors import ColorcliError, InputError, UsageError
+from colorcli.events import Note, Sink
+from colorcli.images.codecs.registry import HEAD, SUFFIXES, colorized_name, sniff
+from colorcli.jobs.job import Job, Kind
+from colorcli.jobs.shard import Shard
+from colorcli.video.formats import VIDEO_SUFFIXES, is_video
+
+APPLE_DOUBLE = "AppleDouble data of macOS, left out"
+WHOLE = Shard(0, 1)
+
+Naming = Callable[[Path], Path]
+"""The path of an output below OUT, by the path of its source below the input folder."""
+
+
+def walk(
+    folder: Path, output: Path, report: Sink, shard: Shard = WHOLE, naming: Naming = colorized_name
+) -> Iterator[Job]:
+    """Jobs for everything below a folder, sorted by name, the files of a directory before its directories.
+
+    Links are not followed, and files that are neither images nor film are left out; `report` receives a
+    `Note` for each. Of other shards nothing but the names is read. Two files of one directory that would
+    have the same output become jobs with a problem.
+    """
+    waiting = [folder]
+    while waiting:
+        here = waiting.pop()
+        try:
+            with os.scandir(here) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            yield from _denied(folder, here, output, error, shard)
+            continue
+        folders = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+        waiting += reversed(folders)
+        below = here.relative_to(folder)
+        files = [entry for entry in entries if not entry.is_dir(follow_symlinks=False)]
+        clashes = _clashes(below, [entry.name for entry in files], naming)
+        for entry in files:
+            relative = below / entry.name
+            if shard.has(relative.as_posix()) and (kind := _kind(entry, report)):
+                target = output / naming(relative)
+                yield Job(Path(entry.path), target, kind, clashes.get(entry.name), key=relative.as_posix())
+
+
+def kind_by_suffix(source: PurePath) -> Kind | None:
+    """What a file is by its name; None if the suffix does not say."""
+    suffix = source.suffix.lower()
+    return Kind.IMAGE if suffix in SUFFIXES else Kind.VIDEO if suffix in VIDEO_SUFFIXES else None
+
+
+def kind_by_content(source: Path) -> Kind | None:
+    """What a file is by its first bytes; None if it is neither an image nor a film.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with source.open("rb") as file:
+        head = file.read(HEAD)
+    return Kind.IMAGE if sniff(head) else Kind.VIDEO if is_video(head) else None
+
+
+def is_apple_double(source: Path) -> bool:
+    """Whether this is what macOS writes beside a file on other systems' disks (RFC 1740)."""
+    try:
+        if not (source.name.startswith("._") and source.is_file()):
+            return False
+        with source.open("rb") as file:
+            return file.read(4) == b"\0\5\x16\7"
+    except OSError:
+        return False
+
+
+def _kind(entry: "os.DirEntry[str]", report: Sink) -> Kind | None:
+    """By suffix; film with another suffix, such as cameras' `.MOD`, by content. None with a note."""
+    source = Path(entry.path)
+    if entry.is_symlink():
+        reason = "a symbolic link, not followed"
+    elif not entry.is_file():
+        reason = "a pipe, socket or device, left out"
+    elif is_apple_double(source):
+        reason = APPLE_DOUBLE
+    elif kind := kind_by_suffix(source) or _film_by_content(source):
+        return kind
+    else:
+        reason = "neither an image nor a film, left out"
+    report(Note(entry.path, reason))
+    return None
+
+
+def _film_by_content(source: Path) -> Kind | None:
+    try:
+        return Kind.VIDEO if kind_by_content(source) is Kind.VIDEO else None
+    except OSError:  # nothing says that it is film
+        return None
+
+
+def _clashes(below: Path, names: list[str], naming: Naming) -> dict[str, ColorcliError]:
+    """The problems of files of one directory whose outputs would be the same file."""
+    takers: dict[Path, list[str]] = {}
+    for name in names:
+        takers.setdefault(naming(below / name), []).append(name)
+    problems: dict[str, ColorcliError] = {}
+    for target, several in takers.items():
+        if len(several) > 1:
+            cause = f"both {several[0]} and {several[1]} would be written there"
+            error = UsageError(target, cause, "run them separately, or rename one")
+            problems.update(dict.fromkeys(several, error))
+    return problems
+
+
+def _denied(folder: Path, place: Path, output: Path, error: OSError, shard: Shard) -> Iterator[Job]:
+    """A directory that cannot be read."""
+    below = place.relative_to(folder)
+    if shard.has(below.as_posix()):
+        problem = InputError(place, f"the folder cannot be read ({error.strerror})", "check its permissions")
+        yield Job(place, output / below, Kind.IMAGE, problem, key=below.as_posix())
