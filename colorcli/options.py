@@ -109,8 +109,13 @@ class VideoOptions:
     ] = None
     """For video that says nothing or something wrong about its fields."""
     tonemap: Annotated[bool, Flag("Convert HDR to SDR.")] = False
-    drop_stream: Annotated[str, Flag("Leave out streams, by index or type: 3,data.", metavar="LIST")] = ""
-    """Comma-separated indices and types (`audio`, `video`, `subtitle`, `data`, `attachment`)."""
+    fps: Annotated[str | None, Flag("Frames per second of numbered frames; 24 if they state none.")] = None
+    """A number or a fraction: `18`, `16.67`, `24000/1001`."""
+    audio: Annotated[str, Flag("Sound: copy, aac, opus or none.")] = "copy"
+    drop: Annotated[
+        str, Flag("Leave out streams by type or index: data,subtitle,attachment,3.", metavar="LIST")
+    ] = ""
+    """Comma-separated indices and types (`video`, `subtitle`, `data`, `attachment`)."""
     contact_sheet: Annotated[
         Path | None, Flag("One image with a frame of each shot.", metavar="FILE.png")
     ] = None

@@ -5,7 +5,6 @@ The other streams are copied packet by packet, with their timestamps, tags, disp
 
 from dataclasses import dataclass
 from fractions import Fraction
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import av
@@ -14,11 +13,12 @@ from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from colorcli.errors import RefusedError, UsageError
-from colorcli.video.containers import CONSTANT_RATE, MATROSKA, QUICKTIME, VIDEO_ONLY
+from colorcli.errors import RefusedError
+from colorcli.video.containers import CONSTANT_RATE, MATROSKA, QUICKTIME
 from colorcli.video.info import VideoInfo
 from colorcli.video.packet_scan import scan_packets
 from colorcli.video.remux import BASE, EXTRA, SOURCE, Remux, attachment_of
+from colorcli.video.streams import NO_STREAMS, StreamChoice, unsupported_stream
 from colorcli.video.trim import Clip
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 _MOVIE_TIMESCALE = 90000
 """Ticks per second of the edit lists that place streams in MP4 and MOV; the muxer's default is 1000."""
-_STREAM_TYPES = ("audio", "video", "subtitle", "data", "attachment")
 _MUXER_TAGS = {"encoder", "major_brand", "minor_version", "compatible_brands"}
 """Tags that describe program and file type, which the muxer writes itself."""
 
@@ -82,57 +81,6 @@ class Output:
         container.mux(packet)
 
 
-def copied_streams(
-    source: InputContainer, info: VideoInfo, format_name: str, drop: str = ""
-) -> frozenset[int]:
-    """Indices of the streams to be copied: all but the video, what the muxer writes itself, and `drop`.
-
-    Args:
-        drop: the value of --drop-stream.
-
-    Raises:
-        UsageError: `drop` names no stream, or the video that is colorized.
-    """
-    dropped = _dropped_streams(source, info, drop)
-    if format_name in VIDEO_ONLY:
-        return frozenset()
-    return frozenset(
-        stream.index
-        for stream in source.streams
-        if stream.index not in dropped | {info.stream}
-        and not _is_rebuilt(stream, source)
-        and not is_navigation(stream)
-    )
-
-
-def _dropped_streams(source: InputContainer, info: VideoInfo, drop: str) -> set[int]:
-    dropped: set[int] = set()
-    for word in filter(None, (word.strip() for word in drop.split(","))):
-        found = {stream.index for stream in source.streams if word in (str(stream.index), stream.type)}
-        if word == str(info.stream):
-            raise UsageError(f"--drop-stream {word}", "is the video to be colorized", "name another stream")
-        if not found and word not in _STREAM_TYPES:
-            streams = ", ".join(f"{stream.index} {stream.type}" for stream in source.streams)
-            raise UsageError(f"--drop-stream {word}", "names no stream", f"choose from: {streams}")
-        dropped |= found
-    return dropped
-
-
-def is_navigation(stream: Stream) -> bool:
-    """Whether it holds a DVD's navigation packets, which have a meaning on the disc only."""
-    return bool(stream.type == "data" and stream.name == "dvd_nav_packet")
-
-
-def _is_rebuilt(stream: Stream, source: InputContainer) -> bool:
-    """Whether it is a timecode or chapter track of QuickTime.
-
-    Muxers create these from the `timecode` tag and the chapters, and accept them in no other way.
-    """
-    if stream.type != "data" or "mov" not in source.format.name:
-        return False
-    return "timecode" in stream.metadata or (stream.name == "bin_data" and bool(source.chapters()))
-
-
 def open_output(
     url: str,
     format_name: str,
@@ -141,14 +89,14 @@ def open_output(
     encoded: VideoStream,
     clip: Clip,
     extra_tags: dict[str, str],
-    wanted: frozenset[int] = frozenset(),
+    wanted: StreamChoice = NO_STREAMS,
 ) -> Output:
     """Open an output with all streams in the source's order, its tags and chapters.
 
     Args:
         source: the source's container, None for numbered pictures.
         encoded: the encoder's stream, whose parameters the video stream gets.
-        wanted: indices of the streams to copy, see `copied_streams`.
+        wanted: the streams besides the video.
 
     Raises:
         RefusedError: the container cannot hold one of the streams; the message says which.
@@ -165,7 +113,9 @@ def open_output(
     for stream in source.streams:
         if stream.index == info.stream:
             output.video = _add_video(output, stream, encoded)
-        elif stream.index in wanted:
+        elif encoder := wanted.encoder(stream):
+            _add_reencoded(output, stream, encoder)
+        elif stream.index in wanted.indices:
             if format_name == "matroska" and (attachment := attachment_of(stream, info.source)):
                 remux.attachments.append(attachment)
                 container.add_attachment(*attachment)
@@ -260,6 +210,19 @@ def _add_copy(output: Output, stream: Stream) -> None:
         output.copies[stream.index] = copy
 
 
+def _add_reencoded(output: Output, stream: Stream, encoder: str) -> None:
+    """Leave a stream to the last pass, which reads it from the source and encodes it.
+
+    Raises:
+        RefusedError: there is no such pass, or the source's clock has to be repaired on the way.
+    """
+    remux = output.remux
+    if not remux.is_file or not scan_packets(remux.info.source).is_regular:
+        cause = "audio can be encoded only from a file with one rising clock into a file"
+        raise RefusedError(remux.info.source, cause, "choose --audio copy, or encode it afterwards")
+    remux.add(SOURCE, stream, encoder)
+
+
 def _copy_description(stream: Stream, copy: Stream) -> None:
     copy.disposition = stream.disposition
     copy.metadata.update(stream.metadata)
@@ -272,18 +235,6 @@ def _drop_statistics(tags: dict[str, str]) -> None:
         *(key for key in tags if key.startswith("_STATISTICS_")),
     ):
         tags.pop(name, None)
-
-
-def unsupported_stream(
-    source: Path, stream: Stream, format_name: str, holders: list[str] | None = None
-) -> RefusedError:
-    """The error for a stream that a container cannot hold; `holders` are suffixes of those that can."""
-    context = stream.codec_context
-    kind = f"{stream.type} {context.name if context else stream.name or ''}".strip()
-    remedy = f"leave it out with --drop-stream {stream.index}"
-    if holders:
-        remedy = f"name the output {' or '.join(holders)}, or {remedy}"
-    return RefusedError(source, f"stream {stream.index} ({kind}) cannot be kept in {format_name}", remedy)
 
 
 def _tags(source: InputContainer, format_name: str) -> dict[str, str]:

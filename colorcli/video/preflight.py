@@ -22,13 +22,13 @@ from colorcli.video.frame_converter import FrameConverter, open_converter
 from colorcli.video.frames import Frame
 from colorcli.video.hidden_content import has_captions, lost_matroska_elements
 from colorcli.video.info import BOTTOM_FIRST, TOP_FIRST, VideoInfo
-from colorcli.video.muxer import copied_streams, is_navigation
 from colorcli.video.pixel_formats import natural_layout
 from colorcli.video.probe import moving_streams
 from colorcli.video.sinks.pictures import PictureWriter
 from colorcli.video.sources.base import FrameSource
-from colorcli.video.sources.pictures import PictureSource
+from colorcli.video.sources.pictures import PictureSource, parse_rate
 from colorcli.video.sources.video_file import VideoFileSource
+from colorcli.video.streams import AUDIO_ENCODERS, NO_STREAMS, StreamChoice, choose_streams, is_navigation
 from colorcli.video.trial import try_encoding, try_muxing
 from colorcli.video.trim import Clip, Trim
 
@@ -52,8 +52,8 @@ class CheckedVideo:
     """The muxer's name; `image2` for numbered pictures."""
     settings: EncodeSettings
     trim: Trim
-    copied: frozenset[int] = frozenset()
-    """Indices of the source's streams that are copied."""
+    streams: StreamChoice = NO_STREAMS
+    """The source's streams that go along."""
     pictures: PictureWriter | None = None
     """Writes the output if it is numbered pictures."""
 
@@ -99,7 +99,7 @@ def preflight(source: Path, output: Path, options: RunOptions, report: Sink) -> 
     """
     if options.color.hints is not None:
         raise UsageError("--hints", "are pixels of one picture, not of a video", "use --references")
-    with _open_source(source, output) as opened:
+    with _open_source(source, output, options.video.fps) as opened:
         found = _resolve_fields(opened, options)
         video = _check(opened, output, options)
         if found:
@@ -109,9 +109,12 @@ def preflight(source: Path, output: Path, options: RunOptions, report: Sink) -> 
         yield video
 
 
-def _open_source(source: Path, output: Path) -> FrameSource:
+def _open_source(source: Path, output: Path, fps: str | None) -> FrameSource:
     if is_frame_pattern(source):
-        return PictureSource(source)
+        return PictureSource(source, parse_rate(fps) if fps else None)
+    if fps:
+        cause = "is for numbered frames; a film keeps its own rate"
+        raise UsageError(f"--fps {fps}", cause, "leave it out")
     return VideoFileSource(source, keep_packets=STDIO in (source, output))
 
 
@@ -152,12 +155,15 @@ def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVid
         )
     format_name = piped_muxer(options.stream_format) if output == STDIO else muxer_of(output)
     settings, encoded = try_encoding(output_info, format_name, options.video)
-    drop, copied = options.video.drop_stream, frozenset[int]()
+    streams = NO_STREAMS
     if source.container is not None:
-        copied = copied_streams(source.container, info, format_name, drop)
+        streams = choose_streams(source.container, info, format_name, options.video)
+        if STDIO in (source.path, output) and streams.audio in AUDIO_ENCODERS:
+            cause = "audio cannot be encoded on its way through a pipe"
+            raise UsageError(f"--audio {streams.audio}", cause, "choose --audio copy or none, or name files")
         if source.path != STDIO:
-            try_muxing(info, format_name, encoded, copied)
-    return CheckedVideo(source, output, options, info, output_info, format_name, settings, trim, copied)
+            try_muxing(info, format_name, encoded, streams)
+    return CheckedVideo(source, output, options, info, output_info, format_name, settings, trim, streams)
 
 
 def _open_writer(output: Path, info: VideoInfo, options: RunOptions) -> PictureWriter:
@@ -200,7 +206,7 @@ def _stream_notes(video: CheckedVideo, container: InputContainer) -> Iterator[st
     if video.format_name in VIDEO_ONLY and len(container.streams) > 1:
         yield "y4m holds one video stream only: audio and all other streams are left out"
     for stream in moving_streams(container):
-        if stream.index in video.copied:
+        if stream.index in video.streams.indices:
             yield f"stream {stream.index} is another video stream; it is copied unchanged"
     for data in container.streams:
         if is_navigation(data):

@@ -1,6 +1,6 @@
 """A last pass by ffmpeg, which writes what PyAV cannot: aspect ratio, some codecs, and attached pictures.
 
-All streams are copied.
+All streams are copied, except audio that is to be encoded.
 """
 
 import subprocess
@@ -29,6 +29,8 @@ BASE, EXTRA, SOURCE = range(3)
 _DEMUXERS = {"webm": "matroska", "mp4": "mov", "3gp": "mov", "ipod": "mov"}
 """Demuxers whose name is not the muxer's."""
 _FIELD_ORDERS = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
+_BITS_PER_CHANNEL = 96_000
+"""Bits per second of encoded audio: transparent to most ears with AAC, more so with Opus."""
 _ATTACHED = av.stream.Disposition.attached_pic
 _FILE_TYPES = {"mjpeg": ("jpg", "image/jpeg"), "png": ("png", "image/png"), "bmp": ("bmp", "image/bmp")}
 
@@ -50,6 +52,10 @@ class CopiedStream(NamedTuple):
     """Its index in the source."""
     type: str
     disposition: av.stream.Disposition
+    encoder: str | None = None
+    """ffmpeg's encoder if it is not copied."""
+    channels: int = 0
+    """Of audio that is encoded."""
 
 
 @dataclass
@@ -66,8 +72,10 @@ class Remux:
     """In the output's order."""
     attachments: list[Attachment] = field(default_factory=list)
 
-    def add(self, origin: int, stream: Stream) -> None:
-        self.streams.append(CopiedStream(origin, stream.index, stream.type, stream.disposition))
+    def add(self, origin: int, stream: Stream, encoder: str | None = None) -> None:
+        channels = stream.codec_context.channels if encoder else 0  # type: ignore[attr-defined]
+        added = CopiedStream(origin, stream.index, stream.type, stream.disposition, encoder, channels)
+        self.streams.append(added)
 
     @property
     def is_file(self) -> bool:
@@ -110,7 +118,7 @@ def attachment_of(stream: Stream, source: Path) -> Attachment | None:
 
 
 def write_remuxed(path: Path, remux: Remux, seconds: float | None = None) -> None:
-    """Write what PyAV could not into a finished file; all streams are copied.
+    """Write what PyAV could not into a finished file.
 
     Args:
         seconds: length to be copied, everything if None.
@@ -198,6 +206,7 @@ def remux_command(
     if remux.format_name == "matroska" and BASE in remux.origins:
         command += ["-map", "0:t?"]
     command += ["-c", "copy", "-copy_unknown", "-avoid_negative_ts", "disabled"]
+    command += _encoding(remux)
     command += ["-map_metadata", "0", "-map_chapters", "0"]
     if remux.aspect is not None:
         command += ["-aspect:v:0", remux.aspect]
@@ -242,6 +251,19 @@ def _input_streams(remux: Remux) -> list[tuple[int, int]]:
             found[place] = (stream.origin, counts[stream.origin])
             counts[stream.origin] += 1
     return [found[place] for place in sorted(found)]
+
+
+def _encoding(remux: Remux) -> list[str]:
+    """Arguments for the streams that are not copied."""
+    arguments = list[str]()
+    streams = [stream for stream in remux.streams if stream.type != "attachment"]
+    for index, stream in enumerate(streams):
+        if stream.encoder:
+            bits = _BITS_PER_CHANNEL * max(1, stream.channels)
+            arguments += [f"-c:{index}", stream.encoder, f"-b:{index}", str(bits)]
+        if stream.encoder == "libopus":  # refuses 5.1(side), which AC-3 has
+            arguments += [f"-filter:{index}", "aformat=channel_layouts=7.1|5.1|quad|stereo|mono"]
+    return arguments
 
 
 def _descriptions(remux: Remux) -> list[str]:

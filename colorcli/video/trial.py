@@ -1,6 +1,7 @@
 """Trials before the work: does the encoder take such frames, and the container the streams?"""
 
 import tempfile
+from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
@@ -9,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 
 import av
+from av.stream import Stream
 
 from colorcli.errors import ColorcliError, InputError, RefusedError, SetupError, UsageError
 from colorcli.options import VideoOptions
@@ -17,10 +19,11 @@ from colorcli.video.encoder import Encoder
 from colorcli.video.encoder_defaults import HARDWARE, default_encoder
 from colorcli.video.ffmpeg import FAILURE, file_url
 from colorcli.video.info import VideoInfo
-from colorcli.video.muxer import open_output, unsupported_stream
+from colorcli.video.muxer import open_output
 from colorcli.video.packet_scan import demux, scan_packets
 from colorcli.video.probe import open_video
 from colorcli.video.remux import write_remuxed
+from colorcli.video.streams import AUDIO_ENCODERS, NO_STREAMS, StreamChoice, unsupported_stream
 from colorcli.video.timestamps import number_frames
 from colorcli.video.trim import Clip
 
@@ -83,7 +86,7 @@ def _encode_black(settings: EncodeSettings, info: VideoInfo) -> bytes:
 
 
 @lru_cache(maxsize=64)
-def try_muxing(info: VideoInfo, format_name: str, encoded: bytes, wanted: frozenset[int]) -> None:
+def try_muxing(info: VideoInfo, format_name: str, encoded: bytes, wanted: StreamChoice) -> None:
     """Mux an encoded frame and some packets of every other stream, to see whether the container holds them.
 
     Raises:
@@ -91,23 +94,37 @@ def try_muxing(info: VideoInfo, format_name: str, encoded: bytes, wanted: frozen
     """
     if _holds(info, format_name, encoded, wanted):
         return
-    if not _holds(info, format_name, encoded, frozenset()):
+    if not _holds(info, format_name, encoded, NO_STREAMS):
         cause = f"{format_name} cannot hold such video"
         raise RefusedError(info.source, cause, "choose another --codec, or name the output .mkv")
     with open_video(info.source) as source:
-        for index in sorted(wanted):
-            if not _holds(info, format_name, encoded, frozenset({index})):
-                others = [
-                    suffix
-                    for name, suffix in _OTHERS
-                    if name != format_name and _holds(info, name, encoded, frozenset({index}))
-                ]
-                raise unsupported_stream(info.source, source.streams[index], format_name, others)
+        for index in sorted(wanted.indices):
+            if not _holds(info, format_name, encoded, wanted.only(index)):
+                remedies = list(_remedies(info, format_name, encoded, wanted, source.streams[index]))
+                raise unsupported_stream(info.source, source.streams[index], format_name, remedies)
     cause = f"{format_name} cannot hold these streams together"
-    raise RefusedError(info.source, cause, "name the output .mkv, or leave some out with --drop-stream")
+    raise RefusedError(info.source, cause, "name the output .mkv, or leave some out with --drop")
 
 
-def _holds(info: VideoInfo, format_name: str, encoded: bytes, wanted: frozenset[int]) -> bool:
+def _remedies(
+    info: VideoInfo, format_name: str, encoded: bytes, wanted: StreamChoice, stream: Stream
+) -> Iterator[str]:
+    """What helps for a stream that the container cannot hold, found by trial."""
+    others = [
+        suffix
+        for name, suffix in _OTHERS
+        if name != format_name and _holds(info, name, encoded, wanted.only(stream.index))
+    ]
+    if others:
+        yield f"name the output {' or '.join(others)}"
+    if stream.type == "audio":
+        for audio in AUDIO_ENCODERS:
+            if audio != wanted.audio and _holds(info, format_name, encoded, wanted.only(stream.index, audio)):
+                yield f"encode it with --audio {audio}"
+                return
+
+
+def _holds(info: VideoInfo, format_name: str, encoded: bytes, wanted: StreamChoice) -> bool:
     """Whether the container takes the video and these streams."""
     with (
         tempfile.TemporaryDirectory(prefix="colorcli-") as folder,

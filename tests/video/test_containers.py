@@ -163,15 +163,68 @@ def test_a_stream_can_be_left_out(tmp_path: Path, toy_model: Path) -> None:
     )  # fmt: skip
     refused = colorcli("run", source, "-o", tmp_path / "out.avi", "--model", toy_model)
     assert refused.returncode != 0
-    assert b"--drop-stream 2" in refused.stderr
+    assert b"name the output .mkv" in refused.stderr
+    assert b"--drop 2" in refused.stderr
     for dropped, left in (("2", ["video", "audio"]), ("subtitle,1", ["video"])):
-        run(toy_model, source, tmp_path / "out.mkv", "--drop-stream", dropped, "--overwrite")
+        run(toy_model, source, tmp_path / "out.mkv", "--drop", dropped, "--overwrite")
         with av.open(tmp_path / "out.mkv") as container:
             assert [stream.type for stream in container.streams] == left
-    for wrong in ("0", "7", "sound"):
-        done = colorcli("run", source, "-o", tmp_path / "w.mkv", "--model", toy_model, "--drop-stream", wrong)
+    run(toy_model, source, tmp_path / "out.mkv", "--audio", "none", "--overwrite")
+    with av.open(tmp_path / "out.mkv") as container:
+        assert [stream.type for stream in container.streams] == ["video", "subtitle"]
+    for flag, wrong in (("--drop", "0"), ("--drop", "7"), ("--drop", "audio"), ("--audio", "mp3")):
+        done = colorcli("run", source, "-o", tmp_path / "w.mkv", "--model", toy_model, flag, wrong)
         assert done.returncode == 2
-        assert f"--drop-stream {wrong}".encode() in done.stderr
+        assert f"{flag} {wrong}".encode() in done.stderr
+
+
+@pytest.mark.parametrize(("name", "audio"), [("out.mp4", "aac"), ("out.webm", "opus")])
+def test_sound_that_does_not_fit_is_encoded(
+    tmp_path: Path, toy_model: Path, name: str, audio: str, loud_film: Path
+) -> None:
+    run(toy_model, loud_film, tmp_path / name, "--audio", audio)
+    with av.open(tmp_path / name) as container:
+        sound = container.streams.audio
+        assert [stream.codec_context.name for stream in sound] == [audio] * 2
+        assert [stream.codec_context.channels for stream in sound] == [1, 6]
+        assert sound[0].language == "deu"
+    assert first_sound(tmp_path / name) == pytest.approx(0.5, abs=0.01)
+    assert times(tmp_path / name) == pytest.approx(times(loud_film), abs=2e-3)
+
+
+def test_encoded_sound_is_trimmed_with_the_film(tmp_path: Path, toy_model: Path, loud_film: Path) -> None:
+    run(toy_model, loud_film, tmp_path / "out.mov", "--audio", "aac", "--start", "0.2", "--end", "0.8")
+    assert first_sound(tmp_path / "out.mov") == pytest.approx(0.3, abs=0.01)
+    assert len(times(tmp_path / "out.mov")) == 15
+
+
+def test_a_refusal_names_the_encoding_that_fits(tmp_path: Path, toy_model: Path, loud_film: Path) -> None:
+    done = colorcli("run", loud_film, "-o", tmp_path / "out.webm", "--model", toy_model)
+    assert done.returncode == 4
+    assert b"encode it with --audio opus" in done.stderr
+    piped = colorcli("run", loud_film, "-o", "-", "--model", toy_model, "--audio", "aac")
+    assert (piped.returncode, piped.stdout) == (2, b"")
+
+
+def first_sound(path: Path) -> float:
+    """When the first stream of sound becomes loud, in seconds."""
+    with av.open(path) as container:
+        for frame in container.decode(audio=0):
+            loud = np.abs(frame.to_ndarray().astype(float)).max(axis=0) > 0.05
+            if loud.any():
+                return float(frame.time + loud.argmax() / frame.sample_rate)
+    raise AssertionError("silence")
+
+
+@pytest.fixture(scope="module")
+def loud_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A second of film with sound that begins after half of it, in one channel and in six."""
+    tone = "aevalsrc=exprs='0.9*sin(2000*t)*gte(t,0.5)':d=1:s=48000"
+    return make(
+        tmp_path_factory.mktemp("loud") / "in.mkv", *gray(1, "64x48"), "-f", "lavfi", "-i", tone,
+        "-map", "0", "-map", "1", "-map", "1", "-c:v", "ffv1", "-c:a:0", "flac", "-c:a:1", "ac3",
+        "-ac:a:1", "6", "-metadata:s:a:0", "language=deu",
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize(

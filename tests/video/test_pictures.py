@@ -6,7 +6,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from support.videos import GLASS, colorcli, gray, make, plane_of, run
+from support.videos import GLASS, colorcli, gray, make, plane_of, run, times
 
 
 @pytest.mark.parametrize(("suffix", "pix_fmt"), [("png", "rgb24"), ("dpx", "gbrp10le"), ("png", "gray16be")])
@@ -41,3 +41,15 @@ def test_pictures_keep_their_transparency(tmp_path: Path, toy_model: Path) -> No
     run(toy_model, tmp_path / "in" / "f_%02d.png", tmp_path / "out" / "f_%02d.tif")
     before, after = (cv2.imread(str(tmp_path / name), -1) for name in ("in/f_03.png", "out/f_03.tif"))
     assert np.array_equal(before[..., 3], after[..., 3])
+
+
+def test_the_rate_of_numbered_pictures_can_be_stated(tmp_path: Path, toy_model: Path) -> None:
+    (tmp_path / "in").mkdir()
+    pattern = tmp_path / "in" / "f_%02d.png"
+    make(pattern, *gray(0.2, "64x48"))
+    run(toy_model, pattern, tmp_path / "out.mkv", "--fps", "16.5")
+    assert times(tmp_path / "out.mkv") == pytest.approx([n / 16.5 for n in range(5)], abs=1e-3)
+    for source, rate in ((pattern, "fast"), (tmp_path / "out.mkv", "18")):
+        done = colorcli("run", source, "-o", tmp_path / "no.mkv", "--model", toy_model, "--fps", rate)
+        assert done.returncode == 2
+        assert f"--fps {rate}".encode() in done.stderr

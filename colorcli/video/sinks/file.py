@@ -170,7 +170,7 @@ def _mux(video: CheckedVideo, segments: Segments, partial: Path, tags: dict[str,
             template,
             clip,
             tags,
-            video.copied,
+            video.streams,
         )
         stack.enter_context(output)
         encoded = restore_times(

@@ -115,7 +115,7 @@ class _MuxerThread(threading.Thread):
             template = encoded.streams.video[0]
             output = open_output(
                 self._url, video.format_name, video.output_info, video.source.container, template, video.clip,
-                self._tags, video.copied,
+                self._tags, video.streams,
             )  # fmt: skip
             self.remux = output.remux
             depth = template.codec_context.reorder_depth

@@ -9,7 +9,7 @@ from pathlib import Path
 import av
 from av.video.frame import VideoFrame
 
-from colorcli.errors import InputError
+from colorcli.errors import InputError, UsageError
 from colorcli.video import dpx
 from colorcli.video.formats import FRAME_NUMBER
 from colorcli.video.frames import Frame, Timing
@@ -18,6 +18,7 @@ from colorcli.video.sources.base import FrameSource
 
 DEFAULT_RATE = Fraction(24)
 """Frames per second of pictures that state none, as only DPX can: 24 is the rate of film since sound."""
+_SLOWEST, _FASTEST = Fraction(1, 10), 1000
 _OPTIONS = {
     "format_whitelist": "image2,png_pipe,tiff_pipe,dpx_pipe",
     "protocol_whitelist": "file",
@@ -29,18 +30,19 @@ _OPTIONS = {
 class PictureSource(FrameSource):
     """Numbered pictures; each frame keeps its picture's number."""
 
-    def __init__(self, pattern: Path) -> None:
-        """Find the pictures of a pattern.
+    def __init__(self, pattern: Path, rate: Fraction | None = None) -> None:
+        """Find the pictures of a pattern; `rate` in frames per second overrides what they say.
 
         Raises:
             InputError: there are none, or the first cannot be read.
         """
         super().__init__(pattern)
+        self._rate = rate
         self._files = numbered_files(pattern)
         if not self._files:
             raise InputError(pattern, "no picture matches it", "check the pattern, as in frame_%06d.png")
         number, path = next(iter(self._files.items()))
-        rate = dpx.rate_of(self.header(number)) or DEFAULT_RATE
+        rate = rate or dpx.rate_of(self.header(number)) or DEFAULT_RATE
         self.info = picture_sequence_info(pattern, _read(path), rate, len(self._files))
 
     @property
@@ -68,12 +70,27 @@ class PictureSource(FrameSource):
         return [(path.name, path.stat().st_size) for path in self._files.values()]
 
     def reopen(self) -> "PictureSource":
-        return PictureSource(self.path)
+        return PictureSource(self.path, self._rate)
 
     def header(self, number: int) -> bytes:
         """The first bytes of a picture, up to the end of a DPX header."""
         with self._files[number].open("rb") as picture:
             return picture.read(dpx.HEADER_END)
+
+
+def parse_rate(text: str) -> Fraction:
+    """Read the value of --fps: 18, 16.67 or 24000/1001.
+
+    Raises:
+        UsageError: it is not a rate between 1/10 and 1,000.
+    """
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not _SLOWEST <= rate <= _FASTEST:
+        raise UsageError(f"--fps {text}", "is not a number of frames per second", "as 18, 16.67, 24000/1001")
+    return rate
 
 
 def numbered_files(pattern: Path) -> dict[int, Path]:

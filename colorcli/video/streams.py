@@ -1,0 +1,104 @@
+"""Which of a source's streams go along with the colorized video: --drop and --audio."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from av.container import InputContainer
+from av.stream import Stream
+
+from colorcli.errors import RefusedError, UsageError
+from colorcli.options import VideoOptions
+from colorcli.video.containers import VIDEO_ONLY
+from colorcli.video.info import VideoInfo
+
+AUDIO_ENCODERS = {"aac": "aac", "opus": "libopus"}
+"""Value of --audio -> ffmpeg's encoder."""
+_AUDIO = ("copy", *AUDIO_ENCODERS, "none")
+_DROPPED_TYPES = ("subtitle", "data", "attachment", "video")
+
+
+@dataclass(frozen=True)
+class StreamChoice:
+    """The streams besides the video that the output gets."""
+
+    indices: frozenset[int] = frozenset()
+    """Of the source's streams."""
+    audio: str = "copy"
+    """What happens to those that are audio: a value of --audio."""
+
+    def encoder(self, stream: Stream) -> str | None:
+        """The encoder that a stream needs, None if it is copied or left out."""
+        is_audio = stream.index in self.indices and stream.type == "audio"
+        return AUDIO_ENCODERS.get(self.audio) if is_audio else None
+
+    def only(self, index: int, audio: str | None = None) -> "StreamChoice":
+        """One stream by itself, for a trial."""
+        return replace(self, indices=frozenset({index}), audio=audio or self.audio)
+
+
+NO_STREAMS = StreamChoice()
+
+
+def choose_streams(
+    source: InputContainer, info: VideoInfo, format_name: str, options: VideoOptions
+) -> StreamChoice:
+    """All streams but the video, what the muxer writes itself, and what --drop and --audio leave out.
+
+    Raises:
+        UsageError: --drop names no stream, or the video that is colorized; --audio has an unknown value.
+    """
+    if options.audio not in _AUDIO:
+        raise UsageError(f"--audio {options.audio}", "is not known", f"choose from {', '.join(_AUDIO)}")
+    left_out = {info.stream, *_dropped(source, info, options.drop)}
+    if options.audio == "none":
+        left_out.update(stream.index for stream in source.streams if stream.type == "audio")
+    if format_name in VIDEO_ONLY:
+        return NO_STREAMS
+    kept = (
+        stream.index
+        for stream in source.streams
+        if stream.index not in left_out and not _is_rebuilt(stream, source) and not is_navigation(stream)
+    )
+    return StreamChoice(frozenset(kept), options.audio)
+
+
+def _dropped(source: InputContainer, info: VideoInfo, drop: str) -> set[int]:
+    """Indices that the value of --drop names."""
+    dropped: set[int] = set()
+    for word in filter(None, (word.strip() for word in drop.split(","))):
+        if word == "audio":
+            raise UsageError("--drop audio", "has an option of its own", "give --audio none")
+        found = {stream.index for stream in source.streams if word in (str(stream.index), stream.type)}
+        if word == str(info.stream):
+            raise UsageError(f"--drop {word}", "is the video to be colorized", "name another stream")
+        if not found and word not in _DROPPED_TYPES:
+            streams = ", ".join(f"{stream.index} {stream.type}" for stream in source.streams)
+            raise UsageError(f"--drop {word}", "names no stream", f"choose from: {streams}")
+        dropped |= found
+    return dropped
+
+
+def is_navigation(stream: Stream) -> bool:
+    """Whether it holds a DVD's navigation packets, which have a meaning on the disc only."""
+    return bool(stream.type == "data" and stream.name == "dvd_nav_packet")
+
+
+def _is_rebuilt(stream: Stream, source: InputContainer) -> bool:
+    """Whether it is a timecode or chapter track of QuickTime.
+
+    Muxers create these from the `timecode` tag and the chapters, and accept them in no other way.
+    """
+    if stream.type != "data" or "mov" not in source.format.name:
+        return False
+    return "timecode" in stream.metadata or (stream.name == "bin_data" and bool(source.chapters()))
+
+
+def unsupported_stream(
+    source: Path, stream: Stream, format_name: str, remedies: list[str] | None = None
+) -> RefusedError:
+    """The error for a stream that a container cannot hold; `remedies` have been tried."""
+    context = stream.codec_context
+    kind = f"{stream.type} {context.name if context else stream.name or ''}".strip()
+    ways = [*(remedies or []), f"leave it out with --drop {stream.index}"]
+    cause = f"stream {stream.index} ({kind}) cannot be kept in {format_name}"
+    return RefusedError(source, cause, ", or ".join(ways))
