@@ -52,6 +52,7 @@ class Colorizer:
         device: str = "auto",
         size: int | None = None,
         saturation: float = 1.0,
+        model_kind: str = "auto",
     ) -> None:
         """Open a model.
 
@@ -60,15 +61,16 @@ class Colorizer:
             device: `auto`, `cpu`, `cuda`, `cuda:N`, `openvino` or `tensorrt`.
             size: short side in pixels at which the network works, 32 or more; None takes the model's own.
             saturation: factor on the colors, from 0 (gray) to 4.
+            model_kind: kind of the model where its file does not tell, such as `deoldify`.
 
         Raises:
             SetupError: the model cannot be opened, or the device or an engine is not available.
-            UsageError: there is no device of this name.
+            UsageError: there is no device or kind of this name.
             ValueError: `size` or `saturation` is out of range.
         """
         values = {"device": device, "size": size, "saturation": saturation}
         color = _options(values if model is None else {**values, "model": model}).color
-        self._model = open_model(color.model, color.device, kinds=color.model_kind)
+        self._model = open_model(color.model, color.device, kinds=model_kind)
         self._predictor = ChromaPredictor(self._model, size=color.size, saturation=color.saturation)
 
     def colorize(

@@ -33,7 +33,7 @@ class TorchEngine(Engine):
             InputError: the file is not a generator checkpoint.
             SetupError: the device is not available.
         """
-        chosen = _available(Device.parse(device))
+        chosen = available(Device.parse(device))
         generator, card = load_generator(path)
         fold_batch_norm(generator)
         generator.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -58,7 +58,12 @@ def _run_on_cpu(generator: nn.Module, condition: NDArray[np.float32]) -> NDArray
     return chroma
 
 
-def _available(device: Device) -> Device:
+def available(device: Device) -> Device:
+    """The device on which PyTorch computes.
+
+    Raises:
+        SetupError: PyTorch has no such device.
+    """
     if device.kind == "auto":
         return Device("cuda" if torch.cuda.is_available() else "cpu")
     if device.kind in ("openvino", "tensorrt"):

@@ -1,5 +1,6 @@
 """The engines by name: which files each opens, what it needs installed, and what installs it."""
 
+import json
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -8,6 +9,10 @@ from pathlib import Path
 from colorcli.engines.base import Engine
 from colorcli.engines.device import Device
 from colorcli.errors import SetupError
+from colorcli.networks.card import CARD_KEY
+
+MAX_HEADER = 100_000_000
+"""Longest header of a safetensors file in bytes, as its own reader has it."""
 
 
 def _extra(name: str) -> str:
@@ -20,7 +25,7 @@ class Backend:
 
     name: str
     suffix: str
-    """Suffix of the files that it opens."""
+    """Suffix of the files that it opens, in lower case."""
     engine: str
     """`module:class` in `colorcli.engines`; imported only when used, because some runtimes take seconds."""
     needs: tuple[str, ...]
@@ -59,6 +64,13 @@ _ALL = (
     Backend("openvino", ".onnx", "openvino:OpenvinoEngine", ("openvino",), _extra("openvino")),
     Backend("torch", ".safetensors", "pytorch:TorchEngine", ("torch", "safetensors"), _extra("train")),
     Backend(
+        "spandrel",
+        ".pth",
+        "spandrel:SpandrelEngine",
+        ("torch", "safetensors", "spandrel", "spandrel_extra_arches"),
+        _extra("spandrel"),
+    ),
+    Backend(
         "tensorrt", ".engine", "tensorrt:TensorrtEngine", ("tensorrt", "cuda.bindings"), _extra("tensorrt")
     ),
 )
@@ -66,7 +78,7 @@ BACKENDS = {backend.name: backend for backend in _ALL}
 
 
 def open_engine(path: Path, device: str = "auto", threads: int | None = None) -> Engine:
-    """Open a model file: `.onnx`, a checkpoint (`.safetensors`) or a TensorRT engine (`.engine`).
+    """Open a model file: `.onnx`, a checkpoint (`.safetensors`, `.pth`) or a TensorRT engine (`.engine`).
 
     Args:
         device: a name that `Device.parse` reads; `auto` takes a GPU where there is one.
@@ -79,11 +91,34 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
     path = Path(path)
     if not path.is_file():
         raise SetupError(path, "no such model file", "check --model, or leave it out for the built-in one")
-    candidates = [backend for backend in BACKENDS.values() if backend.suffix == path.suffix]
+    candidates = backends_for(path)
     if not candidates:
-        raise SetupError(path, "not a model file", "give an .onnx, .safetensors or .engine file")
+        raise SetupError(path, "not a model file", "give an .onnx, .safetensors, .pth or .engine file")
     named = [backend for backend in candidates if backend.name == Device.parse(device).kind]
     return (named or candidates)[0].open(path, device, threads)
+
+
+def backends_for(path: Path) -> list[Backend]:
+    """The backends that open a file, by its suffix; a `.safetensors` file also by what it says of itself."""
+    suffix = path.suffix.lower()
+    if suffix == ".pt" or (suffix == ".safetensors" and not _has_card(path)):
+        suffix = ".pth"
+    return [backend for backend in BACKENDS.values() if backend.suffix == suffix]
+
+
+def _has_card(path: Path) -> bool:
+    """Whether a safetensors file carries a model card, or cannot be read at all.
+
+    The file begins with the length of its header in 8 bytes; the header is JSON (safetensors' own format
+    description).
+    """
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = file.read(min(length, MAX_HEADER))
+    try:
+        return CARD_KEY in json.loads(header).get("__metadata__", {})
+    except (ValueError, AttributeError):
+        return True
 
 
 def _installed(module: str) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from support import stand_ins
 from support.scenes import scene
 
 import colorcli
@@ -40,6 +41,16 @@ def gray_of(rgb: NDArray[Any]) -> NDArray[Any]:
 def colorizer(toy_model: Path) -> Iterator[Colorizer]:
     with Colorizer(toy_model) as opened:
         yield opened
+
+
+def test_the_kind_of_an_adopted_model_can_be_given(tmp_path: Path) -> None:
+    model = stand_ins.write(tmp_path / "m.onnx", "deoldify")
+    picture = np.full((64, 64), 128, np.uint8)
+    with pytest.raises(SetupError, match="several kinds"):
+        Colorizer(model)
+    with Colorizer(model, model_kind="deoldify") as colorizer:
+        color = colorizer.colorize(picture).astype(float)
+    assert np.abs(color - 255 * (128 / 255 + stand_ins.SHIFT)).mean() < 4
 
 
 def test_everything_public_can_be_imported() -> None:

@@ -134,11 +134,11 @@ def _nvidia_gpu() -> str:
 
 def _speeds(model: Path, size: int) -> Iterator[Speed]:
     """Time every installed backend that opens this file, on every device it has."""
-    from colorcli.engines.registry import BACKENDS
+    from colorcli.engines.registry import backends_for
     from colorcli.engines.timing import milliseconds
 
-    for backend in BACKENDS.values():
-        if backend.suffix != model.suffix or backend.missing:
+    for backend in backends_for(model):
+        if backend.missing:
             continue
         for device in ("cpu", "cuda"):
             try:

@@ -3,13 +3,16 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import safetensors.numpy
 
 from colorcli import engines
 from colorcli.engines import registry
 from colorcli.engines.onnxruntime import OnnxEngine
 from colorcli.engines.registry import BACKENDS, Backend
 from colorcli.errors import SetupError
+from colorcli.networks.card import CARD_KEY
 
 
 def pretend_installed(monkeypatch: pytest.MonkeyPatch, *modules: str) -> None:
@@ -49,6 +52,17 @@ def test_a_missing_backend_names_what_installs_it(
         engines.open(path, "openvino" if backend.name == "openvino" else "auto")
 
 
+@pytest.mark.parametrize(
+    ("name", "card", "backend"),
+    [("m.safetensors", True, "torch"), ("m.safetensors", False, "spandrel"), ("m.PTH", False, "spandrel")],
+)
+def test_checkpoints_of_others_go_to_spandrel(name: str, card: bool, backend: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    metadata = {CARD_KEY: "{}"} if card else None
+    safetensors.numpy.save_file({"weight": np.zeros(1, np.float32)}, path, metadata)
+    assert [one.name for one in registry.backends_for(path)] == [backend]
+
+
 def test_a_dotted_module_whose_parent_is_missing_is_missing() -> None:
     nested = Backend("none", ".none", "none:None", ("no_such_package.part",), "pip install none")
     assert nested.missing == ["no_such_package.part"]
@@ -57,9 +71,9 @@ def test_a_dotted_module_whose_parent_is_missing_is_missing() -> None:
 def test_a_missing_file_and_an_unknown_kind_are_named(tmp_path: Path) -> None:
     with pytest.raises(SetupError, match="no such model file"):
         engines.open(tmp_path / "none.onnx")
-    odd = tmp_path / "model.pth"
+    odd = tmp_path / "model.caffemodel"
     odd.touch()
-    with pytest.raises(SetupError, match=r"\.onnx, \.safetensors or \.engine"):
+    with pytest.raises(SetupError, match=r"\.onnx, \.safetensors, \.pth or \.engine"):
         engines.open(odd)
 
 

@@ -1,6 +1,7 @@
 """The contract of every model adapter, run over all of them."""
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from support import stand_ins
 from colorcli import engines
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
+from colorcli.engines.registry import BACKENDS
 from colorcli.models import ModelAdapter, open_model
 from colorcli.models.registry import ADAPTERS
 from colorcli.models.zhang import Siggraph17Hints
@@ -20,16 +22,17 @@ def adapter(request: pytest.FixtureRequest) -> type[ModelAdapter]:
     return request.param  # type: ignore[no-any-return]
 
 
-@pytest.fixture(params=[64, None], ids=["fixed", "free"])
+@pytest.fixture(params=list(product([64, None], [False, True])), ids=lambda pair: "{}-{}".format(*pair))
 def path(
     adapter: type[ModelAdapter], request: pytest.FixtureRequest, toy_model: Path, tmp_path: Path
 ) -> Path:
-    """A model file for each adapter."""
+    """A model file for each adapter, of fixed and free size, in float32 and float16."""
+    size, half = request.param
     if adapter.kind == "colorcli":
         return toy_model
     if adapter is Siggraph17Hints:
-        return stand_ins.write_with_hints(tmp_path / "m.onnx", request.param)
-    return stand_ins.write(tmp_path / "m.onnx", adapter.kind, request.param)
+        return stand_ins.write_with_hints(tmp_path / "m.onnx", size, half=half)
+    return stand_ins.write(tmp_path / "m.onnx", adapter.kind, size, half=half)
 
 
 @pytest.fixture
@@ -81,3 +84,10 @@ def test_hints_change_the_chroma_of_a_model_that_takes_them(model: ModelAdapter)
     hints = Hints(np.full((2, 40, 56), 0.3, np.float32), np.ones((40, 56), np.float32))
     (plain,), (hinted,) = model.predict([luma], [None]), model.predict([luma], [hints])
     assert np.allclose(plain, hinted) is not model.takes_hints
+
+
+@pytest.mark.skipif(bool(BACKENDS["openvino"].missing), reason=BACKENDS["openvino"].install)
+def test_openvino_gives_the_same(path: Path, adapter: type[ModelAdapter], model: ModelAdapter) -> None:
+    (luma,) = lumas(1, 40, 56)
+    with open_model(path, "openvino", kinds=adapter.kind) as other:
+        np.testing.assert_allclose(*model.predict([luma], [None]), *other.predict([luma], [None]), atol=2e-3)

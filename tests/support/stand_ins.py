@@ -99,9 +99,10 @@ def write(
     )
 
 
-def write_with_hints(path: Path, size: int | None = 64) -> Path:
+def write_with_hints(path: Path, size: int | None = 64, *, half: bool = False) -> Path:
     """Write siggraph17 with hints: the stand-in's a* and b*, and those of the hints where the mask is 1."""
     one = STAND_INS["siggraph17"]
+    dtype = np.float16 if half else np.float32
     side: list[int | str] = ["height", "width"] if size is None else [size, size]
     nodes = [
         helper.make_node("Conv", ["input_A", "weight", "bias"], ["plain"]),
@@ -111,12 +112,12 @@ def write_with_hints(path: Path, size: int | None = 64) -> Path:
         helper.make_node("Add", ["kept", "hinted"], ["output"]),
     ]
     weights = [
-        numpy_helper.from_array(one.weight[:, :, None, None].astype(np.float32), "weight"),
-        numpy_helper.from_array(one.bias.astype(np.float32), "bias"),
-        numpy_helper.from_array(np.ones((1, 1, 1, 1), np.float32), "one"),
+        numpy_helper.from_array(one.weight[:, :, None, None].astype(dtype), "weight"),
+        numpy_helper.from_array(one.bias.astype(dtype), "bias"),
+        numpy_helper.from_array(np.ones((1, 1, 1, 1), dtype), "one"),
     ]
     inputs = {"input_A": [1, 1, *side], "input_B": [1, 2, *side], "mask_B": [1, 1, *side]}
-    return save(path, nodes, inputs, {"output": [1, 2, *side]}, weights)
+    return save(path, nodes, inputs, {"output": [1, 2, *side]}, weights, half)
 
 
 def save(

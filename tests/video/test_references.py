@@ -5,6 +5,8 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import pytest
+from support import stand_ins
 from support.videos import gray, make, planes, run
 
 from colorcli.color.ycbcr import rgb_from_ycbcr
@@ -19,7 +21,10 @@ def test_references_are_found_by_number_and_timecode(tmp_path: Path) -> None:
     assert [reference.frame for reference in find_references(tmp_path, 24)] == [60, 123, 252]
 
 
-def test_a_reference_colors_its_shot_in_both_directions(tmp_path: Path, toy_model: Path) -> None:
+@pytest.mark.parametrize("kind", ["native", "deoldify"])
+def test_a_reference_colors_its_shot_in_both_directions(kind: str, tmp_path: Path, toy_model: Path) -> None:
+    model = toy_model if kind == "native" else stand_ins.write(tmp_path / "m.onnx", kind)
+    flags = [] if kind == "native" else ["--model-kind", kind]
     truth = make(
         tmp_path / "truth.mkv", "-f", "lavfi", "-i", "testsrc2=s=160x120:r=25,trim=duration=0.8", *FFV1
     )
@@ -29,8 +34,8 @@ def test_a_reference_colors_its_shot_in_both_directions(tmp_path: Path, toy_mode
     (tmp_path / "frames").mkdir()
     cv2.imwrite(str(tmp_path / "frames" / "000010.png"), frame)
     plain, guided = tmp_path / "plain.mkv", tmp_path / "guided.mkv"
-    run(toy_model, source, plain)
-    run(toy_model, source, guided, "--references", tmp_path / "frames")
+    run(model, source, plain, *flags)
+    run(model, source, guided, "--references", tmp_path / "frames", *flags)
 
     def error(path: Path, number: int) -> float:
         pairs = [(planes(path, i)[number], planes(truth, i)[number]) for i in (1, 2)]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support import stand_ins
 from support.videos import colorcli, differences, gray, make, planes, run
 
 from colorcli.files import locked
@@ -41,13 +42,17 @@ def kill_after_segment(model: Path, video: Path, output: Path, segment: int) -> 
         running.wait()
 
 
-def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, toy_model: Path, video: Path) -> None:
+@pytest.mark.parametrize("kind", ["native", "ddcolor"])
+def test_killed_and_resumed_equals_uninterrupted(
+    kind: str, tmp_path: Path, toy_model: Path, video: Path
+) -> None:
+    model = toy_model if kind == "native" else stand_ins.write(tmp_path / "m.onnx", kind)
     whole, killed = tmp_path / "whole.mkv", tmp_path / "killed.mkv"
-    run(toy_model, video, whole)
+    run(model, video, whole)
     for segment in (0, 1):
-        kill_after_segment(toy_model, video, killed, segment)
+        kill_after_segment(model, video, killed, segment)
         assert not killed.exists()
-    run(toy_model, video, killed, "--resume")
+    run(model, video, killed, "--resume")
     for plane in range(3):
         pairs = zip(planes(whole, plane), planes(killed, plane), strict=True)
         assert all(np.array_equal(one, other) for one, other in pairs)
