@@ -1,0 +1,40 @@
+"""Frames written to be painted over, and whether somebody has: the PNG files of `colorcli refs`.
+
+A digest of the pixels stands in the text of the file. A program that changes pixels either keeps the text,
+which then does not fit, or drops it. So only a file that shows what was written is taken as unchanged.
+"""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, PngImagePlugin
+
+from colorcli.files import atomic_write
+
+MARK = "colorcli-unchanged"
+"""Key of the digest in the PNG's text."""
+
+
+def write_reference(path: Path, rgb: NDArray[np.uint8]) -> None:
+    """Write a colorized frame, RGB [H, W, 3], with the mark."""
+    text = PngImagePlugin.PngInfo()
+    text.add_text(MARK, _digest(rgb))
+    with atomic_write(path) as partial:
+        Image.fromarray(rgb).save(partial, "png", pnginfo=text, compress_level=1)
+
+
+def is_unchanged(path: Path) -> bool:
+    """Whether a file shows the very pixels that `write_reference` wrote; False if it cannot be read."""
+    try:
+        with Image.open(path, formats=["PNG"]) as picture:
+            mark = picture.info.get(MARK)
+            return mark is not None and mark == _digest(np.asarray(picture.convert("RGB")))
+    except (OSError, SyntaxError, ValueError):
+        return False
+
+
+def _digest(rgb: NDArray[np.uint8]) -> str:
+    content = repr(rgb.shape).encode() + rgb.tobytes()
+    return hashlib.sha256(content).hexdigest()
