@@ -16,6 +16,9 @@ except ImportError:  # Windows
 
 STDIO = Path("-")
 """Standard input or standard output, in the place of a file name."""
+WRITER = "COLORCLI_WRITER"
+"""Environment variable, for child processes: what partial files are named after if another machine might
+write the same output."""
 LOCK_SECONDS = 1.0
 """How long to wait for the lock of a run that was killed: a child process that it was starting at that moment
 holds the lock until it executes its own program."""
@@ -23,11 +26,15 @@ LONGEST_NAME = 255
 """Bytes of the longest file name on common file systems."""
 
 
-def partial_path(output: Path) -> Path:
-    """Where `output` is written until it is complete: beside it, with the suffix that encoders need."""
-    partial = output.with_name(f".{output.stem}.part{output.suffix}")
+def partial_path(output: Path, writer: str | None = None) -> Path:
+    """Where `output` is written until it is complete: beside it, with the suffix that encoders need.
+
+    `writer` makes the name one process's own; by default it is what the environment says (`WRITER`).
+    """
+    own = f".{name}" if (name := os.environ.get(WRITER, "") if writer is None else writer) else ""
+    partial = output.with_name(f".{output.stem}{own}.part{output.suffix}")
     if len(os.fsencode(partial.name)) > LONGEST_NAME:
-        digest = hashlib.sha256(os.fsencode(output.stem)).hexdigest()[:32]
+        digest = hashlib.sha256(os.fsencode(output.stem + own)).hexdigest()[:32]
         partial = output.with_name(f".{digest}.part{output.suffix}")
     return partial
 

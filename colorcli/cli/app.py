@@ -20,7 +20,10 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-COMMANDS = {"run": "run", "train": "train", "export": "export", "eval": "evaluate", "doctor": "doctor"}
+COMMANDS = {
+    "run": "run", "status": "status", "merge": "merge", "train": "train", "export": "export",
+    "eval": "evaluate", "doctor": "doctor",
+}  # fmt: skip
 """Command name -> its module and function in `colorcli.cli`."""
 
 for command, module in COMMANDS.items():

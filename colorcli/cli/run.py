@@ -3,6 +3,7 @@
 import codecs
 import os
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -14,7 +15,11 @@ from colorcli.cli.parameters import with_options
 from colorcli.errors import UsageError
 from colorcli.events import Done, Failed, Planned, Sink, Started
 from colorcli.files import STDIO, check_writable
-from colorcli.jobs.plan import Plan
+from colorcli.jobs.identity import identity_of
+from colorcli.jobs.plan import Plan, make_plan
+from colorcli.jobs.shard import Shard
+from colorcli.jobs.state import RunState
+from colorcli.jobs.walk import WHOLE
 from colorcli.options import Existing, Flag, Json, RunOptions
 
 
@@ -27,6 +32,11 @@ class Batch:
     skip_existing: Annotated[bool, Flag("Keep existing outputs.")] = False
     overwrite: Annotated[bool, Flag("Replace existing outputs.")] = False
     resume: Annotated[bool, Flag("Continue an interrupted run.")] = False
+    force_resume: Annotated[bool, Flag("Continue one that had another model or other options.")] = False
+    shard: Annotated[
+        str | None, Flag("Do one part of N: K/N, or auto in a Slurm or Batch array.", metavar="K/N")
+    ] = None
+    join: Annotated[bool, Flag("Share the work with other runs into the same folder.")] = False
     dry_run: Annotated[bool, Flag("Show what would be done.")] = False
     report: Annotated[Path | None, Flag("HTML page of all results and failures.", metavar="FILE.html")] = None
     json: Json = False
@@ -42,11 +52,11 @@ class Batch:
         flags = {
             Existing.SKIP: self.skip_existing,
             Existing.OVERWRITE: self.overwrite,
-            Existing.RESUME: self.resume,
+            Existing.RESUME: self.resume or self.force_resume or self.join,
         }
         chosen = [existing for existing, given in flags.items() if given]
         if len(chosen) > 1:
-            cause = "--skip-existing, --overwrite and --resume exclude each other"
+            cause = "--skip-existing, --overwrite and --resume (or --join) exclude each other"
             raise UsageError("colorcli run", cause, "give one of them")
         return chosen[0] if chosen else Existing.REFUSE
 
@@ -70,7 +80,6 @@ def run(
 ) -> None:
     """Colorize images and film."""
     from colorcli.cli.console import open_sink
-    from colorcli.jobs.plan import make_plan
     from colorcli.jobs.run import run_jobs
 
     if not output:
@@ -81,6 +90,7 @@ def run(
     options = replace(options, existing=batch.existing)
     _check(options, batch)
     is_stream = Path(output) == STDIO
+    shard = Shard.parse(batch.shard) if batch.shard else WHOLE
     with open_sink(json=batch.json, quiet=batch.quiet, stdout_is_data=is_stream, page=batch.report) as sink:
         plan = make_plan(
             [Path(source) for source in sources],
@@ -88,12 +98,33 @@ def run(
             options,
             sink,
             into_folder=output.endswith(("/", os.sep)),
+            shard=shard,
         )
         if batch.dry_run:
             _show(plan, sink if batch.json else None)
             return
-        summary = run_jobs(plan, options, sink)
+        with _state(plan, options, batch, shard) as state:
+            summary = run_jobs(plan, options, sink, state=state, join=batch.join)
     sys.exit(summary.exit_code)
+
+
+def _state(
+    plan: Plan, options: RunOptions, batch: Batch, shard: Shard
+) -> AbstractContextManager[RunState | None]:
+    """The state of the output folder; None if the output is one file.
+
+    Raises:
+        RefusedError: what is there was made with another model or other options, and is to be continued.
+        UsageError: runs are to share a folder, but the output is a file.
+    """
+    if plan.folder is None:
+        if batch.join:
+            raise UsageError("--join", "needs a folder for OUT", "name a folder")
+        return nullcontext(None)
+    state = RunState(plan.folder, identity_of(options), shard)
+    if options.existing is Existing.RESUME and not batch.force_resume:
+        state.check()
+    return state
 
 
 def _check(options: RunOptions, batch: Batch) -> None:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from colorcli.errors import ColorcliError, InputError, RefusedError, UsageError, bug
@@ -26,6 +27,8 @@ class Plan:
     find: Callable[[], Iterable[Job]]
     count: int | None
     """How many there are, None if only the search will show."""
+    folder: Path | None
+    """The output, if it is a folder."""
 
     def __iter__(self) -> Iterator[Job]:
         return iter(self.find())
@@ -60,12 +63,13 @@ def make_plan(
         if folder != STDIO and folder.is_dir():
             _check_outside(folder, output)
     if len(inputs) == 1 and inputs[0] != STDIO and inputs[0].is_dir():
-        return Plan(lambda: (_checked(job, options) for job in walk(inputs[0], output, report, shard)), None)
+        found = partial(walk, inputs[0], output, report, shard)
+        return Plan(lambda: (_checked(job, options) for job in found()), None, output)
     named = _named_jobs(inputs, output, options, report, into_folder)
     jobs = list(dict.fromkeys(named))  # an input that is named twice is one job
     _check_collisions(jobs)
     jobs = [job for job in jobs if shard.has(job.key)]
-    return Plan(lambda: (_checked(job, options) for job in jobs), len(jobs))
+    return Plan(lambda: (_checked(job, options) for job in jobs), len(jobs), output if into_folder else None)
 
 
 def _named_jobs(

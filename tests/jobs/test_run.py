@@ -14,6 +14,7 @@ import support.workers
 from PIL import Image
 from support.broken import BROKEN, ODD, write_all
 from support.cli import COMMAND, events, leftovers, run_cli, started
+from support.scans import contents, pictures
 from support.scenes import scene
 
 from colorcli.errors import ExitCode, SetupError
@@ -23,18 +24,6 @@ from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.resources import worker_count
 from colorcli.jobs.run import run_jobs
 from colorcli.options import ColorOptions, RunOptions
-
-
-def pictures(folder: Path, count: int) -> list[Path]:
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"{number:03}.{'jpg' if number % 2 else 'png'}" for number in range(count)]
-    for number, path in enumerate(paths):
-        Image.fromarray(scene(60 + number, 80)).save(path)
-    return paths
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 def test_bad_files_are_named_and_good_ones_done(tmp_path: Path, toy_model: Path) -> None:
@@ -77,26 +66,57 @@ def test_killed_and_resumed_equals_uninterrupted(tmp_path: Path, toy_model: Path
     assert contents(interrupted) == contents(whole)
 
 
-def test_interrupt_finishes_what_is_under_way(tmp_path: Path, toy_model: Path) -> None:
-    pictures(tmp_path / "in", 60)
-    run = started(
-        "run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--json", stderr=subprocess.PIPE
-    )
+ENDINGS = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGHUP: 129}
+
+
+@pytest.mark.parametrize("number", ENDINGS)
+def test_a_signal_lets_work_under_way_finish(number: signal.Signals, tmp_path: Path, toy_model: Path) -> None:
+    pictures(tmp_path / "in", 24)
+    common = ("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--json")
+    run = started(*common, stderr=subprocess.PIPE, start_new_session=True)
     assert run.stdout is not None
     before = b""
     while b'"done"' not in before:
         before += run.stdout.readline()
-    run.send_signal(signal.SIGINT)
+    os.killpg(run.pid, number)  # as terminals and queues do
     after, errors = run.communicate(timeout=60)
     reported = events(before + after)
     begun = {event["input"] for event in reported if event["event"] == "started"}
     done = {event["input"] for event in reported if event["event"] == "done"}
-    assert run.returncode == ExitCode.INTERRUPTED
-    assert reported[-1]["exit_code"] == ExitCode.INTERRUPTED
+    assert run.returncode == ENDINGS[number] == reported[-1]["exit_code"]
     assert begun == done
-    assert len(done) < 60
+    assert len(done) < 24
     assert len(contents(tmp_path / "out")) == len(done)
+    assert not leftovers(tmp_path / "out")
     assert b"Traceback" not in errors
+    if number == signal.SIGTERM:
+        assert run_cli(*common, "--resume").returncode == 0
+        assert run_cli("run", tmp_path / "in", "-o", tmp_path / "b", "--model", toy_model).returncode == 0
+        assert contents(tmp_path / "out") == contents(tmp_path / "b")
+
+
+def test_nohup_is_respected(tmp_path: Path, toy_model: Path) -> None:
+    pictures(tmp_path / "in", 6)
+    command = [
+        "nohup",
+        *COMMAND,
+        "run",
+        tmp_path / "in",
+        "-o",
+        tmp_path / "out",
+        "--model",
+        toy_model,
+        "--json",
+    ]
+    run = subprocess.Popen(
+        list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, bufsize=0
+    )
+    assert run.stdout is not None
+    run.stdout.readline()
+    run.send_signal(signal.SIGHUP)
+    run.communicate(timeout=60)
+    assert run.returncode == 0
+    assert len(contents(tmp_path / "out")) == 6
 
 
 def test_second_interrupt_stops_at_once(tmp_path: Path, toy_model: Path) -> None:

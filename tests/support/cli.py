@@ -28,5 +28,6 @@ def events(output: bytes) -> list[dict[str, Any]]:
 
 
 def leftovers(folder: Path) -> list[Path]:
-    """Partial files and state, which are not outputs."""
-    return [path for path in folder.rglob("*") if ".part" in path.name or path.name.startswith(".")]
+    """Partial files and state of unfinished work, which are neither outputs nor the log of a run."""
+    found = [path for path in folder.rglob("*") if ".part" in path.name or path.name.startswith(".")]
+    return [path for path in found if path.name != ".colorcli"]

@@ -1,0 +1,101 @@
+"""What all runs into a folder have done so far, from their logs in `OUT/.colorcli/log/`."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from colorcli.errors import UsageError
+from colorcli.events import Done, Failed
+from colorcli.jobs.state import FOLDER, LOST_AFTER
+
+KINDS = ("colorized", "copied", "skipped", "failed")
+
+
+@dataclass
+class Process:
+    """One process that wrote into the folder."""
+
+    host: str
+    pid: int
+    shard: str
+    """K/N; 1/1 if it did not do a part only."""
+    started: float
+    """Seconds since the epoch, by its own clock."""
+    seen: float
+    """Its last sign of life, by the file system's clock."""
+    state: str = "running"
+    """`running`, `done`, `interrupted`, or `lost`: no sign of life, and no end."""
+    results: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
+    """How many of each of `KINDS`."""
+
+
+class History:
+    """The logs of a folder."""
+
+    def __init__(self, output: Path) -> None:
+        """Raises UsageError if no run has written there."""
+        self._logs = sorted((output / FOLDER / "log").glob("*.ndjson"))
+        if not self._logs:
+            raise UsageError(output, "holds no log of a run", "name the folder that was given with -o")
+
+    def processes(self) -> list[Process]:
+        """The processes, in the order in which they began."""
+        found = [process for log in self._logs if (process := _process(log))]
+        return sorted(found, key=lambda process: process.started)
+
+    def results(self) -> Iterator[Done | Failed]:
+        """The last result of each output, in the order of their names; `skipped` changes no other result.
+
+        Results are sorted in a temporary database, so that there may be millions.
+        """
+        with closing(sqlite3.connect("")) as database:
+            database.execute("CREATE TABLE results (name TEXT PRIMARY KEY, fields TEXT) WITHOUT ROWID")
+            # Logs are taken in the order in which they ended: a later run corrects an earlier one.
+            for log in sorted(self._logs, key=lambda path: path.stat().st_mtime):
+                for fields in _lines(log):
+                    if "name" in fields:
+                        keep = "IGNORE" if fields.get("action") == "skipped" else "REPLACE"
+                        row = (fields.pop("name"), json.dumps(fields))
+                        database.execute(f"INSERT OR {keep} INTO results VALUES (?, ?)", row)
+            for (text,) in database.execute("SELECT fields FROM results ORDER BY name"):
+                fields = json.loads(text)
+                yield Failed(**fields) if fields["event"] == "failed" else Done(**fields)
+
+
+def missing_shards(processes: list[Process]) -> list[str]:
+    """The shards, of those numbers of which any was begun last, that no process has done to the end."""
+    count = int(processes[-1].shard.partition("/")[2])
+    done = {process.shard for process in processes if process.state == "done"}
+    return [] if "1/1" in done else [name for k in range(count) if (name := f"{k + 1}/{count}") not in done]
+
+
+def _process(log: Path) -> Process | None:
+    lines = _lines(log)
+    run = next(lines, None)
+    if run is None or run.get("event") != "run":
+        return None
+    seen = log.stat().st_mtime
+    process = Process(run["host"], run["pid"], run["shard"], run["started"], seen)
+    if time.time() - seen > LOST_AFTER:
+        process.state = "lost"
+    for fields in lines:
+        if fields["event"] == "summary":
+            process.state = "interrupted" if fields["exit_code"] > 128 else "done"
+        else:
+            process.results[fields.get("action", "failed")] += 1
+    return process
+
+
+def _lines(log: Path) -> Iterator[dict[str, Any]]:
+    """The lines of a log, except one that a dying machine left unfinished."""
+    with log.open(encoding="utf-8") as file:
+        for line in file:
+            try:
+                yield json.loads(line)
+            except ValueError:
+                continue
