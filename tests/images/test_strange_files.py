@@ -257,6 +257,29 @@ def test_stray_bytes_between_segments_are_skipped(stray: bytes, colorized: Any) 
     assert np.abs(luma(output.read_bytes()).astype(int) - luma(data)).max() <= 1
 
 
+FOREIGN = {
+    "a second JPEG": jpeg(),
+    "its frame": jpeg()[jpeg().index(b"\xff\xc0") :],
+    "a reserved marker": b"\xff\x01\0\x08" + bytes(6) + b"\xff\xd9",
+    "a scan of no component": b"\xff\xda\0\x08\1\xff\xff\0\x3f\0\1\xff\xd9",
+}
+
+
+@pytest.mark.parametrize("part", FOREIGN)
+def test_a_jpeg_that_runs_into_something_else_is_damaged(part: str, colorized: Any) -> None:
+    with pytest.raises(InputError, match="damaged JPEG"):
+        colorized(jpeg()[:-2] + FOREIGN[part], "in.jpg")
+
+
+def test_a_jpeg_without_its_last_scans_is_noted(colorized: Any) -> None:
+    whole = jpeg(progressive=True)
+    short = whole[: whole.rindex(b"\xff\xda")]
+    short = short[: short.rindex(b"\xff\xc4")] + b"\xff\xd9"
+    output, notes = colorized(short, "in.jpg")
+    assert np.abs(luma(output.read_bytes()).astype(int) - luma(short)).max() <= 1
+    assert any("last scans" in note for note in notes)
+
+
 def test_the_size_is_found_behind_a_megabyte_of_segments(colorized: Any) -> None:
     data = inserted(jpeg(), *[(0xEB, bytes(65000))] * 20)
     output, _ = colorized(data, "in.jpg")

@@ -39,9 +39,9 @@ from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.jpeg import header, multi_picture, turbojpeg
 from colorcli.images.codecs.jpeg import segments as seg
 from colorcli.images.codecs.jpeg.chroma import CLIPPED, Sampling, chroma_planes, chroma_steps
-from colorcli.images.codecs.jpeg.luma import PROGRESSIVE, encode_exactly, extract_luma
+from colorcli.images.codecs.jpeg.luma import encode_exactly, extract_luma
 from colorcli.images.codecs.jpeg.plane import GRAY, Bytes, decoded_gray
-from colorcli.images.codecs.jpeg.repair import repaired
+from colorcli.images.codecs.jpeg.repair import NO_LAST_SCANS, has_all_scans, repaired
 from colorcli.images.codecs.jpeg.segments import Component, Frame, Segment
 from colorcli.images.metadata import exif, icc
 from colorcli.images.raster import Raster, band_luma, reduced_plane
@@ -53,7 +53,7 @@ NEUTRAL = 2
 """A source whose chroma is no farther from gray than this is neutral: clipping cannot move its gray by 1."""
 DETECTION_REDUCTION = 8
 """Color is detected in chroma at this fraction of its size."""
-SEQUENTIAL_OR_PROGRESSIVE = (0xC0, 0xC1, PROGRESSIVE)
+SEQUENTIAL_OR_PROGRESSIVE = (0xC0, 0xC1, seg.PROGRESSIVE)
 LOSSLESS, HIERARCHICAL = (0xC3, 0xCB), (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
 LARGEST_BLOCK = 64_000
 """Bytes of Exif or XMP that fit into a segment, with room for the name of the model."""
@@ -121,6 +121,8 @@ class JpegCodec(SinglePageCodec):
         frame = seg.frame_of(segments)
         _check(source, frame)
         _coarsest_table(segments)  # raises DamagedError if there is none
+        if not has_all_scans(segments):
+            notes = (*notes, NO_LAST_SCANS)
         head = tuple(segment for segment in segments if segment.is_metadata)
         is_gray = len(frame.components) == 1 and frame.marker in SEQUENTIAL_OR_PROGRESSIVE
         if is_gray and frame.depth == 8:
@@ -143,7 +145,7 @@ class JpegCodec(SinglePageCodec):
             source.pixels, page.chroma, source.sampling, steps, source.spare, source.toning
         )
         frame = seg.frame_of(source.scans)
-        cb, cr = (seg.parse(data)[0] for data in planes.encode(frame.marker == PROGRESSIVE))
+        cb, cr = (seg.parse(data)[0] for data in planes.encode(frame.marker == seg.PROGRESSIVE))
         head = header.with_metadata(source.head, page.metadata)
         result = seg.join(_splice(head, source.scans, frame, source.sampling, (cb, cr)))
         return multi_picture.moved(result, source.directory, len(source.trailer)) + source.trailer

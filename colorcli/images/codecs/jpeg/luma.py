@@ -14,7 +14,6 @@ from colorcli.images.codecs.jpeg import turbojpeg
 from colorcli.images.codecs.jpeg.plane import Bytes, decoded_gray
 from colorcli.images.codecs.jpeg.segments import Frame, Segment
 
-PROGRESSIVE = 0xC2
 EXACT_ATTEMPTS = 4
 
 
@@ -32,7 +31,7 @@ def extract_luma(data: bytes, frame: Frame) -> Luma:
     Raises:
         DamagedError: it is too damaged for that.
     """
-    found = turbojpeg.extract_luma(data, frame.marker == PROGRESSIVE)
+    found = turbojpeg.extract_luma(data, frame.marker == seg.PROGRESSIVE)
     # What TurboJPEG calls corrupt may be no more than stray bytes, which jpeglib skips.
     return Luma(*found) if found else _extract_with_jpeglib(data, frame)
 

@@ -1,5 +1,7 @@
 """JPEGs that libjpeg reads with a warning: stray bytes between segments, and no end-of-image marker."""
 
+from collections.abc import Sequence
+
 import imagecodecs
 import numpy as np
 
@@ -9,6 +11,7 @@ from colorcli.images.codecs.jpeg.segments import Segment
 
 PADDINGS = (b"\x55" * 64, b"\xaa" * 64)
 """Entropy-coded data that decode to different coefficients."""
+NO_LAST_SCANS = "its last scans are missing: it is less sharp than it was"
 NO_END = "its end marker is missing: added"
 STRAY = "stray bytes between its segments are left out"
 
@@ -25,6 +28,8 @@ def repaired(data: bytes) -> tuple[bytes, tuple[str, ...]]:
         stray = stray or bool(data[at:start].strip(b"\xff\0"))
         stray = stray or b"\xff\0" in data[at:start]
         at = start + 2
+        if marker < seg.FIRST_WITH_SEGMENT:
+            raise DamagedError("broken between segments")
         if marker == seg.EOI:
             return seg.join([*segments, Segment(seg.EOI)]) + data[at:], (STRAY,) * stray
         end = at + int.from_bytes(data[at : at + 2], "big")
@@ -44,7 +49,7 @@ def repaired(data: bytes) -> tuple[bytes, tuple[str, ...]]:
 def _with_end(segments: list[Segment]) -> bytes:
     """The file with an EOI after the last bit that its image needs; what follows is kept behind it."""
     *head, last = segments
-    if not last.scan or not _has_all_scans(segments):
+    if not last.scan or not has_all_scans(segments):
         raise DamagedError("truncated")
     start = seg.join([*head, Segment(last.marker, last.payload)])
     scan = last.scan
@@ -73,8 +78,12 @@ def _is_whole(data: bytes) -> bool:
     return np.array_equal(one, other)
 
 
-def _has_all_scans(segments: list[Segment]) -> bool:
-    """Whether every coefficient of every component has come to its last bit (T.81, B.2.3)."""
+def has_all_scans(segments: Sequence[Segment]) -> bool:
+    """Whether every coefficient of every component has come to its last bit (T.81, B.2.3).
+
+    Raises:
+        DamagedError: a scan is not of this frame.
+    """
     frame = seg.frame_of(segments)
     bits = {part.identifier: np.full(64, -1) for part in frame.components}
     for segment in segments:
@@ -85,6 +94,8 @@ def _has_all_scans(segments: list[Segment]) -> bool:
         if len(segment.payload) < 4 + 2 * count or not set(parts) <= bits.keys():
             raise DamagedError("broken start of scan")
         first, last, low = (*segment.payload[1 + 2 * count : 3 + 2 * count], segment.payload[-1] & 15)
+        if frame.marker != seg.PROGRESSIVE:  # whatever it says: decoders do not look
+            first, last, low = 0, 63, 0
         for part in parts:
             bits[part][first : last + 1] = low
     return all((levels == 0).all() for levels in bits.values())

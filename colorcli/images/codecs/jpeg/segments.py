@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from colorcli.images.codecs.damage import DamagedError
 
 SOI, EOI, SOS, DQT, DHT, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xFE
+PROGRESSIVE = 0xC2
+FIRST_WITH_SEGMENT = 0xC0
+"""Markers below are reserved, and stand without a segment (T.81, table B.1)."""
 APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
 FRAMES = frozenset({*range(0xC0, 0xD0)} - {DHT, 0xC8, 0xCC})
 """Start-of-frame markers; the low nibble is the coding process: 0 to 2 are lossy and Huffman-coded."""
@@ -97,7 +100,7 @@ def parse(data: bytes) -> tuple[list[Segment], bytes]:
     """The segments of a JPEG from SOI to EOI, and what follows the EOI.
 
     Raises:
-        DamagedError: this is not a JPEG, or it is truncated.
+        DamagedError: this is not a JPEG, it is truncated, or it has several frames.
     """
     if data[:2] != b"\xff\xd8":
         raise DamagedError("not a JPEG")
@@ -109,9 +112,13 @@ def parse(data: bytes) -> tuple[list[Segment], bytes]:
         marker, at = data[found.start() + 1], found.end()
         if marker == EOI:
             return [*segments, Segment(EOI)], data[at:]
+        if marker < FIRST_WITH_SEGMENT or marker == SOI:
+            raise DamagedError("truncated, or broken between segments")
         payload = data[at + 2 : (end := at + int.from_bytes(data[at : at + 2], "big"))]
         if end < at + 2 or end > len(data):
             raise DamagedError("truncated")
+        if marker in FRAMES and any(segment.marker in FRAMES for segment in segments):
+            raise DamagedError("it runs into another JPEG")
         scan = b""
         if marker == SOS:
             following = _MARKER.search(data, end)

@@ -156,9 +156,13 @@ def _pages(file: tifffile.TiffFile, offsets: Sequence[int]) -> Iterator[tifffile
     for index, offset in enumerate(offsets):
         file.filehandle.seek(offset)
         page = tifffile.TiffPage(file, index)
-        if not all(isinstance(getattr(page, name, 0), int) for name in NUMBERS):
-            raise DamagedError("a tag that is not the number it has to be")
+        _check_numbers(page)
         yield page
+
+
+def _check_numbers(page: tifffile.TiffPage) -> None:
+    if not all(isinstance(getattr(page, name, 0), int) for name in NUMBERS):
+        raise DamagedError("a tag that is not the number it has to be")
 
 
 def _page(source: Path, page: tifffile.TiffPage, raw: BinaryIO, layout: Layout) -> TiffPage:
@@ -186,6 +190,7 @@ def _page(source: Path, page: tifffile.TiffPage, raw: BinaryIO, layout: Layout) 
 def _level(
     source: Path, page: tifffile.TiffPage, level: tifffile.TiffPage, raw: BinaryIO, layout: Layout
 ) -> TiffPage:
+    _check_numbers(level)
     smaller = level.imagelength < page.imagelength and level.imagewidth < page.imagewidth
     if not (smaller and int(level.subfiletype) & REDUCED) or level.subifds:
         cause = "a page contains images that are not reduced copies of it (SubIFDs)"
