@@ -5,6 +5,7 @@ The other streams are copied packet by packet, with their timestamps, tags, disp
 
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import av
@@ -14,9 +15,11 @@ from av.stream import Stream
 from av.video.stream import VideoStream
 
 from colorcli.errors import RefusedError
+from colorcli.files import STDIO
 from colorcli.video.containers import CONSTANT_RATE, MATROSKA, QUICKTIME
 from colorcli.video.info import VideoInfo
 from colorcli.video.packet_scan import scan_packets
+from colorcli.video.probe import open_video
 from colorcli.video.remux import BASE, EXTRA, SOURCE, Remux, attachment_of
 from colorcli.video.streams import NO_STREAMS, StreamChoice, unsupported_stream
 from colorcli.video.trim import Clip
@@ -207,7 +210,21 @@ def _add_copy(output: Output, stream: Stream) -> None:
     if copy is not None:
         _copy_description(stream, copy)
         copy.time_base = stream.time_base
+        if output.remux.format_name == "avi" and (rate := _bit_rate(output.remux.info.source, stream)):
+            copy.codec_context.bit_rate = rate
         output.copies[stream.index] = copy
+
+
+def _bit_rate(source: Path, stream: Stream) -> int | None:
+    """What AVI takes for the length of an ADPCM packet; ffmpeg before version 6 has written wrong ones."""
+    if source == STDIO or not stream.codec_context.name.startswith("adpcm_"):
+        return None
+    with open_video(source) as container:
+        packets = container.demux(container.streams[stream.index])
+        for packet in packets:
+            if packet.size and packet.duration and packet.time_base:
+                return round(8 * packet.size / (packet.duration * packet.time_base))
+    return None
 
 
 def _add_reencoded(output: Output, stream: Stream, encoder: str) -> None:

@@ -167,7 +167,8 @@ def remuxed_stdout(format_name: str, info: VideoInfo) -> Iterator[str]:
         "pipe:0",
     ]
     command += ["-map", "0", "-c", "copy", "-copy_unknown", "-avoid_negative_ts", "disabled"]
-    command += ["-aspect:v:0", aspect, "-flush_packets", "1", "-f", format_name, "pipe:1"]
+    command += [*_y4m_arguments(format_name), "-aspect:v:0", aspect]
+    command += ["-flush_packets", "1", "-f", format_name, "pipe:1"]
     with tempfile.TemporaryFile() as messages:
         process = subprocess.Popen(
             command,
@@ -253,9 +254,16 @@ def _input_streams(remux: Remux) -> list[tuple[int, int]]:
     return [found[place] for place in sorted(found)]
 
 
+def _y4m_arguments(format_name: str) -> list[str]:
+    """What the muxer of Y4M needs: before ffmpeg 6 it takes no packets of raw video, only whole frames."""
+    if format_name != "yuv4mpegpipe":
+        return []
+    return ["-c:v", "wrapped_avframe", "-strict", "-1", "-fps_mode", "passthrough"]
+
+
 def _encoding(remux: Remux) -> list[str]:
     """Arguments for the streams that are not copied."""
-    arguments = list[str]()
+    arguments = _y4m_arguments(remux.format_name)
     streams = [stream for stream in remux.streams if stream.type != "attachment"]
     for index, stream in enumerate(streams):
         if stream.encoder:

@@ -1,15 +1,18 @@
 """Which of a source's streams go along with the colorized video: --drop and --audio."""
 
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from av.container import InputContainer
 from av.stream import Stream
 
 from colorcli.errors import RefusedError, UsageError
+from colorcli.files import STDIO
 from colorcli.options import VideoOptions
 from colorcli.video.containers import VIDEO_ONLY
 from colorcli.video.info import VideoInfo
+from colorcli.video.probe import open_video
 
 AUDIO_ENCODERS = {"aac": "aac", "opus": "libopus"}
 """Value of --audio -> ffmpeg's encoder."""
@@ -57,7 +60,9 @@ def choose_streams(
     kept = (
         stream.index
         for stream in source.streams
-        if stream.index not in left_out and not _is_rebuilt(stream, source) and not is_navigation(stream)
+        if stream.index not in left_out
+        and not _is_rebuilt(stream, source, info.source)
+        and not is_navigation(stream)
     )
     return StreamChoice(frozenset(kept), options.audio)
 
@@ -83,14 +88,28 @@ def is_navigation(stream: Stream) -> bool:
     return bool(stream.type == "data" and stream.name == "dvd_nav_packet")
 
 
-def _is_rebuilt(stream: Stream, source: InputContainer) -> bool:
+def _is_rebuilt(stream: Stream, container: InputContainer, source: Path) -> bool:
     """Whether it is a timecode or chapter track of QuickTime.
 
     Muxers create these from the `timecode` tag and the chapters, and accept them in no other way.
     """
-    if stream.type != "data" or "mov" not in source.format.name:
+    if "mov" not in container.format.name:
         return False
-    return "timecode" in stream.metadata or (stream.name == "bin_data" and bool(source.chapters()))
+    chapters = container.chapters()
+    if stream.type == "subtitle" and chapters and source != STDIO:
+        # ffmpeg before version 6 does not mark the track that repeats the chapters.
+        titles = [str(chapter["metadata"].get("title", "")) for chapter in chapters]
+        return _texts(source, stream.index, len(titles) + 1) == titles
+    return stream.type == "data" and (
+        "timecode" in stream.metadata or (stream.name == "bin_data" and bool(chapters))
+    )
+
+
+def _texts(source: Path, index: int, count: int) -> list[str]:
+    """The first texts of a track of timed text (3GPP TS 26.245): two bytes of length, then UTF-8."""
+    with open_video(source) as container:
+        packets = islice((bytes(p) for p in container.demux(container.streams[index]) if p.size), count)
+        return [data[2 : 2 + int.from_bytes(data[:2], "big")].decode(errors="replace") for data in packets]
 
 
 def unsupported_stream(

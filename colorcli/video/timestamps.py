@@ -11,13 +11,15 @@ from colorcli.video.frames import Timing
 
 
 def number_frames(packets: Iterable[Packet], rate: Fraction, base: int = 0) -> Iterator[Packet]:
-    """Give an encoder's packets frame numbers from `base` as pts; empty packets are left out.
+    """Give an encoder's packets frame numbers from `base` as pts.
+
+    A packet without bytes repeats the frame before (Theora); the one that ends the stream has no time.
 
     The first packet shows frame 0: ffmpeg shifts all times so that no decoding time is negative.
     """
     first: int | None = None
     for packet in packets:
-        if packet.size and packet.pts is not None and packet.time_base is not None:
+        if packet.pts is not None and packet.time_base is not None:
             first = packet.pts if first is None else first
             packet.pts = base + round((packet.pts - first) * packet.time_base * rate)
             yield packet

@@ -155,6 +155,21 @@ def test_theora_stays_theora(tmp_path: Path, toy_model: Path) -> None:
     assert len(planes(tmp_path / "out.ogv")) == 25
 
 
+@pytest.mark.parametrize("name", ["out.ogv", "out.mkv"])
+def test_frames_that_theora_repeats_are_kept(tmp_path: Path, toy_model: Path, name: str) -> None:
+    source = make(tmp_path / "in.ogv", *gray(0.8, "64x48", source="color"), "-c:v", "libtheora")
+    with av.open(source) as container:
+        sizes = [packet.size for packet in container.demux(video=0) if packet.pts is not None]
+    assert sizes.count(0) > 9
+    done = colorcli("run", source, "-o", tmp_path / name, "--model", toy_model, "--json")
+    assert done.returncode == 0, done.stderr
+    assert b"damaged" not in done.stdout
+    assert f'"frames": {len(sizes)}'.encode() in done.stdout
+    with av.open(tmp_path / name) as container:
+        pts = [p.pts * p.time_base for p in container.demux(video=0) if p.pts is not None]
+    assert sorted(pts) == pytest.approx([n / 25 for n in range(len(sizes))], abs=1e-3)
+
+
 def test_a_stream_can_be_left_out(tmp_path: Path, toy_model: Path) -> None:
     (tmp_path / "words.srt").write_text("1\n00:00:00,100 --> 00:00:00,600\nHello\n")
     source = make(

@@ -112,7 +112,14 @@ def test_anamorphic_ffv1_keeps_its_aspect(tmp_path: Path, toy_model: Path) -> No
 
 def test_rotation_is_kept(tmp_path: Path, toy_model: Path) -> None:
     upright = make(tmp_path / "upright.mp4", *gray(0.4), "-c:v", "libx264")
-    source = make(tmp_path / "in.mp4", "-display_rotation", "90", "-i", upright, "-c", "copy")
+    source = tmp_path / "in.mp4"
+    with av.open(upright) as whole, av.open(source, "w") as turned:  # -display_rotation is new in ffmpeg 6
+        stream = turned.add_stream_from_template(whole.streams.video[0])
+        stream.set_display_matrix((0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30))
+        for packet in whole.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                turned.mux(packet)
     output = tmp_path / "out.mp4"
     run(toy_model, source, output)
     assert differences(source, output) == []

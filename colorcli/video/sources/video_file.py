@@ -7,6 +7,7 @@ from itertools import islice
 from pathlib import Path
 
 import av
+import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
@@ -18,6 +19,7 @@ from colorcli.files import STDIO
 from colorcli.video.format_changes import FormatAdapter
 from colorcli.video.frames import Frame, Timing
 from colorcli.video.packet_scan import demux, scan_packets
+from colorcli.video.pixel_formats import samples
 from colorcli.video.probe import open_video, probe, video_stream
 from colorcli.video.sources.base import FrameSource
 
@@ -96,6 +98,11 @@ class VideoFileSource(FrameSource):
         for container in self._opened:
             container.close()
 
+    @property
+    def _repeats(self) -> bool:
+        """Whether packets without bytes stand for the frame before, as in Theora."""
+        return self._stream.codec_context.name == "theora"
+
     def _pictures(self) -> Iterator[VideoFrame]:
         yield self._first
         yield from self._decoded
@@ -109,7 +116,8 @@ class VideoFileSource(FrameSource):
         count = 0
         # Standard input cannot be read a second time.
         is_threaded = self.path != STDIO
-        self._stream.thread_type = "AUTO" if is_threaded else "SLICE"
+        # Threads for frames would delay them beyond the packets that repeat them.
+        self._stream.thread_type = "AUTO" if is_threaded and not self._repeats else "SLICE"
         try:
             for picture in self._decode_packets(stop=is_threaded):
                 yield picture
@@ -134,6 +142,7 @@ class VideoFileSource(FrameSource):
             _DamageError: a packet is damaged, and `stop` is true.
         """
         others = 0
+        latest: VideoFrame | None = None
         for packet in self._demux():
             # Not packet.stream_index: the last, empty packet, which flushes the decoder, does not set it.
             if packet.stream.index != self._stream.index:
@@ -141,6 +150,10 @@ class VideoFileSource(FrameSource):
                 if others > self._kept:
                     self.packets.append(packet)
                     self._kept = others
+                continue
+            if not packet.size and packet.pts is not None:  # to the decoder it would be the end of the stream
+                if latest is not None and self._repeats:
+                    yield _repeated(latest, packet)
                 continue
             try:
                 pictures = self._decode_packet(packet, tolerant=not stop)
@@ -150,6 +163,7 @@ class VideoFileSource(FrameSource):
                 self.damaged += 1
                 continue
             self.damaged += sum(picture.is_corrupt for picture in pictures)
+            latest = pictures[-1] if pictures else latest
             yield from pictures
 
     def _decode_packet(self, packet: Packet, *, tolerant: bool) -> list[VideoFrame]:
@@ -194,6 +208,16 @@ class VideoFileSource(FrameSource):
         packet = Packet()
         packet.stream = self._stream
         yield packet
+
+
+def _repeated(frame: VideoFrame, packet: Packet) -> VideoFrame:
+    """A copy of a frame at the time of a packet."""
+    copy = VideoFrame(frame.width, frame.height, frame.format.name)
+    for target, plane in zip(copy.planes, frame.planes, strict=True):
+        samples(target, np.uint8)[:] = samples(plane, np.uint8)
+    copy.color_range = frame.color_range
+    copy.pts, copy.time_base, copy.duration = packet.pts, frame.time_base, packet.duration or 0
+    return copy
 
 
 def _alpha_decoder(stream: VideoStream) -> VideoCodecContext | None:
