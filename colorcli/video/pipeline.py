@@ -7,7 +7,7 @@ converter give.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
 
@@ -37,6 +37,15 @@ def colored_frames(
 
     All threads have ended when the context is left.
     """
+    with unconverted_frames(video, shots, predictor, hints, start) as frames:
+        yield map(video.converter().convert, frames)
+
+
+@contextmanager
+def unconverted_frames(
+    video: CheckedVideo, shots: ShotList, predictor: ChromaPredictor, hints: HintSource, start: ResumePoint
+) -> Iterator[Iterator[ColoredFrame]]:
+    """The same with the source's pictures; their colors are at the working size only."""
     options = video.options
     converter = video.converter()
     working = predictor.working_shape(video.info.height, video.info.width)
@@ -48,13 +57,16 @@ def colored_frames(
     frames = islice(video.frames(), start.frames, None)
     with (
         Prefetch(analyzer.run(frames)) as analyzed,
-        Prefetch(_colorize(analyzed, colorizer, is_resumed=start.frames > 0)) as colored,
+        Prefetch(joined_steps(analyzed, colorizer.run, is_resumed=start.frames > 0)) as colored,
     ):
-        yield map(converter.convert, colored)
+        yield colored
 
 
-def _colorize(
-    frames: Iterable[Frame], colorizer: TemporalColorizer, *, is_resumed: bool
+def joined_steps(
+    frames: Iterable[Frame],
+    colorize: Callable[[Iterable[Step]], Iterable[ColoredStep]],
+    *,
+    is_resumed: bool = False,
 ) -> Iterator[ColoredFrame]:
     """Each frame with its colors; an interlaced frame is two steps of the temporal colorizer."""
     waiting: deque[Frame] = deque()
@@ -68,7 +80,7 @@ def _colorize(
 
     is_first = not is_resumed
     parts: list[ColoredStep] = []
-    for part in colorizer.run(steps()):
+    for part in colorize(steps()):
         parts.append(part)
         if len(parts) == len(waiting[0].views):
             yield _join(waiting.popleft(), parts, starts_shot=is_first)

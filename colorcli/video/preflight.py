@@ -109,6 +109,22 @@ def preflight(source: Path, output: Path, options: RunOptions, report: Sink) -> 
         yield video
 
 
+@contextmanager
+def open_to_look(source: Path, options: RunOptions) -> Iterator[CheckedVideo]:
+    """Open a video that is looked at only: nothing is encoded.
+
+    Raises:
+        ColorcliError: it cannot be read, or the options do not fit it.
+    """
+    with _open_source(source, Path(), options.video.fps) as opened:
+        _resolve_fields(opened, options)
+        info = filtered_info(opened.info, options.video)
+        layout = natural_layout(info)
+        settings = EncodeSettings("", layout, layout.name, ())
+        trim = Trim.parse(options.video.start, options.video.end, info.rate)
+        yield CheckedVideo(opened, Path(), options, info, info, "", settings, trim)
+
+
 def _open_source(source: Path, output: Path, fps: str | None) -> FrameSource:
     if is_frame_pattern(source):
         return PictureSource(source, parse_rate(fps) if fps else None)

@@ -2,7 +2,8 @@
 
 CSV: `start` and `end` are frame numbers from 0, `end` excluded; `time` is the clock time of the start, for
 information only; `saturation` multiplies the shot's colors; `reference` names a picture in the folder of
-references; `skip` is `yes` where the shot keeps the color it has.
+references; `skip` is `yes` where the shot keeps the color it has. PySceneDetect's scene lists are read as
+well, with `Start Frame` and `End Frame` for the first two.
 """
 
 import csv
@@ -15,6 +16,7 @@ from pathlib import Path
 from colorcli.errors import InputError, UsageError
 from colorcli.files import atomic_write
 
+SCENE_START, SCENE_CUTS = "Start Frame", "Timecode List:"
 COLUMNS = ("start", "end", "time", "saturation", "reference", "skip")
 
 
@@ -58,7 +60,10 @@ def read_shots(path: Path) -> list[Shot]:
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(path, f"cannot be read ({error})", "check --shots") from error
     shots: list[Shot] = []
-    for line, row in enumerate(csv.DictReader(io.StringIO(text)), 2):
+    header = 1
+    if text.startswith(SCENE_CUTS):  # a line that PySceneDetect writes above the header
+        header, text = 2, text.partition("\n")[2]
+    for line, row in enumerate(csv.DictReader(io.StringIO(text)), header + 1):
         try:
             shot = _parse(row)
         except (KeyError, TypeError, ValueError) as error:
@@ -74,9 +79,13 @@ def read_shots(path: Path) -> list[Shot]:
 
 
 def _parse(row: dict[str, str]) -> Shot:
+    if SCENE_START in row:  # counted from 1, and the end is included
+        start, end = int(row[SCENE_START]) - 1, int(row["End Frame"])
+    else:
+        start, end = int(row["start"]), int(row["end"])
     return Shot(
-        start=int(row["start"]),
-        end=int(row["end"]),
+        start=start,
+        end=end,
         saturation=float(row.get("saturation") or 1),
         reference=(row.get("reference") or "").strip(),
         skip=(row.get("skip") or "").strip().lower() in ("yes", "y", "true", "1"),

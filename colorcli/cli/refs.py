@@ -1,0 +1,74 @@
+"""`colorcli refs`: a colorized frame of each shot, to be painted over."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+import typer
+from typer import Argument
+
+from colorcli.cli.parameters import with_options
+from colorcli.errors import RefusedError
+from colorcli.events import Started
+from colorcli.options import ColorOptions, Flag, RunOptions, VideoOptions
+
+
+@dataclass(frozen=True)
+class FilmPart:
+    """What of a film is looked at."""
+
+    PANEL: ClassVar = "Film"
+
+    start: Annotated[str | None, Flag("First frame, as for run.")] = None
+    end: Annotated[str | None, Flag("End, exclusive.")] = None
+    shots: Annotated[Path | None, Flag("Shot list, as for run.", metavar="FILE")] = None
+    fps: Annotated[str | None, Flag("Frame rate of numbered frames.", metavar="RATE")] = None
+    tonemap: Annotated[bool, Flag("Convert HDR to SDR.")] = False
+
+
+@with_options
+def refs(
+    film: Annotated[Path, Argument(metavar="FILM", help="A film, or a frame_%06d.png pattern.")],
+    output: Annotated[Path, Flag("Folder of the frames.", short="-o", metavar="FOLDER")],
+    overwrite: Annotated[bool, Flag("Replace existing frames, painted ones included.")] = False,
+    quiet: Annotated[bool, Flag("Errors only.", short="-q")] = False,
+    *,
+    color: ColorOptions,
+    part: FilmPart,
+) -> None:
+    """Write one colorized frame of each shot, named by its number, to be painted over.
+
+    `run --references FOLDER` takes back those that were changed.
+    """
+    from colorcli.cli.console import open_sink
+    from colorcli.colorizer.color_sources import ColorSources
+    from colorcli.colorizer.predictor import ChromaPredictor
+    from colorcli.models import open_model
+    from colorcli.video.preflight import open_to_look
+    from colorcli.video.reference_pictures import write_reference
+    from colorcli.video.shot_list import ShotList, read_shots
+    from colorcli.video.survey import color_shots, rgb_of
+
+    if not overwrite and output.is_dir() and any(output.glob("*.png")):
+        raise RefusedError(output, "contains pictures already", "give another folder, or --overwrite")
+    video_options = VideoOptions(
+        start=part.start, end=part.end, shots=part.shots, fps=part.fps, tonemap=part.tonemap
+    )
+    listed = ShotList(read_shots(part.shots) if part.shots else [])
+    written = 0
+    with (
+        open_model(color.model, color.device, kinds=color.model_kind) as model,
+        open_sink(json=False, quiet=quiet, stdout_is_data=False) as sink,
+        open_to_look(film, RunOptions(color, video_options)) as video,
+    ):
+        predictor = ChromaPredictor(model, size=color.size, saturation=color.saturation)
+        converter = video.converter()
+        output.mkdir(parents=True, exist_ok=True)
+        sink(Started(video.name, str(output), video.info.frames))
+        for shot in color_shots(video, listed, predictor, ColorSources.load(color), sink):
+            if not shot.keeps_color:
+                number = shot.shown.frame.number
+                write_reference(output / f"{number:06d}.png", rgb_of(shot.shown, converter))
+                written += 1
+    if not quiet:
+        typer.echo(f"{output}: {written} frames, one of each shot")
