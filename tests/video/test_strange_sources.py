@@ -145,12 +145,13 @@ def test_unflagged_fields_are_seen_and_deinterlaced(tmp_path: Path, toy_model: P
     assert not np.array_equal(planes(named)[5], planes(output)[5])
 
 
-def test_frames_after_damage_are_those_of_ffmpeg(tmp_path: Path, toy_model: Path) -> None:
+@pytest.mark.parametrize("place", [-3, -1])
+def test_frames_after_damage_are_those_of_ffmpeg(tmp_path: Path, toy_model: Path, place: int) -> None:
     source = make(
         tmp_path / "in.mp4", *gray(2, "64x48"), "-c:v", "libx264", "-bf", "2", "-pix_fmt", "yuv420p"
     )
     with av.open(source) as opened:
-        last = [packet for packet in opened.demux(video=0) if packet.size][-3]
+        last = [packet for packet in opened.demux(video=0) if packet.size][place]
     content = bytearray(source.read_bytes())
     content[last.pos : last.pos + last.size] = b"\xff" * last.size
     source.write_bytes(content)

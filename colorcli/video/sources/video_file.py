@@ -49,6 +49,8 @@ class VideoFileSource(FrameSource):
         self.scan = scan_packets(path)
         self._keep_packets = keep_packets
         self._kept = 0
+        self._sent = 0
+        """Packets given to the decoder; each has a frame, unless something is wrong."""
         self.container = open_video(path)
         self._opened = [self.container]
         try:
@@ -111,7 +113,7 @@ class VideoFileSource(FrameSource):
         """All frames; after the first damage once more from the beginning with a decoder that loses none.
 
         PyAV drops the frames that a decoder with threads for frames has ready when it reports an error, the
-        more of them the more cores there are.
+        more of them the more cores there are. At the end it drops the error, too: then frames are missing.
         """
         count = 0
         # Standard input cannot be read a second time.
@@ -122,6 +124,8 @@ class VideoFileSource(FrameSource):
             for picture in self._decode_packets(stop=is_threaded):
                 yield picture
                 count += 1
+            if is_threaded and count < self._sent:
+                raise _DamageError
         except _DamageError:
             self._reopen()
             yield from islice(self._decode_packets(stop=False), count, None)
@@ -141,7 +145,7 @@ class VideoFileSource(FrameSource):
         Raises:
             _DamageError: a packet is damaged, and `stop` is true.
         """
-        others = 0
+        others = self._sent = 0
         latest: VideoFrame | None = None
         for packet in self._demux():
             # Not packet.stream_index: the last, empty packet, which flushes the decoder, does not set it.
@@ -155,6 +159,7 @@ class VideoFileSource(FrameSource):
                 if latest is not None and self._repeats:
                     yield _repeated(latest, packet)
                 continue
+            self._sent += bool(packet.size)
             try:
                 pictures = self._decode_packet(packet, tolerant=not stop)
             except av.FFmpegError as error:
