@@ -15,6 +15,7 @@ from colorcli.cli.parameters import with_options
 from colorcli.errors import UsageError
 from colorcli.events import Done, Failed, Planned, Sink, Started
 from colorcli.files import STDIO, check_writable
+from colorcli.jobs.executors import Executor
 from colorcli.jobs.identity import identity_of
 from colorcli.jobs.plan import Plan, make_plan
 from colorcli.jobs.shard import Shard
@@ -37,10 +38,18 @@ class Batch:
         str | None, Flag("Do one part of N: K/N, or auto in a Slurm or Batch array.", metavar="K/N")
     ] = None
     join: Annotated[bool, Flag("Share the work with other runs into the same folder.")] = False
+    cluster: Annotated[str | None, Flag("Do it on a Ray cluster: auto or HOST:PORT.", metavar="ADDRESS")] = (
+        None
+    )
     dry_run: Annotated[bool, Flag("Show what would be done.")] = False
     report: Annotated[Path | None, Flag("HTML page of all results and failures.", metavar="FILE.html")] = None
     json: Json = False
     quiet: Annotated[bool, Flag("Errors only.", short="-q")] = False
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether other runs into the same folder may do the same jobs."""
+        return self.join or self.cluster is not None
 
     @property
     def existing(self) -> Existing:
@@ -52,11 +61,11 @@ class Batch:
         flags = {
             Existing.SKIP: self.skip_existing,
             Existing.OVERWRITE: self.overwrite,
-            Existing.RESUME: self.resume or self.force_resume or self.join,
+            Existing.RESUME: self.resume or self.force_resume or self.is_shared,
         }
         chosen = [existing for existing, given in flags.items() if given]
         if len(chosen) > 1:
-            cause = "--skip-existing, --overwrite and --resume (or --join) exclude each other"
+            cause = "--skip-existing, --overwrite and --resume (or --join, --cluster) exclude each other"
             raise UsageError("colorcli run", cause, "give one of them")
         return chosen[0] if chosen else Existing.REFUSE
 
@@ -104,7 +113,8 @@ def run(
             _show(plan, sink if batch.json else None)
             return
         with _state(plan, options, batch, shard) as state:
-            summary = run_jobs(plan, options, sink, state=state, join=batch.join)
+            executor = _executor(options, batch)
+            summary = run_jobs(plan, options, sink, executor, state, join=batch.is_shared)
     sys.exit(summary.exit_code)
 
 
@@ -118,13 +128,22 @@ def _state(
         UsageError: runs are to share a folder, but the output is a file.
     """
     if plan.folder is None:
-        if batch.join:
-            raise UsageError("--join", "needs a folder for OUT", "name a folder")
+        if batch.is_shared:
+            raise UsageError("--join and --cluster", "need a folder for OUT", "name a folder")
         return nullcontext(None)
     state = RunState(plan.folder, identity_of(options), shard)
     if options.existing is Existing.RESUME and not batch.force_resume:
         state.check()
     return state
+
+
+def _executor(options: RunOptions, batch: Batch) -> Executor | None:
+    """Where jobs are done; None for this machine."""
+    if batch.cluster is None:
+        return None
+    from colorcli.jobs.cluster import ClusterExecutor
+
+    return ClusterExecutor(options, batch.cluster)
 
 
 def _check(options: RunOptions, batch: Batch) -> None:

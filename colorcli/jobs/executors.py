@@ -119,7 +119,7 @@ class ProcessPoolExecutor:
                 while True:
                     while pool.has_room() and not signals.received() and (job := next(waiting, None)):
                         report(Started(str(job.source), str(job.output)))
-                        pool.submit(job, job, _patience(job))
+                        pool.submit(job, job, patience(job))
                     if not pool.busy:
                         break
                     for job, message in pool.messages(TICK):
@@ -148,7 +148,7 @@ def _finished(job: Job, message: object, report: Sink) -> Finished | None:
     return None
 
 
-def _patience(job: Job) -> float:
+def patience(job: Job) -> float:
     """Seconds for which a worker may be silent: more for a larger file."""
     try:
         size = job.source.stat().st_size

@@ -18,6 +18,14 @@ from colorcli.files import partial_path
 from colorcli.jobs.job import Job
 from colorcli.jobs.state import LOST_AFTER, RunState
 
+MOST_ATTEMPTS = 5
+"""How often one run may begin a job anew."""
+
+
+def attempt_names(writer: str) -> list[str]:
+    """What the partial files of a job's attempts are named after: a run that repeats a job numbers them."""
+    return [f"{writer}-{number}" if number else writer for number in range(MOST_ATTEMPTS)]
+
 
 class Claim(Enum):
     """What became of an attempt to claim a job."""
@@ -100,5 +108,6 @@ class Leases:
         with suppress(FileNotFoundError):
             lease.rename(mine)
             with suppress(ValueError, KeyError):
-                partial_path(job.output, json.loads(mine.read_text())["owner"]).unlink(missing_ok=True)
+                for writer in attempt_names(json.loads(mine.read_text())["owner"]):
+                    partial_path(job.output, writer).unlink(missing_ok=True)
             mine.unlink()

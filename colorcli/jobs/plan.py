@@ -195,11 +195,11 @@ def _may_be_skipped(job: Job, options: RunOptions) -> bool:
     if job.kind is Kind.IMAGE:
         _check_format(job.output, options)
     if job.output != STDIO:
-        if _same_file(job.source, job.output):
-            raise UsageError(job.source, "the output is the input itself", "choose another output")
-        if job.output.is_dir():
-            raise UsageError(job.output, "is a folder", "name a file, or remove the folder")
         if job.output.exists():
+            if _same_file(job.source, job.output):
+                raise UsageError(job.source, "the output is the input itself", "choose another output")
+            if job.output.is_dir():
+                raise UsageError(job.output, "is a folder", "name a file, or remove the folder")
             if options.existing is Existing.REFUSE:
                 remedy = "choose --overwrite, --skip-existing or --resume"
                 raise RefusedError(job.output, "the output exists already", remedy)
@@ -213,7 +213,7 @@ def _may_be_skipped(job: Job, options: RunOptions) -> bool:
 
 
 def _same_file(source: Path, output: Path) -> bool:
-    return source != STDIO and source.exists() and output.exists() and output.samefile(source)
+    return source != STDIO and source.exists() and output.samefile(source)
 
 
 def _check_format(output: Path, options: RunOptions) -> None:

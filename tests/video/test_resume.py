@@ -1,5 +1,6 @@
 """A killed run, when resumed, gives the frames of an uninterrupted one."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import stand_ins
+from support.cli import COMMAND, events
 from support.videos import colorcli, differences, gray, make, planes, run
 
 from colorcli.files import locked
@@ -26,6 +28,14 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "-i", "sine=d=26", "-filter_complex", "[0:v][1:v]concat=n=2[v]", "-map", "[v]", "-map", "2:a",
         "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-c:a", "flac",
     )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, toy_model: Path, video: Path) -> Path:
+    """What an uninterrupted run makes of it."""
+    output = tmp_path_factory.mktemp("whole") / "whole.mkv"
+    run(toy_model, video, output)
+    return output
 
 
 def kill_after_segment(model: Path, video: Path, output: Path, segment: int) -> None:
@@ -61,11 +71,10 @@ def test_killed_and_resumed_equals_uninterrupted(
 
 
 def test_an_encoder_that_outlives_its_killed_run_does_no_harm(
-    tmp_path: Path, toy_model: Path, video: Path
+    tmp_path: Path, toy_model: Path, video: Path, whole: Path
 ) -> None:
     """It still holds its file open, and writes to it while the resumed run does."""
-    whole, killed = tmp_path / "whole.mkv", tmp_path / "killed.mkv"
-    run(toy_model, video, whole)
+    killed = tmp_path / "killed.mkv"
     kill_after_segment(toy_model, video, killed, 0)
     with ExitStack() as stack:
         paths = (tmp_path / f".{killed.name}.colorcli").glob("*.part.nut")
@@ -95,9 +104,8 @@ def _in_background(repeat: Callable[[], object]) -> Iterator[threading.Event]:
         thread.join()
 
 
-def test_a_damaged_record_is_made_again(tmp_path: Path, toy_model: Path, video: Path) -> None:
-    whole, killed = tmp_path / "whole.mkv", tmp_path / "killed.mkv"
-    run(toy_model, video, whole)
+def test_a_damaged_record_is_made_again(tmp_path: Path, toy_model: Path, video: Path, whole: Path) -> None:
+    killed = tmp_path / "killed.mkv"
     kill_after_segment(toy_model, video, killed, 0)
     (tmp_path / f".{killed.name}.colorcli" / "00000.json").write_text("{")
     run(toy_model, video, killed, "--resume")
@@ -133,3 +141,24 @@ def test_a_second_run_to_the_same_output_is_refused(tmp_path: Path, toy_model: P
     assert done.stderr.count(b"\n") == 1
     assert b"out.mkv: another run is writing it" in done.stderr
     run(toy_model, video, output, "--resume")
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_a_film_at_once_and_it_can_be_continued(
+    number: signal.Signals, code: int, tmp_path: Path, toy_model: Path, video: Path, whole: Path
+) -> None:
+    output = tmp_path / "out.mkv"
+    command = [*COMMAND, "run", video, "-o", output, "--model", toy_model, "--json"]
+    running = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, start_new_session=True)
+    record = output.with_name(f".{output.name}.colorcli") / "00000.json"
+    while not record.exists():
+        assert running.poll() is None, "it ended before it could be stopped"
+        time.sleep(0.005)
+    os.killpg(running.pid, number)
+    reported = events(running.communicate(timeout=60)[0])
+    assert running.returncode == code == reported[-1]["exit_code"]
+    assert not any(event["event"] == "failed" for event in reported)
+    assert not output.exists()
+    run(toy_model, video, output, "--resume")
+    assert all(np.array_equal(a, b) for a, b in zip(planes(whole), planes(output), strict=True))
+    assert not list(tmp_path.glob(".*"))
