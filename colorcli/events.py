@@ -57,6 +57,34 @@ class Note:
 
 
 @dataclass(frozen=True)
+class ShotDone:
+    """A shot of a film is colorized."""
+
+    input: str
+    number: int
+    """Counted from 1."""
+    start: int
+    """Number of its first frame."""
+    end: int
+    """Number of the frame after its last."""
+    rate: float
+    """Frames per second of the film."""
+    decided: str
+    """What was decided about it, for people."""
+    certainty: float | None
+    """How far the network's predictions for the same things agree, from 0 to 1; None without predictions."""
+    shown: int
+    """Number of the frame that stands for the shot."""
+    size: tuple[int, int]
+    """Width and height of the film in pixels."""
+    before: str = field(default="", repr=False)
+    """That frame in gray: a small WebP as base64. JSON leaves it out."""
+    after: str = field(default="", repr=False)
+    """The same in color."""
+    event: str = "shot"
+
+
+@dataclass(frozen=True)
 class Done:
     """An output is complete, or needs no work."""
 
@@ -100,12 +128,14 @@ class Summary:
     event: str = "summary"
 
 
-Event = Planned | Started | Progress | Note | Done | Failed | Summary
+Event = Planned | Started | Progress | Note | ShotDone | Done | Failed | Summary
 Sink = Callable[[Event], None]
 
 
 def to_json(event: Event) -> str:
     fields = asdict(event)
+    if isinstance(event, ShotDone):
+        del fields["before"], fields["after"]
     return json_text({"event": fields.pop("event"), **fields})
 
 

@@ -6,13 +6,15 @@ which the page decodes only when they come into view.
 
 import base64
 from concurrent.futures import Future, ThreadPoolExecutor
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from colorcli.errors import InputError
-from colorcli.events import Done, Event, Failed, Note, Summary, json_text
+from colorcli.events import Done, Event, Failed, Note, ShotDone, Summary, json_text
 from colorcli.files import atomic_write
+from colorcli.video.shot_exchange import clock
 
 TEMPLATE = Path(__file__).parent / "report.html"
 PLACEHOLDER = "{{data}}"
@@ -56,6 +58,8 @@ class HtmlReport:
             case Done():
                 side = SIDE if len(self._entries) < MANY else SIDE_OF_MANY
                 self._entries.append(self._thread.submit(_entry, event, side))
+            case ShotDone():
+                self._entries.append(_shot(event))
             case Failed():
                 entry = {
                     "name": event.input,
@@ -75,6 +79,19 @@ def _entry(event: Done, side: int) -> dict[str, Any]:
     return {
         "name": event.input, "output": event.output, "status": event.action, "before": before, "after": after,
         "facts": event.facts,
+    }  # fmt: skip
+
+
+def _shot(event: ShotDone) -> dict[str, Any]:
+    """A card for a shot of a film, with the line that a shot list has for it."""
+    time = clock(event.start, Fraction(event.rate))
+    return {
+        "name": event.input, "status": "shot", "before": event.before, "after": event.after or event.before,
+        "shot": {
+            "number": event.number, "start": event.start, "end": event.end, "time": time,
+            "shown": event.shown, "decided": event.decided, "certainty": event.certainty, "size": event.size,
+            "line": f"{event.start},{event.end},{time},1,,no",
+        },
     }  # fmt: skip
 
 

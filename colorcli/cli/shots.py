@@ -19,6 +19,7 @@ def shots(
     output: Annotated[Path, Flag("Shot list: .csv, .edl or .otio.", short="-o", metavar="FILE")],
     recolor: Annotated[bool, Flag("Do not look for shots that have color.")] = False,
     fps: Annotated[str | None, Flag("Frame rate of numbered frames: 24, 24000/1001.", metavar="RATE")] = None,
+    report: Annotated[Path | None, Flag("HTML page with a frame of each shot.", metavar="FILE.html")] = None,
     overwrite: Annotated[bool, Flag("Replace an existing shot list.")] = False,
     quiet: Annotated[bool, Flag("Errors only.", short="-q")] = False,
 ) -> None:
@@ -35,7 +36,7 @@ def shots(
     check_writable(output, "-o")
     options = RunOptions(ColorOptions(recolor=recolor), VideoOptions(tonemap=True, fps=fps))
     with (
-        open_sink(json=False, quiet=quiet, stdout_is_data=False) as sink,
+        open_sink(json=False, quiet=quiet, stdout_is_data=False, page=report) as sink,
         open_to_look(film, options) as video,
     ):
         sink(Started(video.name, str(output), video.info.frames))

@@ -22,6 +22,7 @@ from colorcli.video.frames import ColoredFrame
 from colorcli.video.pipeline import colored_frames
 from colorcli.video.preflight import CheckedVideo, preflight
 from colorcli.video.shot_list import ShotList, read_shots
+from colorcli.video.shot_log import ShotLog
 from colorcli.video.sinks.base import ResumePoint, VideoSink
 from colorcli.video.sinks.file import FileSink
 from colorcli.video.sinks.pictures import PictureSink
@@ -58,7 +59,8 @@ def colorize_video(
             colored_frames(video, shots, predictor, hints, sink.resume_point) as frames,
         ):
             log = _FrameLog(video, sink.resume_point, report)
-            sink.write(log.watch(frames))
+            shot_log = ShotLog(video, shots, report, done=len(sink.resume_point.shots))
+            sink.write(log.watch(shot_log.watch(frames)))
         if video.source.damaged:
             report(Note(video.name, f"{video.source.damaged} packets are damaged; their frames may be, too"))
         for message in video.source.notes:

@@ -20,7 +20,9 @@ from colorcli.video.pipeline import joined_steps, unconverted_frames
 from colorcli.video.pixel_formats import all_samples, unit_chroma, unit_luma
 from colorcli.video.prefetch import Prefetch
 from colorcli.video.preflight import CheckedVideo
+from colorcli.video.shot_frames import OpenShot
 from colorcli.video.shot_list import ShotList
+from colorcli.video.shot_log import ShotLog
 from colorcli.video.shots import ShotAnalyzer
 from colorcli.video.sinks.base import ResumePoint
 from colorcli.video.temporal_colorizer import ColoredStep, Step, is_cut
@@ -55,7 +57,8 @@ def find_shots(video: CheckedVideo, report: Sink) -> Iterator[SurveyedShot]:
     detector = None if video.options.color.recolor else ColorDetector()
     analyzer = ShotAnalyzer(video.converter(), working, ShotList([]), detector)
     with Prefetch(analyzer.run(video.frames())) as analyzed:
-        yield from _grouped(joined_steps(analyzed, _cuts), video, report)
+        frames = ShotLog(video, ShotList([]), report).watch(joined_steps(analyzed, _cuts))
+        yield from _grouped(frames, video, report)
 
 
 def color_shots(
@@ -90,38 +93,19 @@ def _cuts(steps: Iterable[Step]) -> Iterator[ColoredStep]:
 
 def _grouped(frames: Iterable[ColoredFrame], video: CheckedVideo, report: Sink) -> Iterator[SurveyedShot]:
     """The frames' shots, each when it is complete."""
-    shot: _OpenShot | None = None
+    shot: OpenShot[ColoredFrame] | None = None
     for count, colored in enumerate(frames, 1):
         if shot is None or colored.starts_shot:
             if shot is not None:
-                yield shot.close(colored.frame.number)
-            shot = _OpenShot(colored)
+                yield SurveyedShot(shot.start, colored.frame.number, shot.shown())
+            shot = OpenShot(colored, lambda one: one)
         else:
             shot.add(colored)
         if count % PROGRESS_FRAMES == 0:
             report(Progress(video.name, count, video.info.frames))
     if shot is None:
         raise video.no_frames()
-    yield shot.close(shot.last + 1)
-
-
-class _OpenShot:
-    """A shot that is being read. It holds two frames at most, one twice as far in as the other."""
-
-    def __init__(self, first: ColoredFrame) -> None:
-        self.start = self.last = first.frame.number
-        self._candidates = [(0, first)]
-
-    def add(self, colored: ColoredFrame) -> None:
-        self.last = colored.frame.number
-        place = self.last - self.start
-        if place & (place - 1) == 0:  # 1, 2, 4, 8, ...
-            self._candidates = [*self._candidates[-1:], (place, colored)]
-
-    def close(self, end: int) -> SurveyedShot:
-        middle = (end - self.start) // 2
-        fitting = [colored for place, colored in self._candidates if place <= middle]
-        return SurveyedShot(self.start, end, fitting[-1])
+    yield SurveyedShot(shot.start, shot.last + 1, shot.shown())
 
 
 def rgb_of(colored: ColoredFrame, converter: FrameConverter) -> NDArray[np.uint8]:

@@ -1,10 +1,12 @@
 """The HTML report, driven in a real browser where one is installed."""
 
+import base64
 import html
 import json
 import re
 import shutil
 import subprocess
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +16,8 @@ from PIL import Image
 from support.scenes import scene
 
 from colorcli.cli.report import HtmlReport
-from colorcli.events import Done, Failed, Note, Summary
+from colorcli.events import Done, Failed, Note, ShotDone, Summary
+from colorcli.video.shot_list import COLUMNS, read_shots
 
 BROWSER = next(
     (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
@@ -67,15 +70,71 @@ def report(path: Path, count: int = 2) -> Path:
     return path
 
 
+FILM_DRIVE = """
+<script>
+const result = {};
+const copied = [];
+copy = text => copied.push(text);
+const numbers = () => [...grid.children].slice(0, 3).map(one => +one.dataset.number);
+const drive = () => {
+  const shots = cards.filter(one => one.classList.contains("shot"));
+  result.shots = shots.length;
+  result.drawn = [...document.querySelectorAll("main img")].filter(one => one.naturalWidth > 0).length;
+  result.order = numbers();
+  sort.click(); result.unsure = numbers();
+  shots[1].querySelector(".copy").click();
+  shots[1].click(); result.open = viewer.open;
+  document.getElementById("shotline").click();
+  const image = viewer.querySelector(".after");
+  const pair = viewer.querySelector(".pair");
+  const scale = Math.min(pair.clientWidth / image.naturalWidth, pair.clientHeight / image.naturalHeight);
+  copied.push(hint(image, data.entries[shots[1].dataset.number].shot, pair.clientWidth / 2 + scale * 20,
+    pair.clientHeight / 2));
+  result.outside = hint(image, data.entries[shots[1].dataset.number].shot, 1, 1);
+  result.copied = copied;
+  viewer.close();
+  search.value = "keeps its color"; search.dispatchEvent(new Event("input"));
+  result.searched = cards.filter(card => !card.hidden).length;
+  const output = Object.assign(document.createElement("pre"), { id: "result" });
+  output.textContent = JSON.stringify(result);
+  document.body.append(output);
+};
+const wait = turns => document.querySelector("main img")?.naturalWidth > 0 || !turns
+  ? drive() : setTimeout(wait, 50, turns - 1);
+wait(100);
+</script>
+"""
+
+
+def film_report(path: Path, count: int) -> Path:
+    """A page of a film whose second shot is the least sure and whose last keeps its color."""
+    after = Image.new("RGB", (160, 120), (200, 40, 90))
+    coded = BytesIO()
+    after.save(coded, "webp", lossless=True)
+    picture = base64.b64encode(coded.getvalue()).decode()
+    with HtmlReport(path) as sink:
+        for number in range(1, count + 1):
+            last = number == count
+            sink(
+                ShotDone(
+                    "film.mkv", number, 50 * number - 50, 50 * number, 25.0,
+                    "cut, keeps its color" if last else "cut",
+                    None if last else 0.4 if number == 2 else 0.9, 50 * number - 40, (640, 480),
+                    picture, picture,
+                )
+            )  # fmt: skip
+    return path
+
+
 def data_of(page: str) -> dict[str, Any]:
     found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
     assert found
     return json.loads(found[1])  # type: ignore[no-any-return]
 
 
-def driven(page: Path) -> dict[str, Any]:
-    """The state of the page after a browser has run `DRIVE` on it."""
-    page.write_text(page.read_text().replace("</html>", DRIVE + "</html>"))
+def driven(page: Path, script: str = DRIVE) -> dict[str, Any]:
+    """The state of the page after a browser has run a script on it."""
+    page.write_text(page.read_text().replace("</html>", script + "</html>"))
     command = [
         str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,900",
         "--virtual-time-budget=8000", "--dump-dom", page.as_uri(),
@@ -123,3 +182,33 @@ def test_it_works_in_a_browser(tmp_path: Path) -> None:
     assert result["last"] == result["second"], "failures are not opened"
     assert result["slider"] == "60"
     assert "50%" in result["clip"]
+
+
+@browser
+def test_a_film_of_two_thousand_shots_works_in_a_browser(tmp_path: Path) -> None:
+    result = driven(film_report(tmp_path / "film.html", 2000), FILM_DRIVE)
+    assert result["shots"] == 2000
+    assert 0 < result["drawn"] < 400, "only pictures near the window are decoded"
+    assert result["order"] == [0, 1, 2]
+    assert result["unsure"] == [1, 0, 2]
+    assert result["open"] is True
+    row, again, hint = result["copied"]
+    assert row == again == "50,100,00:00:02.000,1,,no"
+    point = json.loads(hint)
+    assert point["frame"] == 60
+    assert (point["x"], point["y"]) == pytest.approx((400, 240), abs=2)
+    rgb = [int(point["color"][place : place + 2], 16) for place in (1, 3, 5)]
+    assert np.abs(np.subtract(rgb, (200, 40, 90))).max() <= 3
+    assert result["outside"] is None
+    assert result["searched"] == 1
+
+
+def test_a_copied_line_is_a_row_of_a_shot_list(tmp_path: Path) -> None:
+    entries = data_of(film_report(tmp_path / "film.html", 3).read_text())["entries"]
+    rows = [entry["shot"]["line"] for entry in entries]
+    (tmp_path / "shots.csv").write_text("\n".join([",".join(COLUMNS), *rows]))
+    assert [(one.start, one.end) for one in read_shots(tmp_path / "shots.csv")] == [
+        (0, 50),
+        (50, 100),
+        (100, 150),
+    ]
