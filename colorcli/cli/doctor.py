@@ -73,14 +73,14 @@ def examine(model: Path, kinds: Sequence[str] = ()) -> Diagnosis:
         findings.append(Finding("NVIDIA GPU", "ok", gpu))
     try:
         with open_model(model, kinds=kinds) as opened:
-            card = opened.card
+            card, is_own = opened.card, opened.kind == "colorcli"
     except ColorcliError as error:
         findings.append(Finding("model", "broken", f"{error.subject}: {error.cause}", error.remedy))
         return Diagnosis(findings, [], [])
     detail = f"{card.name} {card.version}, {card.precision}, working size {card.working_size} pixels, {model}"
     findings.append(Finding("model", "ok", detail))
     speeds = list(_speeds(model, card.working_size))
-    return Diagnosis(findings, speeds, list(_advice(model, card.precision, speeds, gpu)))
+    return Diagnosis(findings, speeds, list(_advice(model, card.precision if is_own else "", speeds, gpu)))
 
 
 def _machine() -> Finding:
@@ -152,6 +152,7 @@ def _speeds(model: Path, size: int) -> Iterator[Speed]:
 
 
 def _advice(model: Path, precision: str, speeds: list[Speed], gpu: str) -> Iterator[str]:
+    """`precision`: of a model that `colorcli export` can make; empty for others."""
     from colorcli.engines.registry import BACKENDS
 
     on_gpu = any(speed.device != "cpu" for speed in speeds)
