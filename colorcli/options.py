@@ -43,7 +43,9 @@ ModelKinds = Annotated[
     list[str],
     Flag("Kind of the model if its file does not tell, such as deoldify; one per --model.", metavar="KIND"),
 ]
-Device = Annotated[str, Flag("auto, cpu, cuda, cuda:N, openvino or tensorrt.", env=True)]
+Device = Annotated[
+    str, Flag("auto, cpu, cuda, cuda:N, openvino or tensorrt; run spreads over cuda:0,1.", env=True)
+]
 WorkingSize = Annotated[int | None, Flag("Short side in pixels at which the network works.", min=32)]
 Saturation = Annotated[float, Flag("Factor on the colors; 0 is gray.", env=True, min=0, max=4)]
 Json = Annotated[bool, Flag("Write JSON instead of text, one object per line.")]

@@ -37,6 +37,12 @@ class Device:
         return self.kind if self.kind in ("auto", "cpu", "openvino") else f"{self.kind}:{self.index}"
 
 
+def spread(text: str) -> list[str]:
+    """The single devices that `cuda:0,1,2` or `tensorrt:0,1` stands for; any other name stands for itself."""
+    kind, _, numbers = text.partition(":")
+    return [f"{kind}:{number}" for number in numbers.split(",")] if "," in numbers else [text]
+
+
 def cpu_threads() -> int:
     """CPU cores that this process may use, by its affinity and its container's quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -24,7 +24,7 @@ from colorcli.errors import ColorcliError, ExitCode, InputError, SetupError, nee
 from colorcli.events import Event, Progress, Sink, Started
 from colorcli.files import WRITER, partial_path
 from colorcli.jobs.execute import execute, open_context
-from colorcli.jobs.executors import Finished, patience
+from colorcli.jobs.executors import Finished, on_device, patience
 from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.leases import attempt_names
 from colorcli.options import DEFAULT_MODELS, Outcome, RunOptions
@@ -184,6 +184,8 @@ class _Run:
         if options.color.model == DEFAULT_MODELS:
             options = replace(options, color=replace(options.color, model=None))  # type: ignore[arg-type]
         resources = _resources(ray, options)
+        if "num_gpus" in resources:  # Ray shows each actor the one GPU that is its own
+            options = on_device(options, options.color.device.partition(":")[0])
         self._remote = ray.remote(max_concurrency=2, max_restarts=0, **resources)(ClusterWorker)
         self._options = options
         self._jobs = _longest_first(jobs)

@@ -2,10 +2,11 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Protocol
 
+from colorcli.engines.device import spread
 from colorcli.errors import ColorcliError, InputError
 from colorcli.events import Note, Progress, Sink, Started
 from colorcli.files import STDIO, partial_path
@@ -87,7 +88,8 @@ class InProcessExecutor:
             return
         # In a stabilized film the network runs rarely, beside other stages: more threads would only wait.
         stabilized = self._options.video.stabilize and first.kind is Kind.VIDEO
-        with signals.at_once(), open_context(self._options, threads=1 if stabilized else None) as context:
+        options = on_device(self._options, spread(self._options.color.device)[0])
+        with signals.at_once(), open_context(options, threads=1 if stabilized else None) as context:
             for job in chain([first], jobs):
                 report(Started(str(job.source), str(job.output)))
                 start = time.monotonic()
@@ -114,7 +116,12 @@ class ProcessPoolExecutor:
             return
         size = len(first)
         waiting: Iterator[Job] = chain(first, jobs)
-        with Pool[Job](size, self._serve, (self._options, worker_memory(size))) as pool:
+        memory, devices = worker_memory(size), spread(self._options.color.device)
+
+        def arguments(slot: int) -> tuple[RunOptions, int]:
+            return on_device(self._options, devices[slot % len(devices)]), memory
+
+        with Pool[Job](size, self._serve, arguments) as pool:
             try:
                 while True:
                     while pool.has_room() and not signals.received() and (job := next(waiting, None)):
@@ -131,6 +138,11 @@ class ProcessPoolExecutor:
                 for job in pool.abandon():
                     partial_path(job.output).unlink(missing_ok=True)
         signals.check()
+
+
+def on_device(options: RunOptions, device: str) -> RunOptions:
+    """The same options, but for one device."""
+    return replace(options, color=replace(options.color, device=device))
 
 
 def _finished(job: Job, message: object, report: Sink) -> Finished | None:

@@ -34,6 +34,8 @@ class Died:
 class _Worker(Generic[Item]):
     process: SpawnProcess
     connection: Connection
+    slot: int
+    """Its number, which its successor gets if it dies."""
     item: Item | None = None
     last_message: float = field(default_factory=time.monotonic)
     patience: float = START_SECONDS
@@ -43,9 +45,11 @@ class _Worker(Generic[Item]):
 class Pool(Generic[Item]):
     """Keeps up to `size` workers busy with items; a context manager that ends all workers on exit."""
 
-    def __init__(self, size: int, serve: Callable[..., None], arguments: tuple[Any, ...]) -> None:
-        """`serve(connection, *arguments)` runs in each worker: it sends one message when it is ready, then
-        answers every payload it receives with any number of messages."""
+    def __init__(
+        self, size: int, serve: Callable[..., None], arguments: Callable[[int], tuple[Any, ...]]
+    ) -> None:
+        """`serve(connection, *arguments(slot))` runs in each worker: it sends one message when it is ready,
+        then answers every payload it receives with any number of messages. `slot` counts from 0 to `size`."""
         self._size, self._serve, self._arguments = size, serve, arguments
         self._context = multiprocessing.get_context("spawn")
         self._workers: list[_Worker[Item]] = []
@@ -125,12 +129,14 @@ class Pool(Generic[Item]):
 
     def _start_worker(self) -> _Worker[Item]:
         ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=self._serve, args=(theirs, *self._arguments), daemon=True)
+        slot = min(set(range(self._size)) - {worker.slot for worker in self._workers})
+        arguments = (theirs, *self._arguments(slot))
+        process = self._context.Process(target=self._serve, args=arguments, daemon=True)
         resource_tracker.ensure_running()  # starting it would unblock signals
         with blocked_signals():
             process.start()
         theirs.close()
-        worker: _Worker[Item] = _Worker(process, ours)
+        worker: _Worker[Item] = _Worker(process, ours, slot)
         self._workers.append(worker)
         return worker
 

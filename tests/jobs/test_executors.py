@@ -8,8 +8,10 @@ from pathlib import Path
 import av
 import pytest
 from PIL import Image
+from support import workers
 from support.scenes import scene
 
+from colorcli.engines.device import spread
 from colorcli.errors import ColorcliError, ExitCode
 from colorcli.events import Done, Event, Failed, Started
 from colorcli.jobs.execute import Context, execute, open_context
@@ -118,3 +120,19 @@ def test_no_job_starts_after_a_failure_if_asked(
     started = [event for event in told if isinstance(event, Started)]
     failed = [event for event in told if isinstance(event, Failed)]
     assert 0 < len(started) == len(failed) < len(copies)
+
+
+def test_workers_are_spread_over_the_cards(tmp_path: Path) -> None:
+    options = RunOptions(color=ColorOptions(device="cuda:0,2,3"), jobs=3)
+    jobs = [
+        Job(tmp_path / f"{number}.png", tmp_path / "out" / f"{number}.png", Kind.IMAGE)
+        for number in range(12)
+    ]
+    jobs.insert(3, Job(tmp_path / "crash.png", tmp_path / "out" / "crash.png", Kind.IMAGE))
+    told: list[Event] = []
+    run_jobs(jobs, options, told.append, ProcessPoolExecutor(options, workers.devices))
+    used = [event.facts["device"] for event in told if isinstance(event, Done)]
+    assert len(used) == 12
+    assert set(used) == {"cuda:0", "cuda:2", "cuda:3"}
+    assert spread("cuda:1") == ["cuda:1"]
+    assert spread("tensorrt:0,1") == ["tensorrt:0", "tensorrt:1"]

@@ -6,6 +6,10 @@ from support.workers import echo, unreliable
 from colorcli.jobs.process_pool import Died, Pool
 
 
+def no_arguments(_: int) -> tuple[()]:
+    return ()
+
+
 def answers(pool: Pool[str], items: list[str], patience: float = 60) -> dict[str, list[object]]:
     received: dict[str, list[object]] = {item: [] for item in items}
     waiting = list(items)
@@ -22,7 +26,7 @@ def answers(pool: Pool[str], items: list[str], patience: float = 60) -> dict[str
 
 def test_every_item_is_answered() -> None:
     items = [f"item {number}" for number in range(20)]
-    with Pool[str](2, echo, ()) as pool:
+    with Pool[str](2, echo, no_arguments) as pool:
         received = answers(pool, items)
     for item in items:
         assert [message for message in received[item] if message != "ready"] == [
@@ -36,7 +40,7 @@ def test_every_item_is_answered() -> None:
 )
 def test_one_bad_item_costs_only_itself(item: str, reason: str) -> None:
     items = ["a", "b", item, "c", "d", "e"]
-    with Pool[str](2, unreliable, ()) as pool:
+    with Pool[str](2, unreliable, no_arguments) as pool:
         received = answers(pool, items, patience=1.0)
     (death,) = [message for message in received[item] if isinstance(message, Died)]
     assert reason in death.reason
@@ -44,7 +48,7 @@ def test_one_bad_item_costs_only_itself(item: str, reason: str) -> None:
 
 
 def test_exit_ends_workers_that_hang() -> None:
-    with Pool[str](1, unreliable, ()) as pool:
+    with Pool[str](1, unreliable, no_arguments) as pool:
         pool.submit("hang", "hang", 3600)
         list(pool.messages(5))
         (worker,) = pool._workers

@@ -6,6 +6,8 @@ import time
 from multiprocessing.connection import Connection
 
 from colorcli.files import partial_path
+from colorcli.jobs.worker import Ready, Result
+from colorcli.options import Outcome, RunOptions
 
 
 def echo(connection: Connection) -> None:
@@ -39,3 +41,17 @@ def unreliable(connection: Connection, *_: object) -> None:
         if "hang" in name:
             time.sleep(3600)
         connection.send(("done", item))
+
+
+def devices(connection: Connection, options: RunOptions, _: int) -> None:
+    """Answer every job with the device that this worker was given; `crash` kills it first."""
+    connection.send(Ready())
+    while True:
+        try:
+            job = connection.recv()
+        except EOFError:
+            return
+        if "crash" in job.source.name:
+            os._exit(3)
+        time.sleep(0.05)  # so that all workers get something
+        connection.send(Result(Outcome(facts={"device": options.color.device}), 0.0))
