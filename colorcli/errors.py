@@ -37,6 +37,8 @@ class ColorcliError(Exception):
     """An expected failure; its message is `subject: cause; remedy`, on one line."""
 
     exit_code = ExitCode.SOME_FAILED
+    reported = False
+    """Whether an event has said it already where messages go."""
 
     def __init__(self, subject: str | PathLike[str], cause: str, remedy: str) -> None:
         self.subject, self.cause, self.remedy = str(subject), _one_line(cause), _one_line(remedy)

@@ -44,6 +44,8 @@ class Progress:
     input: str
     done: int
     total: int | None = None
+    unit: str = "steps"
+    """`frames` of a film, `steps` of an image."""
     event: str = "progress"
 
 
@@ -106,13 +108,17 @@ class Failed:
     cause: str
     remedy: str
     exit_code: int
+    reason: str = ""
+    """The cause without the name of what it is about, to count failures by; empty if it has none."""
     event: str = "failed"
 
     @classmethod
     def from_error(cls, source: str, error: ColorcliError) -> "Failed":
         # The error may be about something else than the input: the output, a flag, the model.
-        about = "" if error.subject == source else f"{error.subject}: "
-        return cls(source, about + error.cause, error.remedy, int(error.exit_code))
+        if error.subject == source:
+            return cls(source, error.cause, error.remedy, int(error.exit_code))
+        cause = f"{error.subject}: {error.cause}"
+        return cls(source, cause, error.remedy, int(error.exit_code), reason=error.cause)
 
 
 @dataclass(frozen=True)
@@ -125,6 +131,8 @@ class Summary:
     failed: int
     seconds: float
     exit_code: int
+    problem: str = ""
+    """Why the run could not be done, or not to its end: `subject: cause; remedy`."""
     event: str = "summary"
 
 

@@ -182,4 +182,4 @@ class Outcome:
     action: str = "colorized"
     """`colorized`, `copied` (it already had color) or `skipped` (the output existed)."""
     facts: dict[str, object] = field(default_factory=dict)
-    """Width, height and pages of an image; frames and encoder of a film."""
+    """Width, height and pages of an image; frames, encoder and resumed (earlier frames) of a film."""

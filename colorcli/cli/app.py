@@ -10,6 +10,7 @@ import typer
 
 from colorcli._version import __version__
 from colorcli.cli.config import load_defaults
+from colorcli.cli.usage import report_usage, usage_error
 from colorcli.errors import ColorcliError, ExitCode
 from colorcli.signals import Interrupted
 
@@ -76,11 +77,23 @@ def main() -> None:
     """
     os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # it would print its own warnings about damaged files
     try:
-        app(prog_name="colorcli")
+        sys.exit(app(prog_name="colorcli", standalone_mode=False))
     except ColorcliError as error:
-        sys.stderr.write(f"colorcli: {error}\n")
+        if not error.reported:
+            sys.stderr.write(f"colorcli: {error}\n")
         sys.exit(error.exit_code)
     except KeyboardInterrupt as error:
         with suppress(OSError):  # after SIGHUP there is no terminal
             sys.stderr.write("colorcli: interrupted\n")
         sys.exit(error.exit_code if isinstance(error, Interrupted) else ExitCode.INTERRUPTED)
+    except Exception as error:
+        if not hasattr(error, "format_message"):  # Typer's own errors, whose class is private to it
+            raise
+        wrong = usage_error(error)
+        if not wrong.cause:  # no arguments at all: the help has been shown
+            sys.exit(wrong.exit_code)
+        if "run" in sys.argv and "--json" in sys.argv:
+            report_usage(wrong, sys.argv)
+        if not wrong.reported:
+            sys.stderr.write(f"colorcli: {wrong}\n")
+        sys.exit(wrong.exit_code)

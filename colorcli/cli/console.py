@@ -1,43 +1,59 @@
-"""Progress and results for people, on stderr: a bar, a line for each failure, a table at the end."""
+"""Progress and results for people, on stderr: a bar or lines of progress, failures, and how the run ended."""
 
 import sys
+import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import TextIO
 
 from rich.console import Console
 from rich.progress import TaskID
 from rich.table import Table
 
+from colorcli.errors import ColorcliError, ExitCode
 from colorcli.events import Done, Event, Failed, Note, Planned, Progress, Sink, Started, Summary, to_json
 from colorcli.progress import progress_bar
 
+INTERRUPTIONS = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.HUNG_UP)
+FIRST_LINE, LINE_INTERVAL = 10.0, 30.0
+"""Seconds without a terminal until the first line of progress, and between lines."""
+SHOWN_NOTES = 3
+"""How often a note is shown that is the same for many inputs; the others are counted."""
+
 
 @contextmanager
-def open_sink(*, json: bool, quiet: bool, stdout_is_data: bool, page: Path | None = None) -> Iterator[Sink]:
-    """A sink for the events of a run.
+def open_sink(*, json: bool, quiet: bool, stdout_is_data: bool) -> Iterator[Sink]:
+    """A sink for the events of a run; an error that ends the run early becomes its `Summary`.
 
-    `json` writes them to stdout, one object per line, or to stderr if stdout carries the result. `page` is
-    an HTML page that is written when the run is over.
+    `json` writes events to stdout, one object per line, or to stderr if stdout carries the result.
     """
-    with ExitStack() as stack:
-        sinks: list[Sink] = []
-        if json:
-            sinks.append(json_sink(sys.stderr if stdout_is_data else sys.stdout))
-        else:
-            sinks.append(stack.enter_context(ConsoleSink(quiet=quiet)))
-        if page is not None:
-            from colorcli.cli.report import HtmlReport
+    started = time.monotonic()
+    stream = sys.stderr if stdout_is_data else sys.stdout
+    with nullcontext(json_sink(stream)) if json else ConsoleSink(quiet=quiet) as sink:
+        results: Counter[str] = Counter()
 
-            sinks.append(stack.enter_context(HtmlReport(page)))
+        def counting(event: Event) -> None:
+            if isinstance(event, Done | Failed | Summary):
+                results[event.action if isinstance(event, Done) else event.event] += 1
+            sink(event)
 
-        def broadcast(event: Event) -> None:
-            for sink in sinks:
-                sink(event)
+        try:
+            yield counting
+        except ColorcliError as error:
+            if not results["summary"]:
+                sink(problem_summary(error, results, time.monotonic() - started))
+            error.reported = json and stdout_is_data
+            raise
 
-        yield broadcast
+
+def problem_summary(error: ColorcliError, results: Counter[str] | None = None, seconds: float = 0) -> Summary:
+    """The last event of a run that could not be done, or not to its end."""
+    counts = results or Counter()
+    return Summary(
+        counts["colorized"], counts["copied"], counts["skipped"], counts["failed"],
+        round(seconds, 3), int(error.exit_code), str(error),
+    )  # fmt: skip
 
 
 def json_sink(stream: TextIO) -> Sink:
@@ -53,13 +69,21 @@ def json_sink(stream: TextIO) -> Sink:
 class ConsoleSink:
     """A sink and context manager that shows events; `quiet` shows failures only."""
 
-    def __init__(self, *, quiet: bool = False, console: Console | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        quiet: bool = False,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._console = console or Console(stderr=True, highlight=False, soft_wrap=True)
         self._quiet = quiet
-        self._causes: Counter[str] = Counter()
+        self._counts = _Counts(clock)
         self._tasks: dict[str, TaskID] = {}
         self._all: TaskID | None = None
         self._bar = progress_bar(console=self._console, visible=not quiet)
+        self._clock = clock
+        self._next_line = clock() + FIRST_LINE
 
     def __enter__(self) -> "ConsoleSink":
         self._bar.start()
@@ -69,6 +93,7 @@ class ConsoleSink:
         self._bar.stop()
 
     def __call__(self, event: Event) -> None:
+        self._counts.add(event)
         match event:
             case Planned():
                 total = event.inputs if event.complete else None
@@ -79,16 +104,30 @@ class ConsoleSink:
                 self._tasks[event.input] = self._bar.add_task(event.input, total=event.total)
             case Progress() if event.input in self._tasks:
                 self._bar.update(self._tasks[event.input], completed=event.done, total=event.total)
-            case Note() if not self._quiet:
+            case Note() if not self._quiet and self._counts.notes[event.message] <= SHOWN_NOTES:
                 self._line(f"{event.input}: {event.message}")
             case Done():
                 self._drop(event.input)
             case Failed():
                 self._drop(event.input)
-                self._causes[event.cause] += 1
                 self._line(f"colorcli: {event.input}: {event.cause}; {event.remedy}")
-            case Summary() if not self._quiet:
-                self._console.print(self._table(event))
+            case Summary():
+                self._end(event)
+        if not (self._quiet or self._console.is_terminal):
+            self._show_progress()
+
+    def _show_progress(self) -> None:
+        """A line now and then, where there is no bar."""
+        line = self._counts.progress() if self._clock() >= self._next_line else ""
+        if line:
+            self._next_line = self._clock() + LINE_INTERVAL
+            self._line(line)
+
+    def _end(self, summary: Summary) -> None:
+        if not self._quiet and not (summary.problem and self._counts.is_empty):
+            self._console.print(_table(summary, self._counts))
+        if summary.exit_code in INTERRUPTIONS:
+            self._line(self._counts.interruption())
 
     def _line(self, text: str) -> None:
         self._console.print(text, markup=False, highlight=False)
@@ -99,20 +138,112 @@ class ConsoleSink:
         if name in self._tasks:
             self._bar.remove_task(self._tasks.pop(name))
 
-    def _table(self, summary: Summary) -> Table:
-        table = Table(show_header=False, box=None, pad_edge=False)
-        done = summary.colorized + summary.copied
-        rows = [
-            ("colorized", summary.colorized),
-            ("copied (already had color)", summary.copied),
-            ("skipped (output exists)", summary.skipped),
-            ("failed", summary.failed),
-        ]
-        for name, count in rows:
-            if count or name == "colorized":
-                table.add_row(name, str(count))
-        for cause, count in self._causes.most_common():
-            table.add_row("", f"{count} x {cause}")
-        rate = f", {done / summary.seconds:.2f} files per second" if done and summary.seconds else ""
-        table.add_row("time", f"{summary.seconds:.1f} s{rate}")
-        return table
+
+class _Counts:
+    """What has happened so far, for lines of progress and for the end."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._begun = clock()
+        self._total: int | None = None
+        self._finished = 0
+        self._outputs: dict[str, str] = {}
+        """Input -> output of what is under way."""
+        self._film: Progress | None = None
+        """The latest progress of the film under way."""
+        self._film_begun = clock()
+        self._film_first = 0
+        """Frames of it that an earlier run had finished."""
+        self.failures: Counter[str] = Counter()
+        self.notes: Counter[str] = Counter()
+        self.frames, self.film_seconds = 0, 0.0
+        """Of finished films."""
+
+    @property
+    def is_empty(self) -> bool:
+        return not self._finished
+
+    def add(self, event: Event) -> None:
+        match event:
+            case Planned():
+                self._total = event.inputs if event.complete else None
+            case Started():
+                self._outputs[event.input] = event.output
+            case Progress(unit="frames") if len(self._outputs) == 1:
+                if self._film is None or self._film.input != event.input:
+                    self._film_begun, self._film_first = self._clock(), event.done
+                self._film = event
+            case Note():
+                self.notes[event.message] += 1
+            case Done() | Failed():
+                self._finished += 1
+                self._outputs.pop(event.input, None)
+                self._film = None
+                if isinstance(event, Failed):
+                    self.failures[event.reason or event.cause] += 1
+                elif "frames" in event.facts and event.action != "skipped":
+                    self.frames += event.facts["frames"] - event.facts.get("resumed", 0)
+                    self.film_seconds += event.seconds
+
+    def progress(self) -> str:
+        """A line that says how far the work is; empty if nothing is known."""
+        if self._film is not None and self._film.total:
+            done, total = self._film.done, self._film.total
+            rate = (done - self._film_first) / max(self._clock() - self._film_begun, 1e-3)
+            return f"{self._film.input}: {done:,} of {total:,} frames{_remaining(total - done, rate)}"
+        if not self._finished:
+            return ""
+        rate = self._finished / max(self._clock() - self._begun, 1e-3)
+        if self._total is None:
+            return f"{self._finished:,} files so far"
+        return f"{self._finished:,} of {self._total:,} files{_remaining(self._total - self._finished, rate)}"
+
+    def interruption(self) -> str:
+        """What an interrupted run has done, and how it is continued."""
+        if self._film is not None and self._film.total and not self._finished:
+            work = f"{self._film.done:,} of {self._film.total:,} frames"
+        else:
+            work = f"{self._finished:,}" + (f" of {self._total:,}" if self._total else "") + " files"
+        hint = "" if "-" in self._outputs.values() else "; continue with --resume"
+        return f"colorcli: interrupted after {work}{hint}"
+
+
+def _remaining(left: int, rate: float) -> str:
+    """How long `left` steps take at `rate` steps a second, for people."""
+    if rate <= 0:
+        return ""
+    return f", {rate:.3g} a second, about {_duration(left / rate)} left"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+def _table(summary: Summary, counts: _Counts) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    done = summary.colorized + summary.copied
+    rows = [
+        ("colorized", summary.colorized),
+        ("copied (already had color)", summary.copied),
+        ("skipped (output exists)", summary.skipped),
+        ("failed", summary.failed),
+    ]
+    for name, count in rows:
+        if count or name == "colorized":
+            table.add_row(name, f"{count:,}")
+    for cause, count in counts.failures.most_common():
+        if count > 1:  # a single one stands above
+            table.add_row("", f"{count:,} x {cause}")
+    for message, count in counts.notes.most_common():
+        if count > SHOWN_NOTES:
+            table.add_row("", f"{count:,} x {message}")
+    if counts.frames and counts.film_seconds:
+        rate = counts.frames / counts.film_seconds
+        table.add_row("frames", f"{counts.frames:,}, {rate:.1f} per second")
+    pictures = f", {done / summary.seconds:.2f} files per second" if done and summary.seconds else ""
+    table.add_row("time", f"{summary.seconds:.1f} s{'' if counts.frames else pictures}")
+    return table

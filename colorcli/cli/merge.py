@@ -25,13 +25,17 @@ def merge(
 ) -> None:
     """Make one report and one exit code of all runs into a folder, on any number of machines."""
     from colorcli.cli.console import open_sink
+    from colorcli.cli.report import report_page
     from colorcli.jobs.history import History, missing_shards
 
     history = History(output)
     processes = history.processes()
     actions: Counter[str] = Counter()
     codes: list[ExitCode] = []
-    with open_sink(json=json, quiet=quiet, stdout_is_data=False, page=report) as sink:
+    with (
+        open_sink(json=json, quiet=quiet, stdout_is_data=False) as events,
+        report_page(report, events) as sink,
+    ):
         for result in history.results():
             sink(result)
             if isinstance(result, Failed):

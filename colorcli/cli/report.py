@@ -5,14 +5,16 @@ which the page decodes only when they come into view.
 """
 
 import base64
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from colorcli.errors import InputError
-from colorcli.events import Done, Event, Failed, Note, ShotDone, Summary, json_text
+from colorcli.events import Done, Event, Failed, Note, ShotDone, Sink, Summary, json_text
 from colorcli.files import atomic_write
 from colorcli.video.shot_exchange import clock
 
@@ -72,6 +74,21 @@ class HtmlReport:
                 self._notes.append({"name": event.input, "message": event.message})
             case Summary():
                 self._summary = event
+
+
+@contextmanager
+def report_page(path: Path | None, sink: Sink) -> Iterator[Sink]:
+    """The sink, with an HTML page beside it if `path` is given."""
+    if path is None:
+        yield sink
+        return
+    with HtmlReport(path) as page:
+
+        def both(event: Event) -> None:
+            page(event)
+            sink(event)
+
+        yield both
 
 
 def _entry(event: Done, side: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import codecs
 import os
 import sys
+from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,8 +13,8 @@ import typer
 from typer import Argument
 
 from colorcli.cli.parameters import with_options
-from colorcli.errors import UsageError
-from colorcli.events import Done, Failed, Planned, Sink, Started
+from colorcli.errors import ExitCode, UsageError
+from colorcli.events import Done, Failed, Planned, Sink, Started, Summary
 from colorcli.files import STDIO, check_writable
 from colorcli.jobs.executors import Executor
 from colorcli.jobs.identity import identity_of
@@ -51,27 +52,10 @@ class Batch:
         """Whether other runs into the same folder may do the same jobs."""
         return self.join or self.cluster is not None
 
-    @property
-    def existing(self) -> Existing:
-        """What the three flags about existing outputs ask for.
-
-        Raises:
-            UsageError: more than one of them is given.
-        """
-        flags = {
-            Existing.SKIP: self.skip_existing,
-            Existing.OVERWRITE: self.overwrite,
-            Existing.RESUME: self.resume or self.force_resume or self.is_shared,
-        }
-        chosen = [existing for existing, given in flags.items() if given]
-        if len(chosen) > 1:
-            cause = "--skip-existing, --overwrite and --resume (or --join, --cluster) exclude each other"
-            raise UsageError("colorcli run", cause, "give one of them")
-        return chosen[0] if chosen else Existing.REFUSE
-
 
 @with_options
 def run(
+    context: typer.Context,
     inputs: Annotated[
         list[str] | None,
         Argument(metavar="INPUT...", help="Images, film, folders, frame_%06d.png patterns, or - for stdin."),
@@ -89,33 +73,62 @@ def run(
 ) -> None:
     """Colorize images and film."""
     from colorcli.cli.console import open_sink
+    from colorcli.cli.report import report_page
     from colorcli.jobs.run import run_jobs
 
-    if not output:
-        raise UsageError("colorcli run", "no output given", "name a file, a folder or - with -o")
-    sources = [*(inputs or []), *_listed(from_file, null)]
-    if not sources:
-        raise UsageError("colorcli run", "no input given", "name files or folders, or - for stdin")
-    options = replace(options, existing=batch.existing)
-    _check(options, batch)
+    given = {name for name in context.params if _is_stated(context, name)}
     is_stream = Path(output) == STDIO
-    shard = Shard.parse(batch.shard) if batch.shard else WHOLE
-    with open_sink(json=batch.json, quiet=batch.quiet, stdout_is_data=is_stream, page=batch.report) as sink:
-        plan = make_plan(
-            [Path(source) for source in sources],
-            Path(output),
-            options,
-            sink,
-            into_folder=output.endswith(("/", os.sep)),
-            shard=shard,
-        )
-        if batch.dry_run:
-            _show(plan, sink if batch.json else None)
-            return
-        with _state(plan, options, batch, shard) as state:
-            executor = _executor(options, batch)
-            summary = run_jobs(plan, options, sink, executor, state, join=batch.is_shared)
+    with open_sink(json=batch.json, quiet=batch.quiet, stdout_is_data=is_stream) as sink:
+        existing = _existing(batch, given)
+        options = replace(options, existing=existing)
+        sources = [*(inputs or []), *_listed(from_file, null)]
+        _check(sources, output, options, batch)
+        shard = Shard.parse(batch.shard) if batch.shard else WHOLE
+        with report_page(batch.report, sink) as sink:
+            plan = make_plan(
+                [Path(source) for source in sources],
+                Path(output),
+                options,
+                sink,
+                into_folder=output.endswith(("/", os.sep)),
+                shard=shard,
+            )
+            if batch.dry_run:
+                _show(plan, sink if batch.json else None)
+                return
+            join = batch.is_shared and existing is Existing.RESUME
+            with _state(plan, options, batch, shard) as state:
+                executor = _executor(options, batch)
+                summary = run_jobs(plan, options, sink, executor, state, join=join)
     sys.exit(summary.exit_code)
+
+
+def _is_stated(context: typer.Context, name: str) -> bool:
+    """Whether the command line itself sets a parameter, and not a variable or the configuration file."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _existing(batch: Batch, given: Collection[str]) -> Existing:
+    """What the flags about existing outputs ask for; a flag wins over the configuration file.
+
+    Raises:
+        UsageError: flags that exclude each other are given.
+    """
+    kinds = {
+        "skip_existing": Existing.SKIP,
+        "overwrite": Existing.OVERWRITE,
+        "resume": Existing.RESUME,
+        "force_resume": Existing.RESUME,
+        "join": Existing.RESUME,
+        "cluster": Existing.RESUME,
+    }
+    asked = [name for name in kinds if getattr(batch, name) not in (False, None)]
+    asked = [name for name in asked if name in given] or asked
+    if len({kinds[name] for name in asked}) > 1:
+        cause = "--skip-existing, --overwrite and --resume (or --join, --cluster) exclude each other"
+        raise UsageError("colorcli run", cause, "give one of them")
+    return kinds[asked[0]] if asked else Existing.REFUSE
 
 
 def _state(
@@ -146,12 +159,17 @@ def _executor(options: RunOptions, batch: Batch) -> Executor | None:
     return ClusterExecutor(options, batch.cluster)
 
 
-def _check(options: RunOptions, batch: Batch) -> None:
-    """Find files that cannot be read or written before any work starts.
+def _check(sources: list[str], output: str, options: RunOptions, batch: Batch) -> None:
+    """Find what is missing, and files that cannot be read or written, before any work starts.
 
     Raises:
-        UsageError: hints or reference cannot be used, or a page or contact sheet cannot be written.
+        UsageError: there is no input or output, hints or reference cannot be used, or a page or contact
+            sheet cannot be written.
     """
+    if not output:
+        raise UsageError("colorcli run", "no output given", "name a file, a folder or - with -o")
+    if not sources:
+        raise UsageError("colorcli run", "no input given", "name files or folders, or - for stdin")
     if options.color.hints or options.color.reference:
         from colorcli.colorizer.color_sources import ColorSources
 
@@ -177,8 +195,10 @@ def _show(plan: Plan, sink: Sink | None) -> None:
             sink(Failed.from_error(source, job.problem))
         else:
             sink(Done(source, output, "skipped") if job.skip else Started(source, output))
-    if sink is not None and plan.count is None:
-        sink(Planned(count))
+    if sink is not None:
+        if plan.count is None:
+            sink(Planned(count))
+        sink(Summary(0, 0, 0, 0, 0.0, int(ExitCode.OK)))
 
 
 def _listed(source: str | None, null: bool) -> list[str]:

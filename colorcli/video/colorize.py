@@ -59,6 +59,7 @@ def colorize_video(
             colored_frames(video, shots, predictor, hints, sink.resume_point) as frames,
         ):
             log = _FrameLog(video, sink.resume_point, report)
+            earlier = sink.resume_point.frames
             shot_log = ShotLog(video, shots, report, done=len(sink.resume_point.shots))
             sink.write(log.watch(shot_log.watch(frames)))
         if video.source.damaged:
@@ -70,7 +71,9 @@ def colorize_video(
             message = f"{share} have color already and keep it; --recolor colorizes them"
             report(Note(video.name, message))
         _finish(video)
-        facts = {"frames": log.frames, "encoder": video.settings.encoder}
+        facts: dict[str, object] = {"frames": log.frames, "encoder": video.settings.encoder}
+        if earlier:
+            facts["resumed"] = earlier
         return Outcome("colorized" if log.has_colorized else "copied", facts)
 
 
@@ -143,4 +146,4 @@ class _FrameLog:
             now = time.monotonic()
             if now - reported > _PROGRESS_SECONDS:
                 reported = now
-                self._report(Progress(self._video.name, self.frames, self._video.info.frames))
+                self._report(Progress(self._video.name, self.frames, self._video.info.frames, "frames"))

@@ -120,6 +120,7 @@ def test_dry_run_writes_json_events(tmp_path: Path) -> None:
         "planned",
         "started",
         "failed",
+        "summary",
     ]
     assert not (tmp_path / "out").exists()
 

@@ -112,13 +112,29 @@ def test_a_damaged_record_is_made_again(tmp_path: Path, toy_model: Path, video: 
     assert all(np.array_equal(a, b) for a, b in zip(planes(whole), planes(killed), strict=True))
 
 
-def test_other_options_start_over(tmp_path: Path, toy_model: Path, video: Path) -> None:
+def test_an_unfinished_run_is_not_thrown_away(tmp_path: Path, toy_model: Path, video: Path) -> None:
     output = tmp_path / "out.mkv"
     kill_after_segment(toy_model, video, output, 0)
-    flags = ["--saturation", "0.5", "--json"]
-    done = colorcli("run", video, "-o", output, "--model", toy_model, "--resume", *flags)
+    common = ("run", video, "-o", output, "--model", toy_model)
+    for flags, says in (
+        ([], b"continue it with --resume"),
+        (["--skip-existing"], b"continue it with --resume"),
+        (["--resume", "--saturation", "0.5"], b"had another --saturation"),
+    ):
+        done = colorcli(*common, *flags)
+        assert done.returncode == 4
+        assert says in done.stderr
+    done = colorcli(*common, "--resume", "--json")
+    assert b'"resumed": 2' in done.stdout
+
+
+def test_an_unfinished_run_can_be_started_again(tmp_path: Path, toy_model: Path, video: Path) -> None:
+    output = tmp_path / "out.mkv"
+    kill_after_segment(toy_model, video, output, 0)
+    done = colorcli("run", video, "-o", output, "--model", toy_model, "--overwrite", "--json")
     assert done.returncode == 0
     assert b"continuing" not in done.stdout + done.stderr
+    assert b"resumed" not in done.stdout
 
 
 def test_an_encoder_that_fails_is_one_line_and_leaves_no_output(

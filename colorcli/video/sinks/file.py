@@ -17,7 +17,7 @@ from colorcli.errors import InputError
 from colorcli.events import Note, Sink
 from colorcli.files import atomic_write
 from colorcli.networks.card import ModelCard
-from colorcli.options import Existing, VideoOptions
+from colorcli.options import VideoOptions
 from colorcli.video.color_sources import color_sources_identity
 from colorcli.video.encoder import Encoder
 from colorcli.video.ffmpeg import file_url, version_line
@@ -57,10 +57,11 @@ class FileSink(VideoSink):
 
         Raises:
             InputError: the folder for the segments cannot be created, or another run writes this output.
+            RefusedError: an earlier run has finished segments that would be lost.
         """
         segments = Segments(video.output, _run_identity(video, card))
         with segments.claimed():
-            if segments.open(resume=video.options.existing is Existing.RESUME):
+            if segments.open(video.options.existing):
                 report(Note(video.name, f"continuing after {len(segments.timings)} finished frames"))
             yield cls(video, segments, tags)
 

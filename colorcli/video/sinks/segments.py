@@ -17,11 +17,15 @@ from typing import Any
 
 import numpy as np
 
-from colorcli.errors import InputError
+from colorcli.errors import InputError, RefusedError
 from colorcli.files import atomic_write, locked, publish
+from colorcli.options import Existing
 from colorcli.video.frames import Timing
 from colorcli.video.sinks.base import ResumePoint
 from colorcli.video.temporal_colorizer import Keyframe
+
+_OPTIONS = ("color", "video")
+"""Parts of an identity that hold the values of flags."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,16 @@ class Record:
         timings = [Timing(*pair) for pair in fields["timings"]]
         shots = [(start, keeps_color) for start, keeps_color in fields["shots"]]
         return cls(timings, shots, fields["ends_with_color"])
+
+
+def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
+    """The names of what differs between two identities, options as flags."""
+    for name in sorted(earlier.keys() | now.keys()):
+        one, other = earlier.get(name), now.get(name)
+        if one != other and isinstance(one, dict) and isinstance(other, dict) and name in _OPTIONS:
+            yield from (f"--{key.replace('_', '-')}" for key in one if one[key] != other.get(key))
+        elif one != other:
+            yield name
 
 
 class Segments:
@@ -73,19 +87,37 @@ class Segments:
         with locked(self.folder, self._output):
             yield
 
-    def open(self, *, resume: bool) -> bool:
-        """Prepare the claimed folder; True if it has finished segments of the same run to continue."""
+    def open(self, existing: Existing) -> bool:
+        """Prepare the claimed folder; True if it has finished segments of the same run to continue.
+
+        Raises:
+            RefusedError: it has finished segments that would be lost.
+        """
         manifest = self.folder / "run.json"
         for unfinished in self.folder.glob("*.part.nut"):
             unfinished.unlink()
-        if resume and manifest.is_file() and manifest.read_text() == self._identity:
-            self.records = list(self._finished())
-            return bool(self.records)
+        earlier = manifest.read_text() if manifest.is_file() else ""
+        self.records = list(self._finished()) if earlier and existing is not Existing.OVERWRITE else []
+        if self.records:
+            self._check_continued(existing, earlier)
+            return True
         for old in self.folder.iterdir():
             old.unlink()
         with atomic_write(manifest) as partial:
             partial.write_text(self._identity)
         return False
+
+    def _check_continued(self, existing: Existing, earlier: str) -> None:
+        frames = f"{len(self.timings):,} finished frames"
+        if existing is not Existing.RESUME:
+            cause = f"an unfinished run is here, with {frames}"
+            remedy = "continue it with --resume, or start again with --overwrite"
+            raise RefusedError(self._output, cause, remedy)
+        if earlier != self._identity:
+            names = ", ".join(_differences(json.loads(earlier), json.loads(self._identity)))
+            cause = f"the unfinished run here, with {frames}, had another {names}"
+            remedy = "resume it as it was, or start again with --overwrite"
+            raise RefusedError(self._output, cause, remedy)
 
     @property
     def resume_point(self) -> ResumePoint:
