@@ -1,4 +1,4 @@
-"""What a run says: progress without a terminal, how it ended and what to do next; `--json` ends in a summary."""
+"""What a run says: progress without a terminal, how it ended, what to do next; the summary of `--json`."""
 
 import io
 import json
