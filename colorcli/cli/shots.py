@@ -25,6 +25,7 @@ def shots(
 ) -> None:
     """Find the shots of a film, and write them for `run --shots` or for an editing program."""
     from colorcli.cli.console import open_sink
+    from colorcli.cli.report import report_page
     from colorcli.video.preflight import open_to_look
     from colorcli.video.shot_exchange import write_shot_exchange, writer_for
     from colorcli.video.shot_list import Shot
@@ -36,7 +37,8 @@ def shots(
     check_writable(output, "-o")
     options = RunOptions(ColorOptions(recolor=recolor), VideoOptions(tonemap=True, fps=fps))
     with (
-        open_sink(json=False, quiet=quiet, stdout_is_data=False, page=report) as sink,
+        open_sink(json=False, quiet=quiet, stdout_is_data=False) as events,
+        report_page(report, events) as sink,
         open_to_look(film, options) as video,
     ):
         sink(Started(video.name, str(output), video.info.frames))
