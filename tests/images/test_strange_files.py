@@ -261,6 +261,7 @@ FOREIGN = {
     "a second JPEG": jpeg(),
     "its frame": jpeg()[jpeg().index(b"\xff\xc0") :],
     "a reserved marker": b"\xff\x01\0\x08" + bytes(6) + b"\xff\xd9",
+    "an empty start of scan": b"\xff\xda\0\2\xff\xd9",
     "a scan of no component": b"\xff\xda\0\x08\1\xff\xff\0\x3f\0\1\xff\xd9",
 }
 

@@ -89,9 +89,9 @@ def has_all_scans(segments: Sequence[Segment]) -> bool:
     for segment in segments:
         if segment.marker != seg.SOS:
             continue
-        count = segment.payload[0]
+        count = int.from_bytes(segment.payload[:1])
         parts = segment.payload[1 : 1 + 2 * count : 2]
-        if len(segment.payload) < 4 + 2 * count or not set(parts) <= bits.keys():
+        if not count or len(segment.payload) < 4 + 2 * count or not set(parts) <= bits.keys():
             raise DamagedError("broken start of scan")
         first, last, low = (*segment.payload[1 + 2 * count : 3 + 2 * count], segment.payload[-1] & 15)
         if frame.marker != seg.PROGRESSIVE:  # whatever it says: decoders do not look
