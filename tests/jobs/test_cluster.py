@@ -28,8 +28,8 @@ def cluster() -> Iterator[Any]:
 
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     quick = {
-        "health_check_period_ms": 300,
-        "health_check_failure_threshold": 3,
+        "health_check_period_ms": 1000,
+        "health_check_failure_threshold": 5,
         "health_check_initial_delay_ms": 0,
     }
     head = {
