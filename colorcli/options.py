@@ -143,7 +143,11 @@ class RunOptions:
     preserve_times: Annotated[bool, Flag("Keep modification times.")] = False
     stream_format: Annotated[
         str | None,
-        Flag("Format of standard output: png, jpg, tif, ...; mkv, nut, y4m.", name="format", metavar="EXT"),
+        Flag(
+            "Format of standard output, or of all images or all film in a folder: jpg, tif, mkv, ...",
+            name="format",
+            metavar="EXT",
+        ),
     ] = None
 
 

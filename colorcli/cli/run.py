@@ -7,22 +7,27 @@ from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import typer
 from typer import Argument
 
 from colorcli.cli.parameters import with_options
+from colorcli.cli.use import check_use, watch_use
 from colorcli.errors import ExitCode, UsageError
 from colorcli.events import Done, Failed, Planned, Sink, Started, Summary
 from colorcli.files import STDIO, check_writable
 from colorcli.jobs.executors import Executor
 from colorcli.jobs.identity import identity_of
+from colorcli.jobs.naming import Selection, is_template
+from colorcli.jobs.per_file import is_for_each
 from colorcli.jobs.plan import Plan, make_plan
 from colorcli.jobs.shard import Shard
 from colorcli.jobs.state import RunState
 from colorcli.jobs.walk import WHOLE
 from colorcli.options import Existing, Flag, Json, RunOptions
+
+ALL: Any = ()
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,10 @@ class Batch:
     cluster: Annotated[str | None, Flag("Do it on a Ray cluster: auto or HOST:PORT.", metavar="ADDRESS")] = (
         None
     )
+    include: Annotated[list[str], Flag("Only files like this: '*.tif'. Repeatable.", metavar="PATTERN")] = ALL
+    exclude: Annotated[
+        list[str], Flag("No files or folders like this: thumbs. Repeatable.", metavar="PATTERN")
+    ] = ALL
     dry_run: Annotated[bool, Flag("Show what would be done.")] = False
     report: Annotated[Path | None, Flag("HTML page of all results and failures.", metavar="FILE.html")] = None
     json: Json = False
@@ -60,7 +69,10 @@ def run(
         list[str] | None,
         Argument(metavar="INPUT...", help="Images, film, folders, frame_%06d.png patterns, or - for stdin."),
     ] = None,
-    output: Annotated[str, Flag("File, folder, or - for stdout.", short="-o", metavar="OUT")] = "",
+    output: Annotated[
+        str,
+        Flag("File, folder, 'color/{parent}/{stem}_color{ext}', or - for stdout.", short="-o", metavar="OUT"),
+    ] = "",
     from_file: Annotated[
         str | None, Flag("Read more inputs from a file, one per line; - for stdin.", metavar="LIST")
     ] = None,
@@ -83,6 +95,7 @@ def run(
         options = replace(options, existing=existing)
         sources = [*(inputs or []), *_listed(from_file, null)]
         _check(sources, output, options, batch)
+        check_use([Path(source) for source in sources], options, given)
         shard = Shard.parse(batch.shard) if batch.shard else WHOLE
         with report_page(batch.report, sink) as sink:
             plan = make_plan(
@@ -92,6 +105,7 @@ def run(
                 sink,
                 into_folder=output.endswith(("/", os.sep)),
                 shard=shard,
+                selection=Selection(tuple(batch.include), tuple(batch.exclude)),
             )
             if batch.dry_run:
                 _show(plan, sink if batch.json else None)
@@ -99,7 +113,8 @@ def run(
             join = batch.is_shared and existing is Existing.RESUME
             with _state(plan, options, batch, shard) as state:
                 executor = _executor(options, batch)
-                summary = run_jobs(plan, options, sink, executor, state, join=join)
+                jobs = watch_use(plan, given, sink)
+                summary = run_jobs(jobs, options, sink, executor, state, join=join)
     sys.exit(summary.exit_code)
 
 
@@ -170,12 +185,12 @@ def _check(sources: list[str], output: str, options: RunOptions, batch: Batch) -
         raise UsageError("colorcli run", "no output given", "name a file, a folder or - with -o")
     if not sources:
         raise UsageError("colorcli run", "no input given", "name files or folders, or - for stdin")
-    if options.color.hints or options.color.reference:
+    if (options.color.hints or options.color.reference) and not is_for_each(options):
         from colorcli.colorizer.color_sources import ColorSources
 
         ColorSources.load(options.color)
     for flag, file in (("--report", batch.report), ("--contact-sheet", options.video.contact_sheet)):
-        if file is not None:
+        if file is not None and not is_template(file):
             check_writable(file, flag)
 
 

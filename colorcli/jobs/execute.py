@@ -3,13 +3,14 @@
 import filecmp
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorcli.errors import ColorcliError, InputError, bug
 from colorcli.events import Note, Progress, Sink
 from colorcli.jobs.job import Job, Kind
+from colorcli.jobs.per_file import is_for_each, options_for
 from colorcli.jobs.stdio import as_files
 from colorcli.options import Existing, Outcome, RunOptions
 
@@ -46,7 +47,9 @@ def open_context(options: RunOptions, threads: int | None = None) -> Iterator[Co
     try:
         with open_model(color.model, color.device, threads, color.model_kind) as model:
             predictor = ChromaPredictor(model, size=color.size, saturation=color.saturation)
-            yield Context(options, predictor, ColorSources.load(color))
+            # Templates are filled in for each job.
+            sources = ColorSources() if is_for_each(options) else ColorSources.load(color)
+            yield Context(options, predictor, sources)
     finally:
         Image.MAX_IMAGE_PIXELS = limit
 
@@ -62,6 +65,7 @@ def execute(job: Job, context: Context, report: Sink) -> Outcome:
         BrokenPipeError: the reader of standard output has closed it.
     """
     try:
+        context = _for_job(job, context, report)
         if job.kind is Kind.VIDEO:
             return _video(job, context, report)
         with as_files(job, context.options.stream_format) as (source, output):
@@ -73,6 +77,18 @@ def execute(job: Job, context: Context, report: Sink) -> Outcome:
         raise InputError(error.filename or job.source, cause, "check file and disk") from error
     except Exception as error:  # the other jobs have to be done
         raise bug(job.source, error) from error
+
+
+def _for_job(job: Job, context: Context, report: Sink) -> Context:
+    """The context with what differs from job to job."""
+    from colorcli.colorizer.color_sources import ColorSources
+
+    options = options_for(job, context.options)
+    if options is context.options:
+        return context
+    for sidecar in job.sidecars:
+        report(Note(str(job.source), f"takes colors from {sidecar.name}"))
+    return replace(context, options=options, sources=ColorSources.load(options.color))
 
 
 def _video(job: Job, context: Context, report: Sink) -> Outcome:

@@ -24,5 +24,7 @@ class Job:
     """Why the job cannot be done, if that is known already."""
     skip: bool = False
     """Whether the output exists and stays as it is."""
+    sidecars: tuple[Path, ...] = ()
+    """Hints and reference that lie beside the source."""
     key: str = field(default="", compare=False)
     """The path of the source below the input, with slashes: the same on every machine."""

@@ -4,17 +4,28 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
+from glob import escape
 from pathlib import Path
 
 from colorcli.errors import ColorcliError, InputError, RefusedError, UsageError, bug
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
-from colorcli.images.codecs.registry import colorized_name, output_format, sniff, suffix_of
+from colorcli.images.codecs.registry import SUFFIXES, output_format, sniff, suffix_of
 from colorcli.jobs.job import Job, Kind
+from colorcli.jobs.naming import (
+    EVERYTHING,
+    OWN_NAMES,
+    Naming,
+    Selection,
+    format_suffix,
+    sidecars,
+    split_template,
+)
+from colorcli.jobs.per_file import options_for
 from colorcli.jobs.shard import Shard
 from colorcli.jobs.walk import APPLE_DOUBLE, WHOLE, is_apple_double, kind_by_content, kind_by_suffix, walk
 from colorcli.options import Existing, RunOptions, comparison_path
-from colorcli.video.formats import is_frame_pattern
+from colorcli.video.formats import VIDEO_SUFFIXES, is_frame_pattern
 
 STDIN_VIDEO_SUFFIX = ".mkv"
 """Suffix of a film that comes from standard input and goes into a folder."""
@@ -42,51 +53,83 @@ def make_plan(
     *,
     into_folder: bool = False,
     shard: Shard = WHOLE,
+    selection: Selection = EVERYTHING,
 ) -> Plan:
     """One job for every image and film that the inputs name or contain, in a stable order.
 
-    A folder is mirrored into `output`; if it is the only input, its jobs are found while they are done.
-    What is wrong with one input becomes the `problem` of its job. `report` receives a `Note` for what is
-    left out.
+    A folder is mirrored into `output`, which may end in a template (`naming.FIELD`). The jobs of an only
+    folder are found while they are done. What is wrong with one input becomes the `problem` of its job.
+    `report` receives a `Note` for what is left out.
 
     Args:
         into_folder: `output` is a folder, even if it does not exist yet and looks like a file name.
         shard: the part of the jobs that is wanted.
+        selection: which files are wanted at all.
 
     Raises:
         UsageError: the inputs and the output do not go together: collisions, output inside an input, ...
     """
     if output == STDIO:
         _check_stdout(inputs)
-    into_folder = output != STDIO and (_is_folder(inputs, output) or into_folder)
+    output, template = split_template(output)
+    into_folder = output != STDIO and (into_folder or bool(template) or _is_folder(inputs, output))
+    naming = _naming(output, template, options, into_folder=into_folder)
     for folder in inputs:
         if folder != STDIO and folder.is_dir():
             _check_outside(folder, output)
     if len(inputs) == 1 and inputs[0] != STDIO and inputs[0].is_dir():
-        found = partial(walk, inputs[0], output, report, shard)
+        found = partial(walk, inputs[0], output, report, shard, naming, selection)
         return Plan(lambda: (_checked(job, options) for job in found()), None, output)
-    named = _named_jobs(inputs, output, options, report, into_folder)
+    named = _named_jobs(inputs, output, options, report, naming if into_folder else None)
     jobs = list(dict.fromkeys(named))  # an input that is named twice is one job
+    jobs = [job for job in jobs if selection.has(Path(job.key))]
     _check_collisions(jobs)
     jobs = [job for job in jobs if shard.has(job.key)]
     return Plan(lambda: (_checked(job, options) for job in jobs), len(jobs), output if into_folder else None)
 
 
+def _naming(output: Path, template: str, options: RunOptions, *, into_folder: bool) -> Naming:
+    """How outputs in a folder are called.
+
+    Raises:
+        UsageError: --format is unknown, or contradicts the name of the output.
+    """
+    asked = options.stream_format
+    suffix = "" if output == STDIO else format_suffix(asked)
+    if suffix and not into_folder and SUFFIXES.get(suffix) != SUFFIXES.get(output.suffix.lower()):
+        raise UsageError(f"--format {asked}", f"contradicts the name {output}", "leave one of them out")
+    return Naming(template, suffix)
+
+
 def _named_jobs(
-    inputs: list[Path], output: Path, options: RunOptions, report: Sink, into_folder: bool
+    inputs: list[Path], output: Path, options: RunOptions, report: Sink, naming: Naming | None
 ) -> Iterator[Job]:
-    """The jobs of several inputs, or of one that is not a folder."""
-    names = _names_in_folder([source for source in inputs if source != STDIO])
+    """The jobs of several inputs, or of one that is not a folder; without `naming`, the output is a file."""
+    keys = _keys([source for source in inputs if source != STDIO], naming or OWN_NAMES)
+    named = set(inputs)
     for source in inputs:
         if source == STDIO:
-            yield _stdin_job(output, into_folder, options)
+            yield _stdin_job(output, naming is not None, options)
         elif source.is_dir():
-            yield from walk(source, output, report)
+            yield from walk(source, output, report, naming=naming or OWN_NAMES)
         elif is_apple_double(source):
             report(Note(str(source), APPLE_DOUBLE))
-        else:
-            job = _file_job(source, output / names[source] if into_folder else output)
-            yield replace(job, key=names[source].as_posix())
+        elif not _is_owned(source, named):
+            job = _file_job(source, output / naming(keys[source]) if naming else output)
+            own = tuple(_sidecars_of(source)) if job.kind is Kind.IMAGE and not job.problem else ()
+            yield replace(job, key=keys[source].as_posix(), sidecars=own)
+
+
+def _sidecars_of(source: Path) -> list[Path]:
+    """The hints and the reference that lie beside a named image."""
+    beside = [path.name for path in source.parent.glob(f"{escape(source.stem)}.*")]
+    return [source.with_name(name) for name in sidecars(beside).get(source.name, [])]
+
+
+def _is_owned(source: Path, named: set[Path]) -> bool:
+    """Whether a file belongs to another input, as a shell's `*` names both."""
+    owners = sidecars([path.name for path in named if path.parent == source.parent])
+    return any(source.name in names for names in owners.values())
 
 
 def kind_of(head: bytes) -> Kind:
@@ -101,24 +144,31 @@ def _check_stdout(inputs: list[Path]) -> None:
 
 
 def _is_folder(inputs: list[Path], output: Path) -> bool:
-    """Whether OUT is a folder: it is one, or several inputs or a folder go there, or it has no suffix."""
+    """Whether OUT is a folder: it is one, or several inputs or a folder go there, or it has no suffix.
+
+    Raises:
+        UsageError: several inputs go there, and it is or looks like a file.
+    """
     several = len(inputs) > 1 or any(source != STDIO and source.is_dir() for source in inputs)
     if several and output.exists() and not output.is_dir():
         raise UsageError(output, "is a file, but several inputs go there", "name a folder for OUT")
+    if several and not output.exists() and output.suffix.lower() in SUFFIXES.keys() | VIDEO_SUFFIXES:
+        cause = "is a file's name, but several inputs go there"
+        raise UsageError(output, cause, f"name a folder; {output}/ if it is one")
     return several or output.is_dir() or not output.suffix
 
 
-def _names_in_folder(files: list[Path]) -> dict[Path, Path]:
-    """Where the outputs of files go in a folder: below their common folder if names occur twice."""
-    names = {source: colorized_name(Path(source.name)) for source in files}
-    if len(set(names.values())) < len(names):
-        whole = {source: source.parent.resolve() / source.name for source in names}
+def _keys(files: list[Path], naming: Naming) -> dict[Path, Path]:
+    """What files are called below the output folder: their paths from a common folder if names clash."""
+    keys = {source: Path(source.name) for source in files}
+    if len({naming(key) for key in keys.values()}) < len(keys):
+        whole = {source: source.parent.resolve() / source.name for source in keys}
         try:
             common = os.path.commonpath([path.parent for path in whole.values()])
         except ValueError:  # on several drives of Windows
-            return names
-        names = {source: colorized_name(path.relative_to(common)) for source, path in whole.items()}
-    return names
+            return keys
+        keys = {source: path.relative_to(common) for source, path in whole.items()}
+    return keys
 
 
 def _check_outside(folder: Path, output: Path) -> None:
@@ -208,7 +258,7 @@ def _may_be_skipped(job: Job, options: RunOptions) -> bool:
         if job.kind is Kind.VIDEO:
             from colorcli.video.colorize import check_video
 
-            check_video(job.source, job.output, options)
+            check_video(job.source, job.output, options_for(job, options))
     return False
 
 

@@ -1,33 +1,37 @@
 """The images and films below a folder, found one directory at a time, so that memory does not grow."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path, PurePath
 
 from colorcli.errors import ColorcliError, InputError, UsageError
 from colorcli.events import Note, Sink
-from colorcli.images.codecs.registry import HEAD, SUFFIXES, colorized_name, sniff
+from colorcli.images.codecs.registry import HEAD, SUFFIXES, sniff
 from colorcli.jobs.job import Job, Kind
+from colorcli.jobs.naming import EVERYTHING, OWN_NAMES, Naming, Selection, sidecars
 from colorcli.jobs.shard import Shard
 from colorcli.video.formats import VIDEO_SUFFIXES, is_video
 
 APPLE_DOUBLE = "AppleDouble data of macOS, left out"
 WHOLE = Shard(0, 1)
 
-Naming = Callable[[Path], Path]
-"""The path of an output below OUT, by the path of its source below the input folder."""
-
 
 def walk(
-    folder: Path, output: Path, report: Sink, shard: Shard = WHOLE, naming: Naming = colorized_name
+    folder: Path,
+    output: Path,
+    report: Sink,
+    shard: Shard = WHOLE,
+    naming: Naming = OWN_NAMES,
+    selection: Selection = EVERYTHING,
 ) -> Iterator[Job]:
     """Jobs for everything below a folder, sorted by name, the files of a directory before its directories.
 
     Links are not followed, and files that are neither images nor film are left out; `report` receives a
-    `Note` for each. Of other shards nothing but the names is read. Two files of one directory that would
-    have the same output become jobs with a problem.
+    `Note` for each, and if there is nothing at all. Of other shards nothing but the names is read. Two files
+    of one directory that would have the same output become jobs with a problem.
     """
     waiting = [folder]
+    is_empty = True
     while waiting:
         here = waiting.pop()
         try:
@@ -40,12 +44,20 @@ def walk(
         waiting += reversed(folders)
         below = here.relative_to(folder)
         files = [entry for entry in entries if not entry.is_dir(follow_symlinks=False)]
+        beside = sidecars([entry.name for entry in files])
+        owned = {name for names in beside.values() for name in names}
+        files = [entry for entry in files if entry.name not in owned and selection.has(below / entry.name)]
         clashes = _clashes(below, [entry.name for entry in files], naming)
+        is_empty = is_empty and not files
         for entry in files:
             relative = below / entry.name
             if shard.has(relative.as_posix()) and (kind := _kind(entry, report)):
+                own = tuple(here / name for name in beside.get(entry.name, ()))
+                problem = clashes.get(entry.name)
                 target = output / naming(relative)
-                yield Job(Path(entry.path), target, kind, clashes.get(entry.name), key=relative.as_posix())
+                yield Job(Path(entry.path), target, kind, problem, sidecars=own, key=relative.as_posix())
+    if is_empty:
+        report(Note(str(folder), "there is nothing to colorize in this folder"))
 
 
 def kind_by_suffix(source: PurePath) -> Kind | None:

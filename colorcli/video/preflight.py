@@ -12,7 +12,7 @@ from colorcli.color.ycbcr import Plane
 from colorcli.errors import InputError, RefusedError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
-from colorcli.options import Existing, RunOptions
+from colorcli.options import Existing, RunOptions, VideoOptions
 from colorcli.video.containers import VIDEO_ONLY, muxer_of, piped_muxer
 from colorcli.video.encode_settings import EncodeSettings
 from colorcli.video.fields import look_for_fields
@@ -99,6 +99,7 @@ def preflight(source: Path, output: Path, options: RunOptions, report: Sink) -> 
     """
     if options.color.hints is not None:
         raise UsageError("--hints", "are pixels of one picture, not of a video", "use --references")
+    _check_side_outputs(source, output, options.video)
     with _open_source(source, output, options.video.fps) as opened:
         found = _resolve_fields(opened, options)
         video = _check(opened, output, options)
@@ -157,6 +158,21 @@ def _resolve_fields(source: FrameSource, options: RunOptions) -> str | None:
     if asked is not None and info.field_order not in _FIELD_ORDERS[asked]:
         source.info = replace(info, field_order=_FIELD_ORDERS[asked][0])
     return note
+
+
+def _check_side_outputs(source: Path, output: Path, options: VideoOptions) -> None:
+    """Check that what else is asked for can be written beside the output."""
+    is_pictures = is_frame_pattern(output)
+    if options.contact_sheet is not None and (output == STDIO or is_pictures):
+        cause = "needs a film file as output"
+        raise UsageError("--contact-sheet", cause, "leave it out, or name a file for OUT")
+    if (
+        options.shots is not None
+        and not options.shots.exists()
+        and (is_pictures or STDIO in (source, output))
+    ):
+        cause = f"{options.shots} does not exist, and only a run from film file to film file writes one"
+        raise UsageError("--shots", cause, "write it with `colorcli shots` first")
 
 
 def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVideo:
