@@ -32,7 +32,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from colorcli.engines.builders.export import calibration_conditions, export_generator
+from colorcli.engines.builders.calibration import calibration_inputs
+from colorcli.engines.builders.export import export_model
+from colorcli.engines.builders.half import halve
 from colorcli.engines.builders.onnx import export_onnx
 from colorcli.engines.builders.parity import sample_condition
 from colorcli.engines.builders.quantize import FOR_CPU, quantize
@@ -42,6 +44,7 @@ from colorcli.engines.engine_file import EngineOptions, Profile
 from colorcli.engines.registry import BACKENDS, Backend
 from colorcli.errors import ColorcliError
 from colorcli.evaluation.pictures import find_pictures
+from colorcli.models.registry import AUTO
 from colorcli.networks.card import ModelCard
 from colorcli.networks.checkpoint import load_generator, save_generator
 from colorcli.networks.pix2pix_unet import Pix2PixUNet
@@ -155,19 +158,19 @@ def opened(backend: Backend, path: Path, device: str, stack: ExitStack) -> Run:
 def files(network: str, checkpoint: Path, calibrate: Path | None, folder: Path) -> Iterator[tuple[str, Path]]:
     """The checkpoint and everything that can be exported from it here, with the precision."""
     yield "fp32", checkpoint
-    for precision in ("fp32", "fp16"):
-        path = folder / f"{network}-{precision}.onnx"
-        card = export_onnx(checkpoint, path, precision)
-        yield precision, path
+    model, half, small = (folder / f"{network}-{precision}.onnx" for precision in ("fp32", "fp16", "int8"))
+    export_onnx(checkpoint, model)
+    yield "fp32", model
+    halve(model, half)
+    yield "fp16", half
     if calibrate is not None:
-        path = folder / f"{network}-int8.onnx"
-        conditions = calibration_conditions(find_pictures([str(calibrate)]), card)
-        quantize(folder / f"{network}-fp32.onnx", path, conditions, settings=FOR_CPU)
-        yield "int8", path
+        inputs = calibration_inputs(model, AUTO, find_pictures([str(calibrate)]))
+        quantize(model, small, inputs, settings=FOR_CPU)
+        yield "int8", small
     if not BACKENDS["tensorrt"].missing and torch.cuda.is_available():
         for precision in ("fp32", "fp16"):
             path = folder / f"{network}-{precision}.engine"
-            export_generator(ExportRequest(checkpoint, path, precision, engine=ENGINE), lambda *_: True)
+            export_model(ExportRequest(checkpoint, path, precision, engine=ENGINE), lambda *_: True)
             yield precision, path
 
 

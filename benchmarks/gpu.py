@@ -26,7 +26,7 @@ from torch import Tensor, nn
 
 from colorcli import engines
 from colorcli.engines.builders.parity import sample_condition
-from colorcli.engines.pytorch import fold_batch_norm
+from colorcli.networks.batch_norm import fold_batch_norm
 from colorcli.networks.checkpoint import load_generator
 
 LAYERS = (nn.Conv2d, nn.ConvTranspose2d)

@@ -15,6 +15,12 @@ DEFAULT_MODELS: Any = (DEFAULT_MODEL,)
 NO_KINDS: Any = ()
 MAX_PIXELS = 400_000_000
 
+
+def model_path(name: Path) -> Path:
+    """The model file that a command's argument names; `default` is the built-in one."""
+    return DEFAULT_MODEL if str(name) == "default" else name
+
+
 Options = TypeVar("Options")
 
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from colorcli.engines.base import Engine, Tensors, TensorSpec
 from colorcli.engines.device import Device, cpu_threads
 from colorcli.errors import SetupError
+from colorcli.networks.batch_norm import fold_batch_norm
 from colorcli.networks.checkpoint import load_generator
 
 Runner = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -73,16 +72,3 @@ def available(device: Device) -> Device:
         cause = f"PyTorch finds {torch.cuda.device_count()} GPUs"
         raise SetupError(str(device), cause, "check the driver, install torch for CUDA, or use --device cpu")
     return device
-
-
-def fold_batch_norm(generator: nn.Module) -> None:
-    """Fold every batch norm that follows a convolution into the convolution's weights, in place.
-
-    In eval mode the result is the same up to rounding.
-    """
-    for parent in list(generator.modules()):
-        for (before, convolution), (name, norm) in pairwise(list(parent.named_children())):
-            if isinstance(convolution, nn.Conv2d | nn.ConvTranspose2d) and isinstance(norm, nn.BatchNorm2d):
-                transpose = isinstance(convolution, nn.ConvTranspose2d)
-                setattr(parent, before, fuse_conv_bn_eval(convolution, norm, transpose))
-                setattr(parent, name, nn.Identity())

@@ -49,6 +49,8 @@ class Config:
     """As in Shariatnia's pix2pix tutorial."""
     generator: str = "mobile_unet"
     """Key of `networks.generators.GENERATORS`; `pix2pix_unet` is the classic U-Net."""
+    initial_weights: str = ""
+    """File of a generator to train on (`--from`). Empty: random weights, and `encoder_weights`."""
     encoder_weights: str = ""
     """File of ImageNet weights for the encoder, the largest gain known. Empty: random weights."""
     feature_extractor: str = ""

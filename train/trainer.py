@@ -12,8 +12,8 @@ from torch.optim.swa_utils import update_bn
 
 from colorcli.errors import InputError
 from colorcli.networks.card import ModelCard
-from colorcli.networks.checkpoint import save_generator
-from colorcli.networks.generators import GENERATORS
+from colorcli.networks.checkpoint import load_generator, save_generator
+from colorcli.networks.generators import GENERATORS, Generator
 from colorcli.networks.mobile_unet import MobileUNet
 from colorcli.train import losses
 from colorcli.train.config import Config, Phase
@@ -37,15 +37,22 @@ def learning_rate(phase: Phase, done: int, warmup: int) -> float:
     return phase.learning_rate * rise * fall
 
 
+def _initial_generator(config: Config) -> Generator:
+    if config.initial_weights:
+        return load_generator(Path(config.initial_weights))[0].train()
+    generator = GENERATORS[config.generator]()
+    if config.encoder_weights and isinstance(generator, MobileUNet):
+        generator.encoder.load_imagenet(Path(config.encoder_weights))
+    return generator
+
+
 class Trainer:
     """Generator, its averaged copy, discriminator, their optimizers, and the number of crops done."""
 
     def __init__(self, config: Config, device: torch.device, processes: ProcessGroup) -> None:
         torch.manual_seed(config.seed)
         self.config, self.device, self.processes, self.crops_done = config, device, processes, 0
-        self.generator = GENERATORS[config.generator]().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if config.encoder_weights and isinstance(self.generator, MobileUNet):
-            self.generator.encoder.load_imagenet(Path(config.encoder_weights))
+        self.generator = _initial_generator(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
         self.objective = Objective(config, device)
         extractor = self.objective.extractor
@@ -60,7 +67,8 @@ class Trainer:
     def _make_optimizer(self) -> torch.optim.AdamW:
         """The generator's, with a learning rate of its own for a pretrained encoder."""
         config, encoder = self.config, getattr(self.generator, "encoder", None)
-        pretrained = set(encoder.parameters()) if encoder is not None and config.encoder_weights else set()
+        known = encoder is not None and (config.encoder_weights or config.initial_weights)
+        pretrained = set(encoder.parameters()) if encoder is not None and known else set()
         parameters = list(self.generator.parameters())
         groups: list[dict[str, object]] = [
             {"params": [p for p in parameters if p not in pretrained], "lr_scale": 1.0},

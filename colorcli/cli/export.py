@@ -1,4 +1,4 @@
-"""`colorcli export`: a checkpoint as a model file for the machine that will run it."""
+"""`colorcli export`: a model as the file for the machine that will run it."""
 
 import signal
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from typer import Argument
 
 from colorcli.cli.parameters import with_options
 from colorcli.errors import UsageError, needs_extra
-from colorcli.options import Flag
+from colorcli.options import NO_KINDS, Flag, ModelKinds, model_path
 
 if TYPE_CHECKING:
     from colorcli.engines.builders.parity import Parity
@@ -35,9 +35,16 @@ SHAPES = ("1x256x256", "8x512x512", "16x1024x1024")
 
 @with_options
 def export(
-    checkpoint: Annotated[Path, Argument(help="generator.safetensors of a training run.")],
+    model: Annotated[
+        Path, Argument(help="default, an .onnx file in float32, or a training run's generator.safetensors.")
+    ],
     output: Annotated[
-        Path, Flag("FILE.onnx for any machine, FILE.engine for TensorRT.", short="-o", metavar="FILE")
+        Path,
+        Flag(
+            "FILE.onnx for any machine, FILE.engine for TensorRT, FILE.safetensors to train on.",
+            short="-o",
+            metavar="FILE",
+        ),
     ],
     precision: Annotated[Precision, Flag("Precision of weights and activations.")] = Precision.FP32,
     calibrate: Annotated[
@@ -67,9 +74,10 @@ def export(
     hardware_compatible: Annotated[bool, Flag("TensorRT: run on any GPU from Ampere on.")] = False,
     via: Annotated[str, Flag("TensorRT: builder that reads the network.", metavar="onnx|torch2trt")] = "onnx",
     device: Annotated[str, Flag("TensorRT: the GPU to build on, cuda or cuda:N.")] = "cuda",
+    model_kind: ModelKinds = NO_KINDS,
     overwrite: Annotated[bool, Flag("Replace an existing output.")] = False,
 ) -> None:
-    """Write a model for the machine that will run it, and print how far it is from PyTorch."""
+    """Write a model for the machine that will run it, and print how far it is from its source."""
     from colorcli.engines.builders.request import ExportRequest
     from colorcli.engines.engine_file import EngineOptions
 
@@ -77,12 +85,15 @@ def export(
     engine = None
     if output.suffix == ".engine":
         engine = EngineOptions(_profiles(smallest, best, largest), version_compatible, hardware_compatible)
-    with needs_extra("colorcli export", "train"):
-        from colorcli.engines.builders.export import export_generator
-    request = ExportRequest(checkpoint, output, precision, calibrate, engine, timing_cache, via, device)
+    from colorcli.engines.builders.export import export_model
+
+    request = ExportRequest(
+        model_path(model), output, precision, calibrate, engine, timing_cache, via, device,
+        *model_kind[:1],
+    )  # fmt: skip
     progress = _BuildProgress()
     with progress if engine else nullcontext():
-        rows = export_generator(request, progress)
+        rows = export_model(request, progress)
     _print_parity(rows, precision)
     if evaluate is not None:
         _print_costs(list(_costs(request, evaluate)))
@@ -94,8 +105,11 @@ def _check(output: Path, precision: Precision, calibrate: Path | None, via: str,
     Raises:
         UsageError: the options contradict each other.
     """
-    if output.suffix not in (".onnx", ".engine"):
-        raise UsageError(output, "no model can be exported to this kind of file", "name it .onnx or .engine")
+    if output.suffix not in (".onnx", ".engine", ".safetensors"):
+        remedy = "name it .onnx, .engine or .safetensors"
+        raise UsageError(output, "no model can be exported to this kind of file", remedy)
+    if output.suffix == ".safetensors" and precision != Precision.FP32:
+        raise UsageError(output, "a checkpoint holds its weights in fp32", "leave out --precision")
     if output.suffix == ".onnx" and precision == Precision.BF16:
         raise UsageError(output, "bf16 is for TensorRT", "name it .engine, or choose fp16")
     if precision == Precision.INT8 and calibrate is None:
@@ -158,7 +172,9 @@ def _print_parity(rows: list["Parity"], precision: Precision) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    title = f"Chroma, {precision} against PyTorch, in code values"
+    if not rows:
+        return
+    title = f"Chroma, {precision} against the source, in code values"
     table = Table("images", "size", "largest", "mean", title=title)
     for row in rows:
         count, height, width = row.shape
@@ -178,17 +194,19 @@ class _Cost:
 
 
 def _costs(request: "ExportRequest", folder: Path) -> Iterator[_Cost]:
-    """The checkpoint in PyTorch on the CPU, then the exported file, on a folder's color images."""
+    """The source on the CPU, then the exported file, on a folder's color images."""
     from colorcli import engines
     from colorcli.colorizer.predictor import ChromaPredictor
     from colorcli.engines.timing import milliseconds
-    from colorcli.evaluation.evaluate import evaluate_predictor, evaluation_files
     from colorcli.models.registry import adapt
 
+    with needs_extra("--evaluate", "train"):
+        from colorcli.evaluation.evaluate import evaluate_predictor, evaluation_files
+
     files = evaluation_files([str(folder)])
-    for path, device in ((request.checkpoint, "cpu"), (request.output, request.run_device)):
+    for path, device in ((request.source, "cpu"), (request.output, request.run_device)):
         with engines.open(path, device) as engine:
-            predictor = ChromaPredictor(adapt(engine, path))
+            predictor = ChromaPredictor(adapt(engine, path, request.kind))
             scores = evaluate_predictor(predictor, files).colorized.scores
             name = f"{path.name}, {predictor.card.precision}, {engine.device}"
             time = milliseconds(engine, size=predictor.size)

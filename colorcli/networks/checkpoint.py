@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save
 
 from colorcli.errors import InputError
 from colorcli.files import atomic_write
+from colorcli.networks.batch_norm import fold_batch_norm
 from colorcli.networks.card import ModelCard
 from colorcli.networks.generators import GENERATORS, Generator
 
@@ -22,7 +23,9 @@ def save_generator(generator: Generator, card: ModelCard, path: Path) -> None:
 
 
 def load_generator(path: Path) -> tuple[Generator, ModelCard]:
-    """Read what `save_generator` wrote: the generator, in eval mode on the CPU, and its card.
+    """Read a generator, in eval mode on the CPU, and its card.
+
+    Without batch norm statistics in the file, the generator has its batch norms folded.
 
     Raises:
         InputError: no such file, or not a generator checkpoint.
@@ -30,9 +33,11 @@ def load_generator(path: Path) -> tuple[Generator, ModelCard]:
     try:
         with safe_open(path, "pt") as file:
             card = ModelCard.from_metadata(file.metadata() or {})
-        generator = GENERATORS[card.architecture]()
-        generator.load_state_dict(load_file(path))
+        generator, weights = GENERATORS[card.architecture]().eval(), load_file(path)
+        if not any(name.endswith(".running_mean") for name in weights):  # taken out of an export
+            fold_batch_norm(generator)
+        generator.load_state_dict(weights)
     except (OSError, SafetensorError, KeyError, ValueError, RuntimeError) as error:
         cause = f"not a generator checkpoint ({error})"
         raise InputError(path, cause, "give generator.safetensors of a training run") from error
-    return generator.eval(), card
+    return generator, card

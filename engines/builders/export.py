@@ -1,85 +1,140 @@
-"""Exports a checkpoint to the file for a machine, and checks it against PyTorch before it gets its name."""
+"""Exports a model to the file for a machine, and checks it against its source before it gets its name.
 
-from collections.abc import Iterator
+Everything is made from an ONNX file in float32. A checkpoint is exported to one first, which takes PyTorch;
+for what only PyTorch can make, bf16 and torch2trt, an ONNX file is turned into a checkpoint.
+"""
+
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import numpy as np
-from numpy.typing import NDArray
+import onnx
 
-from colorcli import engines
-from colorcli.color.condition import condition
-from colorcli.color.simulated_hints import simulate_hints
-from colorcli.color.ycbcr import ycbcr_from_rgb
-from colorcli.engines.builders.onnx import export_onnx
+from colorcli.engines.builders.graph import metadata_of
+from colorcli.engines.builders.half import halve
 from colorcli.engines.builders.parity import Parity, compare, default_shapes
-from colorcli.engines.builders.request import ExportRequest, Report
+from colorcli.engines.builders.request import CHECKPOINT, ONNX, ExportRequest, Report
+from colorcli.engines.builders.weights import extract_checkpoint
 from colorcli.engines.device import Device
 from colorcli.engines.engine_file import EngineHeader, EngineOptions, Shape, write_engine_file
 from colorcli.engines.registry import BACKENDS
-from colorcli.errors import SetupError, UsageError
-from colorcli.evaluation.pictures import central_square, find_pictures, read_picture
+from colorcli.errors import InputError, SetupError, UsageError, needs_extra
+from colorcli.evaluation.pictures import find_pictures
 from colorcli.files import atomic_write
+from colorcli.models.registry import open_model
 from colorcli.networks.card import ModelCard
 
-CALIBRATION_PICTURES = 128
-"""More pictures do not change the ranges."""
-SEED = 123
 
+def export_model(request: ExportRequest, report: Report) -> list[Parity]:
+    """Write the file that the request asks for, and measure its differences from the source.
 
-def export_generator(request: ExportRequest, report: Report) -> list[Parity]:
-    """Write the file that the request asks for, and measure its differences from PyTorch.
+    Returns:
+        The differences; none for a checkpoint where PyTorch is not installed, which alone can run it.
 
     Raises:
-        InputError: the file is not a generator checkpoint, or a folder holds no pictures.
-        SetupError: something needed is not installed or fails, or the file gives other colors than PyTorch.
+        InputError: the source is not a model to export, or a folder holds no pictures.
+        SetupError: something needed is missing or fails, or the file gives other colors than its source.
         UsageError: the request contradicts itself.
     """
-    with atomic_write(request.output) as partial:
-        if request.engine is None:
-            card = _write_onnx(request, partial)
+    if request.engine is not None:
+        BACKENDS["tensorrt"].require(request.output)
+    with atomic_write(request.output) as partial, TemporaryDirectory() as folder:
+        if request.engine is not None:
+            _write_engine_file(request, request.engine, partial, Path(folder), report)
+        elif request.output.suffix == CHECKPOINT:
+            extract_checkpoint(_float32(request, Path(folder)), partial)
         else:
-            card = _write_engine_file(request, request.engine, partial, report)
-        return _check_parity(request, card, partial)
+            _write_onnx(request, partial, Path(folder))
+        if request.output.suffix == CHECKPOINT and BACKENDS["torch"].missing:
+            return []
+        return _check_parity(request, partial)
 
 
-def _write_onnx(request: ExportRequest, output: Path) -> ModelCard:
-    if request.precision != "int8":
-        return export_onnx(request.checkpoint, output, request.precision)
+def _float32(request: ExportRequest, folder: Path) -> Path:
+    """The source as ONNX in float32.
+
+    Raises:
+        InputError: it is an ONNX file of another precision.
+    """
+    if request.source.suffix == ONNX:
+        with open_model(request.source, "cpu", kinds=request.kind) as model:
+            if model.card.precision != "fp32":
+                cause = f"its weights were rounded to {model.card.precision} already"
+                raise InputError(request.source, cause, "export from the fp32 model, such as `default`")
+        return request.source
+    with needs_extra(str(request.source), "train"):
+        from colorcli.engines.builders.onnx import export_onnx
+    model = folder / "float32.onnx"
+    export_onnx(request.source, model)
+    return model
+
+
+def _checkpoint(request: ExportRequest, folder: Path) -> Path:
+    """The source as a checkpoint."""
+    if request.source.suffix == CHECKPOINT:
+        return request.source
+    checkpoint = folder / "source.safetensors"
+    extract_checkpoint(request.source, checkpoint)
+    return checkpoint
+
+
+def _write_onnx(request: ExportRequest, output: Path, folder: Path) -> None:
+    if request.precision == "bf16":
+        with needs_extra("--precision bf16", "train"):
+            from colorcli.engines.builders.onnx import export_onnx
+        export_onnx(_checkpoint(request, folder), output, request.precision)
+        return
+    model = _float32(request, folder)
+    if request.precision == "fp32":
+        onnx.save(onnx.load(model), output)  # large models keep their weights in files beside them
+    elif request.precision == "fp16":
+        halve(model, output)
+    else:
+        _quantize(request, model, output)
+
+
+def _quantize(request: ExportRequest, model: Path, output: Path) -> None:
+    from colorcli.engines.builders.calibration import calibration_inputs
     from colorcli.engines.builders.quantize import FOR_CPU, FOR_TENSORRT, quantize
 
     pictures = find_pictures([str(request.calibrate)])
-    with TemporaryDirectory() as folder:
-        model = Path(folder) / "fp32.onnx"
-        card = export_onnx(request.checkpoint, model)
-        conditions = calibration_conditions(pictures, card)
-        return quantize(model, output, conditions, settings=FOR_TENSORRT if request.engine else FOR_CPU)
+    inputs = calibration_inputs(model, request.kind, pictures)
+    quantize(model, output, inputs, settings=FOR_TENSORRT if request.engine else FOR_CPU)
 
 
 def _write_engine_file(
-    request: ExportRequest, options: EngineOptions, output: Path, report: Report
-) -> ModelCard:
+    request: ExportRequest, options: EngineOptions, output: Path, folder: Path, report: Report
+) -> None:
     device = Device.parse(request.device)
     if device.kind != "cuda":
         raise UsageError(request.device, "engine files are built on a GPU", "give cuda or cuda:N")
-    BACKENDS["tensorrt"].require(request.output)
     import tensorrt as trt
 
     from colorcli.engines.cuda import select_gpu
 
     # Before anything of TensorRT, which crashes the process where there is no driver.
     gpu = select_gpu(device.index)
-    with TemporaryDirectory() as folder:
-        model = Path(folder) / "model.onnx"
-        card = _write_onnx(request, model)
-        _check_shapes(options, card)
-        serialized = _build(request, options, model, report)
+    model = folder / "model.onnx"
+    _write_onnx(request, model, folder)
+    card = _native_card(request, model)
+    _check_shapes(options, card)
+    serialized = _build(request, options, model, folder, report)
     header = EngineHeader(card, trt.__version__, gpu, options, request.command, len(serialized))
     write_engine_file(output, header, serialized)
-    return card
 
 
-def _build(request: ExportRequest, options: EngineOptions, model: Path, report: Report) -> bytes:
+def _native_card(request: ExportRequest, model: Path) -> ModelCard:
+    try:
+        return ModelCard.from_metadata(metadata_of(onnx.load(model, load_external_data=False)))
+    except ValueError as error:
+        remedy = "name it NAME.onnx, and run it with --device tensorrt"
+        raise InputError(
+            request.source, "engine files are made of colorcli's own generators", remedy
+        ) from error
+
+
+def _build(
+    request: ExportRequest, options: EngineOptions, model: Path, folder: Path, report: Report
+) -> bytes:
     if request.via == "onnx":
         from colorcli.engines.builders.tensorrt import build_engine
 
@@ -91,7 +146,7 @@ def _build(request: ExportRequest, options: EngineOptions, model: Path, report: 
         raise SetupError(
             "--via torch2trt", cause, "install it beside TensorRT 10, or leave out --via"
         ) from error
-    return build_engine_via_torch2trt(request.checkpoint, options, request.precision)
+    return build_engine_via_torch2trt(_checkpoint(request, folder), options, request.precision)
 
 
 def _check_shapes(options: EngineOptions, card: ModelCard) -> None:
@@ -102,25 +157,25 @@ def _check_shapes(options: EngineOptions, card: ModelCard) -> None:
                 raise UsageError(str(profile), f"{card.name} does not run at {height}x{width}", remedy)
 
 
-def _check_parity(request: ExportRequest, card: ModelCard, exported: Path) -> list[Parity]:
-    """Compare the file with its checkpoint.
+def _check_parity(request: ExportRequest, exported: Path) -> list[Parity]:
+    """Compare the file with its source, on the CPU in float32.
 
     Raises:
         SetupError: they differ by more than the precision explains.
     """
     with (
-        engines.open(request.checkpoint, "cpu") as reference,
-        engines.open(exported, request.run_device) as engine,
+        open_model(request.source, "cpu", kinds=request.kind) as reference,
+        open_model(exported, request.run_device, kinds=request.kind) as model,
     ):
-        shapes = parity_shapes(request.engine) if request.engine else default_shapes(card.multiple_of)
-        rows = list(compare(reference, engine, shapes))
+        shapes = parity_shapes(request.engine) if request.engine else default_shapes(model.card.multiple_of)
+        rows = list(compare(reference, model, shapes))
     worst = max(rows, key=lambda row: row.mean)
     if not all(row.within(request.precision) for row in rows):
         cause = (
             f"its {request.precision} export is off by {worst.mean:.2g} code values in the mean "
             f"and {worst.largest:.2g} at most"
         )
-        raise SetupError(request.checkpoint, cause, "update torch and the runtimes, or try another precision")
+        raise SetupError(request.source, cause, "update the runtimes, or try another precision")
     return rows
 
 
@@ -129,14 +184,3 @@ def parity_shapes(options: EngineOptions) -> list[Shape]:
     return [
         shape for profile in options.profiles for shape in (profile.min, profile.opt, (1, *profile.max[1:]))
     ]
-
-
-def calibration_conditions(files: list[Path], card: ModelCard) -> Iterator[NDArray[np.float32]]:
-    """Conditions [1, 4, S, S] of some of the pictures, S the working size, hints simulated as in training."""
-    rng = np.random.default_rng(SEED)
-    size = card.working_size
-    for index in rng.permutation(len(files))[:CALIBRATION_PICTURES]:
-        rgb = read_picture(files[index], size)
-        if rgb is not None:
-            luma, chroma = ycbcr_from_rgb(central_square(rgb, size).transpose(2, 0, 1) / np.float32(255))
-            yield condition(luma, simulate_hints(chroma, rng))[None]

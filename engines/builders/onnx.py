@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from colorcli.engines.builders.quiet import quiet
-from colorcli.engines.pytorch import fold_batch_norm
+from colorcli.networks.batch_norm import fold_batch_norm
 from colorcli.networks.card import ModelCard
 from colorcli.networks.checkpoint import load_generator
 
 OPSET = 20
 OPSET_BF16 = 22
 """The first opset whose Conv takes bfloat16; nothing else needs a runtime that recent."""
-DTYPES = {"fp32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
+"""`half` and `quantize` make the other precisions, without PyTorch."""
 
 
 def export_onnx(checkpoint: Path, output: Path, precision: str = "fp32") -> ModelCard:

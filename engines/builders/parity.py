@@ -1,4 +1,4 @@
-"""Compares an exported generator with its checkpoint: differences in chroma at several shapes."""
+"""Compares an exported model with its source: differences in chroma at several shapes."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -7,9 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colorcli.color.condition import CHANNELS
-from colorcli.engines.base import Engine
+from colorcli.color.condition import CHANNELS, Hints
 from colorcli.engines.engine_file import Shape
+from colorcli.models.adapter import ModelAdapter
 
 SHAPES = ((1, 2, 2), (1, 8, 8), (3, 8, 4), (8, 4, 6))
 """Pictures, and height and width in multiples of what the generator takes."""
@@ -21,7 +21,7 @@ others may lose what their bits lose, while a wrong layer, channel order or padd
 
 @dataclass(frozen=True)
 class Parity:
-    """The difference between two engines' chroma at one shape."""
+    """The difference between two models' chroma at one shape."""
 
     shape: Shape
     largest: float
@@ -40,14 +40,14 @@ def default_shapes(multiple_of: int) -> list[Shape]:
     return [(batch, rows * multiple_of, columns * multiple_of) for batch, rows, columns in SHAPES]
 
 
-def compare(reference: Engine, exported: Engine, shapes: Sequence[Shape]) -> Iterator[Parity]:
-    """Run two engines with the same generator at every shape."""
+def compare(reference: ModelAdapter, exported: ModelAdapter, shapes: Sequence[Shape]) -> Iterator[Parity]:
+    """Run two versions of the same model at every shape."""
     for shape in shapes:
         batch, height, width = shape
-        condition = sample_condition((batch, CHANNELS, height, width))
-        expected, actual = (
-            engine.run({"condition": condition})["chroma"] for engine in (reference, exported)
-        )
+        conditions = sample_condition((batch, CHANNELS, height, width))
+        lumas = [condition[0] for condition in conditions]
+        hints = [Hints(known[1:3], known[3]) if known[3].any() else None for known in conditions]
+        expected, actual = (np.stack(model.predict(lumas, hints)) for model in (reference, exported))
         difference = 255 * np.abs(expected - actual)
         yield Parity(shape, float(difference.max()), float(difference.mean()))
 

@@ -1,17 +1,15 @@
 """Quantizes an exported generator to int8: ONNX with QuantizeLinear and DequantizeLinear nodes."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import replace
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import onnx
-from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
+from colorcli.engines.base import Tensors
+from colorcli.engines.builders.graph import load, metadata_of, stamp
 from colorcli.engines.builders.quiet import quiet
-from colorcli.networks.card import ModelCard
 
 FLOAT_PARTS = ("generator.encoder.", "generator.bottleneck.")
 """Prefixes of the weights of convolutions that stay float32: the ImageNet encoder and the layer that reads
@@ -33,32 +31,28 @@ FOR_TENSORRT = {
 """Settings that TensorRT accepts: zero points of 0, nodes for each convolution alone, biases in float32."""
 
 
-def quantize(
-    model: Path, output: Path, conditions: Iterable[NDArray[np.float32]], *, settings: dict[str, Any]
-) -> ModelCard:
-    """Quantize a float32 ONNX export, weights per channel, and write the result.
+def quantize(model: Path, output: Path, inputs: Iterable[Tensors], *, settings: dict[str, Any]) -> None:
+    """Quantize a float32 ONNX model, weights per channel, and write the result.
 
     Args:
-        conditions: [1, 4, H, W] each, of one size, on which the layers' ranges are measured.
+        inputs: those on which the layers' ranges are measured, of one size.
         settings: `FOR_CPU` or `FOR_TENSORRT`.
     """
-    graph = onnx.load(model)
-    card = ModelCard.from_metadata({entry.key: entry.value for entry in graph.metadata_props})
-    card = replace(card, precision="int8")
+    source = load(model)
+    metadata = metadata_of(source)
     with quiet():
         quantize_static(
-            model,
+            source,
             output,
-            _Reader(conditions),
+            _Reader(inputs),
             quant_format=QuantFormat.QDQ,
             per_channel=True,
-            nodes_to_exclude=_float_layers(graph.graph),
+            nodes_to_exclude=_float_layers(source.graph),
             **settings,
         )
     quantized = onnx.load(output)
-    onnx.helper.set_model_props(quantized, card.to_metadata())
+    stamp(quantized, metadata, "int8")
     onnx.save(quantized, output)
-    return card
 
 
 def _float_layers(graph: onnx.GraphProto) -> list[str]:
@@ -79,9 +73,8 @@ def _float_layers(graph: onnx.GraphProto) -> list[str]:
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]
-    def __init__(self, conditions: Iterable[NDArray[np.float32]]) -> None:
-        self._conditions: Iterator[NDArray[np.float32]] = iter(conditions)
+    def __init__(self, inputs: Iterable[Tensors]) -> None:
+        self._inputs = iter(inputs)
 
-    def get_next(self) -> dict[str, NDArray[np.float32]] | None:
-        condition = next(self._conditions, None)
-        return None if condition is None else {"condition": condition}
+    def get_next(self) -> Tensors | None:
+        return next(self._inputs, None)

@@ -10,24 +10,35 @@ from colorcli.engines.engine_file import EngineOptions
 Report = Callable[[str, int, int], bool]
 """Receives a build's progress: phase, steps done, total steps. Returning False stops the build."""
 
+CHECKPOINT, PLAN, ONNX = ".safetensors", ".engine", ".onnx"
+"""Suffixes of the files that can be made."""
+
 
 @dataclass(frozen=True)
 class ExportRequest:
-    """One file to make from a checkpoint."""
+    """One file to make from a model."""
 
-    checkpoint: Path
+    source: Path
+    """A checkpoint, or an ONNX model in float32."""
     output: Path
     precision: str = "fp32"
     calibrate: Path | None = None
     """Folder of pictures on which the ranges for int8 are measured."""
     engine: EngineOptions | None = None
-    """For a TensorRT engine file; None makes an ONNX file."""
+    """For a TensorRT engine file; None for the other kinds of file."""
     timing_cache: Path | None = None
     """TensorRT's measurements, kept from build to build."""
     via: str = "onnx"
     """How the network reaches TensorRT: `onnx` or `torch2trt`."""
     device: str = "cuda"
     """GPU on which and for which the engine is built."""
+    kind: str = "auto"
+    """Family of the model, one of `models.registry.KINDS`."""
+
+    @property
+    def needs_checkpoint(self) -> bool:
+        """Whether PyTorch takes part: in bf16, through torch2trt, and of course to read a checkpoint."""
+        return self.precision == "bf16" or self.via == "torch2trt" or self.source.suffix == CHECKPOINT
 
     @property
     def run_device(self) -> str:
@@ -37,10 +48,11 @@ class ExportRequest:
     @property
     def command(self) -> str:
         """The command line that repeats this request."""
-        words = ["colorcli", "export", str(self.checkpoint), "-o", str(self.output), "--overwrite"]
+        words = ["colorcli", "export", str(self.source), "-o", str(self.output), "--overwrite"]
         words += ["--precision", self.precision]
         words += ["--calibrate", str(self.calibrate)] if self.calibrate else []
         words += ["--via", self.via] if self.via != "onnx" else []
+        words += ["--model-kind", self.kind] if self.kind != "auto" else []
         if self.engine is not None:
             words += [word for profile in self.engine.profiles for word in str(profile).split()]
             words += ["--version-compatible"] if self.engine.version_compatible else []

@@ -7,8 +7,8 @@ import torch
 from torch2trt import torch2trt
 
 from colorcli.engines.engine_file import EngineOptions
-from colorcli.engines.pytorch import fold_batch_norm
 from colorcli.errors import SetupError, UsageError
+from colorcli.networks.batch_norm import fold_batch_norm
 from colorcli.networks.checkpoint import load_generator
 
 

@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,11 +20,15 @@ from colorcli.networks.card import CARD_KEY, ModelCard
 
 pytest.importorskip("torch", reason="pip install 'colorcli[train]'")
 
+from support import stand_ins
+
 from colorcli.engines.builders import export as exporting
-from colorcli.engines.builders.export import calibration_conditions, export_generator
+from colorcli.engines.builders.calibration import calibration_inputs
+from colorcli.engines.builders.export import export_model
 from colorcli.engines.builders.request import ExportRequest
 from colorcli.networks.checkpoint import save_generator
 from colorcli.networks.mobile_unet import MobileUNet
+from colorcli.options import DEFAULT_MODEL
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +93,8 @@ def test_an_existing_output_stays_unless_asked(checkpoint: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["-o", "model.pt"], 2, ".onnx or .engine"),
+        (["-o", "model.pt"], 2, ".onnx, .engine or .safetensors"),
+        (["-o", "model.safetensors", "--precision", "fp16"], 2, "leave out --precision"),
         (["-o", "model.onnx", "--precision", "bf16"], 2, "bf16 is for TensorRT"),
         (["-o", "model.onnx", "--precision", "int8"], 2, "--calibrate"),
         (["-o", "model.onnx", "--precision", "int8", "--calibrate", "nowhere"], 1, "nowhere"),
@@ -135,26 +141,25 @@ def test_an_engine_file_without_tensorrt_says_what_is_missing(checkpoint: Path, 
 def test_an_export_that_gives_other_colors_is_deleted(
     checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = exporting.export_onnx
+    write = exporting.halve
 
-    def write_with_a_fault(source: Path, output: Path, precision: str = "fp32") -> ModelCard:
-        card = write(source, output, precision)
+    def write_with_a_fault(source: Path, output: Path) -> None:
+        write(source, output)
         model = onnx.load(output)
         for node in model.graph.node:
             if node.op_type == "Softmax":
                 node.op_type = "LogSoftmax"
         onnx.save(model, output)
-        return card
 
-    monkeypatch.setattr(exporting, "export_onnx", write_with_a_fault)
+    monkeypatch.setattr(exporting, "halve", write_with_a_fault)
     with pytest.raises(SetupError, match="off by"):
-        export_generator(ExportRequest(checkpoint, tmp_path / "generator.onnx"), lambda *_: True)
+        export_model(ExportRequest(checkpoint, tmp_path / "generator.onnx", "fp16"), lambda *_: True)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_fp16_halves_the_file(checkpoint: Path, tmp_path: Path) -> None:
     output = tmp_path / "generator.onnx"
-    rows = export_generator(ExportRequest(checkpoint, output, "fp16"), lambda *_: True)
+    rows = export_model(ExportRequest(checkpoint, output, "fp16"), lambda *_: True)
     assert all(row.within("fp16") for row in rows)
     assert output.stat().st_size < 0.55 * checkpoint.stat().st_size
     with open_model(output, "cpu") as model:
@@ -178,12 +183,80 @@ def test_int8_is_calibrated_on_pictures_and_its_cost_is_printed(
 
 
 def test_calibration_pictures_come_with_and_without_hints(pictures: Path) -> None:
-    card = ModelCard(name="test", version="1", architecture="mobile_unet", working_size=96)
-    conditions = list(calibration_conditions(sorted(pictures.iterdir()), card))
-    assert [condition.shape for condition in conditions] == [(1, 4, 96, 96)] * 6
+    files = sorted(pictures.iterdir())
+    conditions = [inputs["condition"] for inputs in calibration_inputs(DEFAULT_MODEL, "auto", files)]
+    assert len(conditions) == 6
     hinted = [bool(condition[:, 3].any()) for condition in conditions]
     assert any(hinted)
     assert not all(hinted)
+
+
+@pytest.fixture
+def without_torch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An environment in which no process can import what `colorcli[train]` installs."""
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    (hidden / "sitecustomize.py").write_text(
+        "import sys\n"
+        "class Hide:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name.partition('.')[0] in ('torch', 'onnxscript', 'skimage', 'tensorboard'):\n"
+        "            raise ModuleNotFoundError(name, name=name)\n"
+        "sys.meta_path.insert(0, Hide())\n"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(hidden))
+
+
+@pytest.mark.usefixtures("without_torch")
+def test_the_built_in_model_is_exported_without_torch(pictures: Path, tmp_path: Path) -> None:
+    for name, *options in (
+        ("half.onnx", "--precision", "fp16"),
+        ("small.onnx", "--precision", "int8", "--calibrate", pictures),
+        ("generator.safetensors",),
+    ):
+        done = export("default", "-o", tmp_path / name, *options)
+        assert (done.returncode, done.stderr) == (0, "")
+    for name, precision in (("half.onnx", "fp16"), ("small.onnx", "int8")):
+        with open_model(tmp_path / name, "cpu") as model, open_model(DEFAULT_MODEL, "cpu") as reference:
+            assert model.card == replace(reference.card, precision=precision)
+    done = export(tmp_path / "generator.safetensors", "-o", tmp_path / "again.onnx")
+    assert done.returncode == 3
+    assert "colorcli[train]" in done.stderr
+
+
+def test_a_checkpoint_taken_out_gives_the_same_model_again(tmp_path: Path) -> None:
+    checkpoint, again = tmp_path / "generator.safetensors", tmp_path / "again.onnx"
+    for source, output in ((Path("default"), checkpoint), (checkpoint, again)):
+        done = export(source, "-o", output)
+        assert done.returncode == 0, done.stderr
+        assert all(float(value) < 0.001 for value in re.findall(r"│ (\S+)\s+│$", done.stdout, re.M))
+    with open_model(DEFAULT_MODEL, "cpu") as reference, open_model(again, "cpu") as model:
+        assert model.card == reference.card
+        luma = np.random.default_rng(0).random((64, 96), np.float32)
+        expected, actual = (one.predict([luma], [None])[0] for one in (reference, model))
+        np.testing.assert_allclose(actual, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["ddcolor", "deoldify", "siggraph17"])
+def test_models_of_other_projects_are_exported_in_fp16(kind: str, tmp_path: Path) -> None:
+    model = stand_ins.write(tmp_path / "adopted.onnx", kind)
+    output = tmp_path / "half.onnx"
+    done = export(model, "-o", output, "--precision", "fp16", "--model-kind", kind)
+    assert done.returncode == 0, done.stderr
+    types = {tensor.data_type for tensor in onnx.load(output).graph.initializer}
+    assert onnx.TensorProto.FLOAT16 in types
+    done = export(model, "-o", tmp_path / "generator.safetensors", "--model-kind", kind)
+    assert done.returncode == 1
+    assert "no model card" in done.stderr
+
+
+def test_rounded_weights_are_not_exported_again(tmp_path: Path) -> None:
+    model = stand_ins.write(tmp_path / "half.onnx", "deoldify", half=True)
+    for name in ("again.onnx", "generator.safetensors"):
+        done = export(model, "-o", tmp_path / name, "--model-kind", "deoldify")
+        assert done.returncode == 1
+        assert "rounded to fp16" in done.stderr
+        assert not (tmp_path / name).exists()
 
 
 def test_a_request_is_written_as_its_command() -> None:

@@ -11,6 +11,7 @@ from colorcli.engines import Engine, TensorSpec
 from colorcli.engines.builders.parity import compare, default_shapes, sample_condition
 from colorcli.engines.registry import BACKENDS, Backend
 from colorcli.errors import SetupError, UsageError
+from colorcli.models.registry import adapt
 from colorcli.networks.card import ModelCard
 
 SHAPES = [(1, 4, 32, 32), (1, 4, 96, 64), (3, 4, 64, 128), (9, 4, 32, 64)]
@@ -32,7 +33,7 @@ def model(backend: Backend, request: pytest.FixtureRequest, tmp_path_factory: py
         return checkpoint
     if backend.suffix == ".onnx":
         return request.getfixturevalue("exported")  # type: ignore[no-any-return]
-    from colorcli.engines.builders.export import export_generator
+    from colorcli.engines.builders.export import export_model
     from colorcli.engines.builders.request import ExportRequest
     from colorcli.engines.cuda import select_gpu
     from colorcli.engines.engine_file import EngineOptions, Profile
@@ -43,7 +44,7 @@ def model(backend: Backend, request: pytest.FixtureRequest, tmp_path_factory: py
         pytest.skip(f"{backend.name} needs an NVIDIA GPU: {error}")
     path = tmp_path_factory.mktemp("engine") / "generator.engine"
     options = EngineOptions((Profile((1, 32, 32), (4, 64, 64), (8, 256, 256)),))
-    export_generator(ExportRequest(checkpoint, path, engine=options), lambda phase, done, steps: True)
+    export_model(ExportRequest(checkpoint, path, engine=options), lambda phase, done, steps: True)
     return path
 
 
@@ -114,7 +115,8 @@ def test_hints_move_colors(engine: Engine) -> None:
 
 def test_it_agrees_with_torch(engine: Engine, checkpoint: Path) -> None:
     with BACKENDS["torch"].open(checkpoint, "cpu") as reference:
-        for row in compare(reference, engine, default_shapes(32)):
+        models = (adapt(one, checkpoint) for one in (reference, engine))
+        for row in compare(*models, default_shapes(32)):
             assert row.within("fp32"), row
 
 

@@ -165,7 +165,7 @@ def test_progress_is_reported_and_can_stop_the_build(builder: MagicMock, parser:
 
 
 def test_without_a_gpu_tensorrt_is_not_called(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from colorcli.engines.builders.export import export_generator
+    from colorcli.engines.builders.export import export_model
     from colorcli.engines.builders.request import ExportRequest
 
     monkeypatch.setattr(trt, "Builder", MagicMock(side_effect=AssertionError))
@@ -175,7 +175,7 @@ def test_without_a_gpu_tensorrt_is_not_called(monkeypatch: pytest.MonkeyPatch, t
     monkeypatch.setattr(cudart, "cudaGetDeviceCount", lambda: (no_driver, None))
     request = ExportRequest(tmp_path / "generator.safetensors", output, engine=ONE_PROFILE)
     with pytest.raises(SetupError, match="no usable GPU"):
-        export_generator(request, lambda phase, done, steps: True)
+        export_model(request, lambda phase, done, steps: True)
     write_engine_file(output, header(trt.__version__), ENGINE)
     with pytest.raises(SetupError, match="no usable GPU"):
         tensorrt.TensorrtEngine(output)
@@ -186,17 +186,18 @@ def test_without_a_gpu_tensorrt_is_not_called(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_a_missing_torch2trt_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from colorcli.engines.builders.export import export_generator
+    from colorcli.engines.builders.export import export_model
     from colorcli.engines.builders.request import ExportRequest
 
     monkeypatch.setattr("colorcli.engines.cuda.select_gpu", lambda index: GPU)
+    monkeypatch.setattr("colorcli.engines.builders.export._write_onnx", lambda request, output, folder: None)
     monkeypatch.setattr(
-        "colorcli.engines.builders.export._write_onnx", lambda request, output: header(trt.__version__).card
+        "colorcli.engines.builders.export._native_card", lambda *_: header(trt.__version__).card
     )
     output = tmp_path / "model.engine"
     request = ExportRequest(tmp_path / "g.safetensors", output, engine=ONE_PROFILE, via="torch2trt")
     with pytest.raises(SetupError, match="torch2trt does not start"):
-        export_generator(request, lambda phase, done, steps: True)
+        export_model(request, lambda phase, done, steps: True)
 
 
 def test_torch2trt_builds_one_profile_in_fp32_or_fp16(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,16 +9,17 @@ from onnx import numpy_helper
 
 from colorcli.engines.builders.parity import compare, default_shapes, sample_condition
 from colorcli.engines.builders.quantize import FLOAT_PARTS, FOR_CPU, FOR_TENSORRT, quantize
-from colorcli.engines.onnxruntime import OnnxEngine
-from colorcli.networks.card import ModelCard
+from colorcli.models import open_model
 
-CONDITIONS = [sample_condition((2, 4, 64, 64), seed)[n : n + 1] for seed in range(4) for n in (0, 1)]
+INPUTS = [
+    {"condition": sample_condition((2, 4, 64, 64), seed)[n : n + 1]} for seed in range(4) for n in (0, 1)
+]
 
 
 @pytest.fixture(scope="module")
 def for_cpu(exported: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("int8") / "cpu.onnx"
-    quantize(exported, path, CONDITIONS, settings=FOR_CPU)
+    quantize(exported, path, INPUTS, settings=FOR_CPU)
     return path
 
 
@@ -45,15 +46,15 @@ def test_logits_stay_float32(for_cpu: Path) -> None:
 
 
 def test_it_gives_nearly_the_colors_of_float32(exported: Path, for_cpu: Path) -> None:
-    with OnnxEngine(exported, "cpu") as reference, OnnxEngine(for_cpu, "cpu") as engine:
-        assert ModelCard.from_metadata(engine.metadata).precision == "int8"
-        for row in compare(reference, engine, default_shapes(32)):
+    with open_model(exported, "cpu") as reference, open_model(for_cpu, "cpu") as model:
+        assert model.card.precision == "int8"
+        for row in compare(reference, model, default_shapes(32)):
             assert row.within("int8"), row
 
 
 def test_tensorrt_gets_zero_points_of_zero_and_float_biases(exported: Path, tmp_path: Path) -> None:
     path = tmp_path / "tensorrt.onnx"
-    quantize(exported, path, CONDITIONS, settings=FOR_TENSORRT)
+    quantize(exported, path, INPUTS, settings=FOR_TENSORRT)
     graph = onnx.load(path).graph
     values = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     zero_points = [
