@@ -50,7 +50,8 @@ ModelKinds = Annotated[
     Flag("Kind of the model if its file does not tell, such as deoldify; one per --model.", metavar="KIND"),
 ]
 Device = Annotated[
-    str, Flag("auto, cpu, cuda, cuda:N, openvino or tensorrt; run spreads over cuda:0,1.", env=True)
+    str,
+    Flag("auto, cpu, cuda, cuda:N, openvino, rtx, tensorrt or webgpu; run spreads over cuda:0,1.", env=True),
 ]
 WorkingSize = Annotated[int | None, Flag("Short side in pixels at which the network works.", min=32)]
 Saturation = Annotated[float, Flag("Factor on the colors; 0 is gray.", env=True, min=0, max=4)]
@@ -86,6 +87,33 @@ class ColorOptions:
     reference: Annotated[Path | None, Flag("Color image whose palette is transferred.")] = None
     recolor: Annotated[bool, Flag("Colorize inputs that already have color, too.")] = False
     provenance: Annotated[bool, Flag("Mark outputs as algorithmically colorized.")] = True
+
+
+USUAL_SHAPES = ("1x256x256", "8x512x512", "16x1024x1024")
+"""Defaults of `--min`, `--opt` and `--max`: images, height, width."""
+
+
+@dataclass(frozen=True)
+class TensorrtOptions:
+    """What TensorRT builds an engine for."""
+
+    PANEL: ClassVar = "TensorRT"
+
+    min: Annotated[list[str] | None, Flag(f"Smallest shape [{USUAL_SHAPES[0]}].", metavar="NxHxW")] = None
+    opt: Annotated[list[str] | None, Flag(f"Fastest shape [{USUAL_SHAPES[1]}].", metavar="NxHxW")] = None
+    max: Annotated[
+        list[str] | None,
+        Flag(
+            f"Largest shape [{USUAL_SHAPES[2]}]. Give all three again for another profile.", metavar="NxHxW"
+        ),
+    ] = None
+    device: Annotated[str, Flag("The GPU to build on, cuda or cuda:N.")] = "cuda"
+    timing_cache: Annotated[
+        Path | None, Flag("Measurements to keep from build to build.", metavar="FILE")
+    ] = None
+    version_compatible: Annotated[bool, Flag("Run with later versions, too.")] = False
+    hardware_compatible: Annotated[bool, Flag("Run on any GPU from Ampere on.")] = False
+    via: Annotated[str, Flag("Builder that reads the network.", metavar="onnx|torch2trt")] = "onnx"
 
 
 @dataclass(frozen=True)

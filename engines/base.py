@@ -45,6 +45,10 @@ class Engine(ABC):
         The inputs are not changed; the outputs stay valid after the next call.
         """
 
+    def take_note(self) -> str:
+        """What the user should know about the runs since the last call; empty if nothing."""
+        return ""
+
     def close(self) -> None:  # noqa: B027 - most engines hold nothing that must be freed
         """Free memory and devices; the engine cannot be used afterwards."""
 

@@ -8,7 +8,8 @@ from typing import Literal, cast
 
 from colorcli.errors import UsageError
 
-Kind = Literal["auto", "cpu", "openvino", "cuda", "tensorrt"]
+Kind = Literal["auto", "cpu", "openvino", "cuda", "tensorrt", "rtx", "webgpu"]
+NAMES = "auto, cpu, cuda, cuda:N, openvino, rtx, tensorrt or webgpu"
 
 
 @dataclass(frozen=True)
@@ -17,20 +18,20 @@ class Device:
 
     kind: Kind
     """`openvino` is the CPU through OpenVINO; `tensorrt` is CUDA through ONNX Runtime's TensorRT provider,
-    which builds its engine at the first picture."""
+    which builds its engine at the first picture; `rtx` is TensorRT for RTX cards; `webgpu` is any GPU."""
     index: int = 0
     """Number of the GPU, counted from 0."""
 
     @classmethod
     def parse(cls, text: str) -> "Device":
-        """Read `auto`, `cpu`, `openvino`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`.
+        """Read `auto`, `cpu`, `openvino`, or one of `cuda`, `tensorrt`, `rtx`, `webgpu`, with `:N` or not.
 
         Raises:
             UsageError: it is none of these.
         """
-        match = re.fullmatch(r"(auto|cpu|openvino)|(cuda|tensorrt)(?::(\d+))?", text)
+        match = re.fullmatch(r"(auto|cpu|openvino)|(cuda|tensorrt|rtx|webgpu)(?::(\d+))?", text)
         if match is None:
-            raise UsageError(text, "no such device", "give auto, cpu, cuda, cuda:N, openvino or tensorrt")
+            raise UsageError(text, "no such device", f"give {NAMES}")
         return cls(cast(Kind, match[1] or match[2]), int(match[3] or 0))
 
     def __str__(self) -> str:

@@ -1,6 +1,5 @@
-"""ONNX Runtime: the default engine on any CPU; with `onnxruntime-gpu` also on CUDA and TensorRT."""
+"""ONNX Runtime: the default engine on any CPU; on GPUs with `onnxruntime-gpu` or one of the `plugins`."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 
 from colorcli.engines.base import Engine, Tensors, TensorSpec
+from colorcli.engines.cache import cache_folder
 from colorcli.engines.device import Device, cpu_threads
+from colorcli.engines.plugins import PLUGINS
 from colorcli.errors import SetupError
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
@@ -26,7 +27,6 @@ class OnnxEngine(Engine):
             SetupError: the file is not a readable ONNX model, or the device is not available.
         """
         requested = Device.parse(device)
-        provider = _provider(requested)
         options = ort.SessionOptions()
         options.log_severity_level = 3  # published exports cause warnings that no user can do anything about
         options.intra_op_num_threads = threads or cpu_threads()
@@ -34,25 +34,37 @@ class OnnxEngine(Engine):
         options.enable_mem_pattern = False
         # Threads that wait for work must sleep: decoder, optical flow and encoder need the same cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        providers = [(provider, _settings(provider, requested.index))]
+        provider = _add_provider(options, requested)
         try:
-            session = ort.InferenceSession(str(path), options, providers)
+            session = ort.InferenceSession(str(path), options)
         except Exception as error:  # onnxruntime's own exceptions share no base class but this
-            raise SetupError(path, f"not a readable ONNX model ({error})", "export it again") from error
+            on_gpu = f", or it does not run on {requested}" if provider != CPU else ""
+            remedy = "export it again" + (", or use --device cpu" if on_gpu else "")
+            raise SetupError(path, f"not a readable ONNX model{on_gpu} ({error})", remedy) from error
         if session.get_providers()[0] != provider:
             # ONNX Runtime falls back to the CPU with only a warning; a user who chose a GPU must know.
-            if requested.kind != "auto":
-                raise SetupError(device, f"{provider} does not start", "check the driver, or --device cpu")
-            provider = CPU
+            raise SetupError(device, f"{provider} does not start", "check the driver, or --device cpu")
         self._session = session
         self.metadata = session.get_modelmeta().custom_metadata_map
         self.inputs = tuple(map(_spec, session.get_inputs()))
         self.outputs = tuple(map(_spec, session.get_outputs()))
         self._output_names = [spec.name for spec in self.outputs]
-        self.device = "cpu" if provider == CPU else f"cuda:{requested.index}"
+        shown = {"auto": "cpu", "tensorrt": f"cuda:{requested.index}"}  # the provider's own name for the card
+        self.device = shown.get(requested.kind, str(requested))
 
     def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
-        values = self._session.run(self._output_names, dict(tensors))
+        """See `Engine.run`.
+
+        Raises:
+            SetupError: a device other than the CPU failed.
+        """
+        try:
+            values = self._session.run(self._output_names, dict(tensors))
+        except Exception as error:
+            if self.device == "cpu":
+                raise
+            remedy = "run the same command again with --existing resume, or with --device cpu"
+            raise SetupError(self.device, f"the device failed ({error})", remedy) from error
         return dict(zip(self._output_names, values, strict=True))
 
 
@@ -63,15 +75,25 @@ def _spec(tensor: Any) -> TensorSpec:
     return TensorSpec(tensor.name, shape, DTYPES.get(dtype, dtype))
 
 
-def _provider(device: Device) -> str:
-    available = ort.get_available_providers()
-    fastest = CUDA if CUDA in available else CPU
-    providers = {"auto": fastest, "cpu": CPU, "cuda": CUDA, "tensorrt": TENSORRT}
-    wanted = providers.get(device.kind, str(device))
-    if wanted not in available:
+def _add_provider(options: ort.SessionOptions, device: Device) -> str:
+    """Add the provider that runs on a device; returns its name.
+
+    Raises:
+        SetupError: it is not installed, or there is no such device.
+    """
+    if device.kind in PLUGINS:
+        found = PLUGINS[device.kind].devices()
+        if device.index >= len(found):
+            cause = f"finds {len(found)} GPUs, counted from 0" if found else "finds no GPU that it can use"
+            raise SetupError(str(device), cause, "see `colorcli doctor`, or use --device cpu")
+        options.add_provider_for_devices([found[device.index]], {})
+        return str(found[device.index].ep_name)
+    provider = {"cuda": CUDA, "tensorrt": TENSORRT}.get(device.kind, CPU)
+    if provider not in ort.get_available_providers():
         remedy = "install onnxruntime-gpu in place of onnxruntime, or use --device cpu"
-        raise SetupError(str(device), f"this ONNX Runtime has no {wanted}", remedy)
-    return wanted
+        raise SetupError(str(device), f"this ONNX Runtime has no {provider}", remedy)
+    options.add_provider(provider, _settings(provider, device.index))
+    return provider
 
 
 def _settings(provider: str, index: int) -> dict[str, str]:
@@ -83,10 +105,8 @@ def _settings(provider: str, index: int) -> dict[str, str]:
             "cudnn_conv_algo_search": "HEURISTIC",  # the exhaustive search would run again for every size
             "use_tf32": "0",  # compute in float32 as the file says, not rounded to 10 bits
         }
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "colorcli" / "tensorrt"
-    cache.mkdir(parents=True, exist_ok=True)
     return {
         "device_id": str(index),
         "trt_engine_cache_enable": "1",  # building an engine takes minutes
-        "trt_engine_cache_path": str(cache),
+        "trt_engine_cache_path": str(cache_folder("tensorrt")),
     }

@@ -81,7 +81,8 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
     """Open a model file: `.onnx`, a checkpoint (`.safetensors`, `.pth`) or a TensorRT engine (`.engine`).
 
     Args:
-        device: a name that `Device.parse` reads; `auto` takes a GPU where there is one.
+        device: a name that `Device.parse` reads; `auto` takes a GPU that was measured to be faster than the
+            CPU, and falls back to the CPU if that GPU fails.
         threads: CPU threads to use; None uses all cores.
 
     Raises:
@@ -94,8 +95,24 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
     candidates = backends_for(path)
     if not candidates:
         raise SetupError(path, "not a model file", "give an .onnx, .safetensors, .pth or .engine file")
-    named = [backend for backend in candidates if backend.name == Device.parse(device).kind]
-    return (named or candidates)[0].open(path, device, threads)
+    kind = Device.parse(device).kind
+    named = [backend for backend in candidates if backend.name == kind]
+    backend = (named or candidates)[0]
+    if kind == "auto" and backend.name == "onnxruntime":
+        return _open_fastest(backend, path, threads)
+    return backend.open(path, device, threads)
+
+
+def _open_fastest(backend: Backend, path: Path, threads: int | None) -> Engine:
+    backend.require(path)
+    from colorcli.engines.choice import CPU, fastest_device
+    from colorcli.engines.guarded import GuardedEngine
+
+    def open_on(device: str) -> Engine:
+        return backend.open(path, device, threads)
+
+    device = fastest_device(path, open_on)
+    return open_on(CPU) if device == CPU else GuardedEngine(device, open_on)
 
 
 def backends_for(path: Path) -> list[Backend]:

@@ -14,6 +14,8 @@ class DataConfig:
     """Short side, in pixels, at which pictures are packed: the generator's working size."""
     min_colorfulness: float = 12.0
     """Pictures below this are left out: they teach brown (BigColor drops a tenth, those below 15)."""
+    skip_toned: bool = False
+    """Leave out toned and tinted pictures, too: their color says nothing about what they show."""
 
 
 @dataclass(frozen=True)

@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from colorcli.color.detection import has_color
 from colorcli.errors import InputError
 from colorcli.evaluation.metrics import colorfulness
-from colorcli.evaluation.pictures import Picture, read_picture
+from colorcli.evaluation.pictures import Picture, read_picture, to_planes
 from colorcli.train.config import DataConfig
 
 
@@ -83,7 +84,7 @@ def _decode_into(
             progress(done)
             if rgb is None:
                 index["corrupt"].append(str(file))
-            elif colorfulness(rgb) < config.min_colorfulness:
+            elif _is_dull(rgb, config):
                 index["dull"] += 1
             else:
                 index["names"].append(file.name)
@@ -91,3 +92,10 @@ def _decode_into(
                 index["offsets"].append(sink.tell())
                 sink.write(rgb.tobytes())
     return index
+
+
+def _is_dull(rgb: Picture, config: DataConfig) -> bool:
+    """Whether a picture has too little color to learn from."""
+    if colorfulness(rgb) < config.min_colorfulness:
+        return True
+    return config.skip_toned and not has_color(*to_planes(rgb))

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,20 +13,34 @@ from colorcli.evaluation.pictures import find_pictures
 from colorcli.progress import progress_bar
 from colorcli.train.config import Config, load_config
 from colorcli.train.distributed import ProcessGroup
+from colorcli.train.fine_tune import SETTINGS, conclude, fine_tuning, held_out_of
 from colorcli.train.loop import train
 from colorcli.train.pack import Pack, pack_pictures
 
 
-def start(data: Sequence[str], folder: Path, config_file: Path | None, device: str, *, resume: bool) -> None:
+def start(
+    data: Sequence[str],
+    folder: Path,
+    config_file: Path | None,
+    device: str,
+    *,
+    source: Path | None = None,
+    keep: Sequence[str] = (),
+    resume: bool,
+) -> None:
     """Train on the pictures in `data`, in the run's `folder`; a resumed run keeps its own configuration.
+
+    Args:
+        source: the generator to fine-tune; None trains a new one.
+        keep: folders with pictures of other kinds, on which a fine-tuned generator may lose little.
 
     Raises:
         UsageError: the configuration is not valid, or the folder holds a run or lies inside `data`.
-        InputError: there are no pictures, or there is nothing to resume from.
+        InputError: there are no pictures, or there is nothing to resume from; or fine-tuning gained nothing.
         SetupError: the device or the weights of a network are missing.
     """
     console = Console(stderr=True)
-    config = _configuration(data, folder, config_file, resume=resume)
+    config = _configuration(data, folder, config_file, source, resume=resume)
     target = choose_device(device)
     processes = ProcessGroup.join(target)
     if not processes.is_main:
@@ -34,22 +49,30 @@ def start(data: Sequence[str], folder: Path, config_file: Path | None, device: s
     pack = _pack(data, folder, config, console)
     if processes.is_main:
         processes.barrier()
+    if config.initial_weights:
+        config = replace(config, held_out=held_out_of(len(pack)))
     train(config, pack, folder, target, console, processes=processes, resume=resume)
+    if config.initial_weights and processes.is_main:
+        conclude(config, pack, folder, keep, console)
     processes.leave()
     console.print(f"Done: {folder / 'generator.safetensors'}", highlight=False)
 
 
-def _configuration(data: Sequence[str], folder: Path, config_file: Path | None, *, resume: bool) -> Config:
+def _configuration(
+    data: Sequence[str], folder: Path, config_file: Path | None, source: Path | None, *, resume: bool
+) -> Config:
     kept = folder / "config.toml"
     if kept.exists() and not resume:
         cause = "holds a training run"
         raise UsageError(folder, cause, "continue it with --resume, or name another folder")
-    for source in data:
-        if folder.resolve().is_relative_to(Path(source).resolve()):
-            cause = f"lies inside {source}, so that its sample sheets would be trained on"
+    for pictures in data:
+        if folder.resolve().is_relative_to(Path(pictures).resolve()):
+            cause = f"lies inside {pictures}, so that its sample sheets would be trained on"
             raise UsageError(folder, cause, "put it elsewhere")
     if resume and config_file is None and kept.exists():
-        config_file = kept
+        return load_config(kept)
+    if source is not None:
+        return fine_tuning(source, folder, load_config(config_file) if config_file else SETTINGS)
     return load_config(config_file) if config_file else Config()
 
 

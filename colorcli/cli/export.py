@@ -12,7 +12,7 @@ from typer import Argument
 
 from colorcli.cli.parameters import with_options
 from colorcli.errors import UsageError, needs_extra
-from colorcli.options import NO_KINDS, Flag, ModelKinds, model_path
+from colorcli.options import NO_KINDS, USUAL_SHAPES, Flag, ModelKinds, TensorrtOptions, model_path
 
 if TYPE_CHECKING:
     from colorcli.engines.builders.parity import Parity
@@ -29,10 +29,6 @@ class Precision(StrEnum):
     INT8 = "int8"
 
 
-SHAPES = ("1x256x256", "8x512x512", "16x1024x1024")
-"""Defaults of `--min`, `--opt` and `--max`: images, height, width."""
-
-
 @with_options
 def export(
     model: Annotated[
@@ -46,6 +42,7 @@ def export(
             metavar="FILE",
         ),
     ],
+    tensorrt: TensorrtOptions,
     precision: Annotated[Precision, Flag("Precision of weights and activations.")] = Precision.FP32,
     calibrate: Annotated[
         Path | None, Flag("int8: training images on which ranges are measured.", metavar="FOLDER")
@@ -53,27 +50,6 @@ def export(
     evaluate: Annotated[
         Path | None, Flag("Color images on which the cost of the export is measured.", metavar="FOLDER")
     ] = None,
-    smallest: Annotated[
-        list[str] | None, Flag(f"TensorRT: smallest shape [{SHAPES[0]}].", name="min", metavar="NxHxW")
-    ] = None,
-    best: Annotated[
-        list[str] | None, Flag(f"TensorRT: fastest shape [{SHAPES[1]}].", name="opt", metavar="NxHxW")
-    ] = None,
-    largest: Annotated[
-        list[str] | None,
-        Flag(
-            f"TensorRT: largest shape [{SHAPES[2]}]. Give all three again for another profile.",
-            name="max",
-            metavar="NxHxW",
-        ),
-    ] = None,
-    timing_cache: Annotated[
-        Path | None, Flag("TensorRT: measurements to keep from build to build.", metavar="FILE")
-    ] = None,
-    version_compatible: Annotated[bool, Flag("TensorRT: run with later versions, too.")] = False,
-    hardware_compatible: Annotated[bool, Flag("TensorRT: run on any GPU from Ampere on.")] = False,
-    via: Annotated[str, Flag("TensorRT: builder that reads the network.", metavar="onnx|torch2trt")] = "onnx",
-    device: Annotated[str, Flag("TensorRT: the GPU to build on, cuda or cuda:N.")] = "cuda",
     model_kind: ModelKinds = NO_KINDS,
     overwrite: Annotated[bool, Flag("Replace an existing output.")] = False,
 ) -> None:
@@ -81,16 +57,16 @@ def export(
     from colorcli.engines.builders.request import ExportRequest
     from colorcli.engines.engine_file import EngineOptions
 
-    _check(output, precision, calibrate, via, overwrite=overwrite)
+    _check(output, precision, calibrate, tensorrt.via, overwrite=overwrite)
     engine = None
     if output.suffix == ".engine":
-        engine = EngineOptions(_profiles(smallest, best, largest), version_compatible, hardware_compatible)
+        compatible = tensorrt.version_compatible, tensorrt.hardware_compatible
+        engine = EngineOptions(_profiles(tensorrt), *compatible)
     from colorcli.engines.builders.export import export_model
 
-    request = ExportRequest(
-        model_path(model), output, precision, calibrate, engine, timing_cache, via, device,
-        *model_kind[:1],
-    )  # fmt: skip
+    kind = model_kind[0] if model_kind else "auto"
+    own = tensorrt.timing_cache, tensorrt.via, tensorrt.device, kind
+    request = ExportRequest(model_path(model), output, precision, calibrate, engine, *own)
     progress = _BuildProgress()
     with progress if engine else nullcontext():
         rows = export_model(request, progress)
@@ -122,12 +98,13 @@ def _check(output: Path, precision: Precision, calibrate: Path | None, via: str,
         raise UsageError(output, "exists", "give another name, or --overwrite")
 
 
-def _profiles(
-    smallest: list[str] | None, best: list[str] | None, largest: list[str] | None
-) -> tuple["Profile", ...]:
+def _profiles(options: TensorrtOptions) -> tuple["Profile", ...]:
     from colorcli.engines.engine_file import Profile
 
-    shapes = smallest or SHAPES[:1], best or SHAPES[1:2], largest or SHAPES[2:]
+    shapes = [
+        given or [usual]
+        for given, usual in zip((options.min, options.opt, options.max), USUAL_SHAPES, strict=True)
+    ]
     if len(set(map(len, shapes))) > 1:
         raise UsageError("--min, --opt, --max", "each profile needs all three", "repeat all three")
     return tuple(Profile.parse(*triple) for triple in zip(*shapes, strict=True))

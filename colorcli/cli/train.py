@@ -7,7 +7,7 @@ from typer import Argument
 
 from colorcli.cli.parameters import with_options
 from colorcli.errors import needs_extra
-from colorcli.options import Flag
+from colorcli.options import Flag, model_path
 
 
 @with_options
@@ -15,10 +15,23 @@ def train(
     data: Annotated[list[str], Argument(metavar="DATA...", help="Folders of images, or coco-sample.")],
     output: Annotated[Path, Flag("Folder for weights and logs.", short="-o", metavar="RUN")],
     config: Annotated[Path | None, Flag("Settings other than the defaults.", metavar="FILE.toml")] = None,
+    source: Annotated[
+        Path | None,
+        Flag(
+            "Fine-tune a model on DATA: default, an .onnx file or generator.safetensors.",
+            name="from",
+            metavar="MODEL",
+        ),
+    ] = None,
+    keep: Annotated[
+        list[str] | None,
+        Flag("--from: images of other kinds, which it may color at most 1 % worse.", metavar="FOLDER"),
+    ] = None,
     resume: Annotated[bool, Flag("Continue the run in RUN.")] = False,
     device: Annotated[str, Flag("auto, cpu, cuda or cuda:N.", env=True)] = "auto",
 ) -> None:
-    """Train a model: the generator alone first, then against a discriminator."""
+    """Train a model: the generator alone first, then against a discriminator; or fine-tune one."""
     with needs_extra("colorcli train", "train"):
         from colorcli.train.run import start
-    start(data, output, config, device, resume=resume)
+    model = model_path(source) if source else None
+    start(data, output, config, device, source=model, keep=keep or (), resume=resume)

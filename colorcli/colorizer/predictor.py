@@ -33,6 +33,10 @@ class ChromaPredictor:
         """The model's card."""
         return self._model.card
 
+    def take_note(self) -> str:
+        """What the user should know about the device since the last call; empty if nothing."""
+        return self._model.take_note()
+
     def working_shape(self, height: int, width: int) -> tuple[int, int]:
         """Height and width at the working size: aspect kept, never larger than the picture."""
         scale = min(1.0, self.size / min(height, width))

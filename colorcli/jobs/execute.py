@@ -66,10 +66,10 @@ def execute(job: Job, context: Context, report: Sink) -> Outcome:
     """
     try:
         context = _for_job(job, context, report)
-        if job.kind is Kind.VIDEO:
-            return _video(job, context, report)
-        with as_files(job, context.options.stream_format) as (source, output):
-            return _image(job, source, output, context, report)
+        outcome = _do(job, context, report)
+        if note := context.predictor.take_note():
+            report(Note(str(job.source), note))
+        return outcome
     except (ColorcliError, BrokenPipeError):
         raise
     except OSError as error:
@@ -89,6 +89,13 @@ def _for_job(job: Job, context: Context, report: Sink) -> Context:
     for sidecar in job.sidecars:
         report(Note(str(job.source), f"takes colors from {sidecar.name}"))
     return replace(context, options=options, sources=ColorSources.load(options.color))
+
+
+def _do(job: Job, context: Context, report: Sink) -> Outcome:
+    if job.kind is Kind.VIDEO:
+        return _video(job, context, report)
+    with as_files(job, context.options.stream_format) as (source, output):
+        return _image(job, source, output, context, report)
 
 
 def _video(job: Job, context: Context, report: Sink) -> Outcome:

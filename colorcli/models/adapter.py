@@ -51,6 +51,10 @@ class ModelAdapter(ABC):
             BT.601 chroma [2, h, w] in [-0.5, 0.5] for each luma.
         """
 
+    def take_note(self) -> str:
+        """What the user should know about the engine since the last call; empty if nothing."""
+        return self._engine.take_note()
+
     def close(self) -> None:
         """Close the engine."""
         self._engine.close()

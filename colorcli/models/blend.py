@@ -48,6 +48,9 @@ class BlendedModel(ModelAdapter):
         predictions = [model.predict(lumas, hints) for model in self._models]
         return [np.tensordot(self._weights, np.stack(chroma), 1) for chroma in zip(*predictions, strict=True)]
 
+    def take_note(self) -> str:
+        return "; ".join(filter(None, [model.take_note() for model in self._models]))
+
     def close(self) -> None:
         for model in self._models:
             model.close()

@@ -4,14 +4,17 @@ import hashlib
 from dataclasses import replace
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
+from torch import Tensor
 
 from colorcli.errors import InputError
 from colorcli.files import atomic_write
 from colorcli.networks.batch_norm import fold_batch_norm
 from colorcli.networks.card import ModelCard
 from colorcli.networks.generators import GENERATORS, Generator
+from colorcli.networks.onnx_weights import read_weights
 
 
 def save_generator(generator: Generator, card: ModelCard, path: Path) -> None:
@@ -23,17 +26,16 @@ def save_generator(generator: Generator, card: ModelCard, path: Path) -> None:
 
 
 def load_generator(path: Path) -> tuple[Generator, ModelCard]:
-    """Read a generator, in eval mode on the CPU, and its card.
+    """Read a generator from a checkpoint or its float32 ONNX export, in eval mode on the CPU, and its card.
 
     Without batch norm statistics in the file, the generator has its batch norms folded.
 
     Raises:
-        InputError: no such file, or not a generator checkpoint.
+        InputError: no such file, or not a generator of ours.
     """
     try:
-        with safe_open(path, "pt") as file:
-            card = ModelCard.from_metadata(file.metadata() or {})
-        generator, weights = GENERATORS[card.architecture]().eval(), load_file(path)
+        weights, card = _read_onnx(path) if path.suffix == ".onnx" else _read_checkpoint(path)
+        generator = GENERATORS[card.architecture]().eval()
         if not any(name.endswith(".running_mean") for name in weights):  # taken out of an export
             fold_batch_norm(generator)
         generator.load_state_dict(weights)
@@ -41,3 +43,14 @@ def load_generator(path: Path) -> tuple[Generator, ModelCard]:
         cause = f"not a generator checkpoint ({error})"
         raise InputError(path, cause, "give generator.safetensors of a training run") from error
     return generator, card
+
+
+def _read_checkpoint(path: Path) -> tuple[dict[str, Tensor], ModelCard]:
+    with safe_open(path, "pt") as file:
+        card = ModelCard.from_metadata(file.metadata() or {})
+    return load_file(path), card
+
+
+def _read_onnx(path: Path) -> tuple[dict[str, Tensor], ModelCard]:
+    weights, card = read_weights(path)
+    return {name: torch.tensor(values) for name, values in weights.items()}, card

@@ -1,7 +1,7 @@
 """Exports a model to the file for a machine, and checks it against its source before it gets its name.
 
 Everything is made from an ONNX file in float32. A checkpoint is exported to one first, which takes PyTorch;
-for what only PyTorch can make, bf16 and torch2trt, an ONNX file is turned into a checkpoint.
+so do bf16 and torch2trt.
 """
 
 from pathlib import Path
@@ -13,7 +13,6 @@ from colorcli.engines.builders.graph import metadata_of
 from colorcli.engines.builders.half import halve
 from colorcli.engines.builders.parity import Parity, compare, default_shapes
 from colorcli.engines.builders.request import CHECKPOINT, ONNX, ExportRequest, Report
-from colorcli.engines.builders.weights import extract_checkpoint
 from colorcli.engines.device import Device
 from colorcli.engines.engine_file import EngineHeader, EngineOptions, Shape, write_engine_file
 from colorcli.engines.registry import BACKENDS
@@ -22,6 +21,7 @@ from colorcli.evaluation.pictures import find_pictures
 from colorcli.files import atomic_write
 from colorcli.models.registry import open_model
 from colorcli.networks.card import ModelCard
+from colorcli.networks.onnx_weights import extract_checkpoint
 
 
 def export_model(request: ExportRequest, report: Report) -> list[Parity]:
@@ -56,9 +56,9 @@ def _float32(request: ExportRequest, folder: Path) -> Path:
         InputError: it is an ONNX file of another precision.
     """
     if request.source.suffix == ONNX:
-        with open_model(request.source, "cpu", kinds=request.kind) as model:
-            if model.card.precision != "fp32":
-                cause = f"its weights were rounded to {model.card.precision} already"
+        with open_model(request.source, "cpu", kinds=request.kind) as opened:
+            if opened.card.precision != "fp32":
+                cause = f"its weights were rounded to {opened.card.precision} already"
                 raise InputError(request.source, cause, "export from the fp32 model, such as `default`")
         return request.source
     with needs_extra(str(request.source), "train"):
@@ -68,20 +68,11 @@ def _float32(request: ExportRequest, folder: Path) -> Path:
     return model
 
 
-def _checkpoint(request: ExportRequest, folder: Path) -> Path:
-    """The source as a checkpoint."""
-    if request.source.suffix == CHECKPOINT:
-        return request.source
-    checkpoint = folder / "source.safetensors"
-    extract_checkpoint(request.source, checkpoint)
-    return checkpoint
-
-
 def _write_onnx(request: ExportRequest, output: Path, folder: Path) -> None:
     if request.precision == "bf16":
         with needs_extra("--precision bf16", "train"):
             from colorcli.engines.builders.onnx import export_onnx
-        export_onnx(_checkpoint(request, folder), output, request.precision)
+        export_onnx(request.source, output, request.precision)
         return
     model = _float32(request, folder)
     if request.precision == "fp32":
@@ -117,7 +108,7 @@ def _write_engine_file(
     _write_onnx(request, model, folder)
     card = _native_card(request, model)
     _check_shapes(options, card)
-    serialized = _build(request, options, model, folder, report)
+    serialized = _build(request, options, model, report)
     header = EngineHeader(card, trt.__version__, gpu, options, request.command, len(serialized))
     write_engine_file(output, header, serialized)
 
@@ -132,9 +123,7 @@ def _native_card(request: ExportRequest, model: Path) -> ModelCard:
         ) from error
 
 
-def _build(
-    request: ExportRequest, options: EngineOptions, model: Path, folder: Path, report: Report
-) -> bytes:
+def _build(request: ExportRequest, options: EngineOptions, model: Path, report: Report) -> bytes:
     if request.via == "onnx":
         from colorcli.engines.builders.tensorrt import build_engine
 
@@ -146,7 +135,7 @@ def _build(
         raise SetupError(
             "--via torch2trt", cause, "install it beside TensorRT 10, or leave out --via"
         ) from error
-    return build_engine_via_torch2trt(_checkpoint(request, folder), options, request.precision)
+    return build_engine_via_torch2trt(request.source, options, request.precision)
 
 
 def _check_shapes(options: EngineOptions, card: ModelCard) -> None:

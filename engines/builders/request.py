@@ -36,11 +36,6 @@ class ExportRequest:
     """Family of the model, one of `models.registry.KINDS`."""
 
     @property
-    def needs_checkpoint(self) -> bool:
-        """Whether PyTorch takes part: in bf16, through torch2trt, and of course to read a checkpoint."""
-        return self.precision == "bf16" or self.via == "torch2trt" or self.source.suffix == CHECKPOINT
-
-    @property
     def run_device(self) -> str:
         """Device that runs the file made."""
         return self.device if self.engine else "cpu"

@@ -1,0 +1,107 @@
+"""The GPUs of this machine, what runs on them now, and the one command that makes them usable."""
+
+import platform
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_core
+
+from colorcli.engines.device import Device
+from colorcli.engines.plugins import PLUGINS
+from colorcli.engines.vulkan import Adapter, adapters
+from colorcli.errors import SetupError
+
+VENDORS = {0x1002: "AMD", 0x10DE: "NVIDIA", 0x106B: "Apple", 0x8086: "Intel"}
+"""By PCI number, for GPUs whose name no driver tells."""
+NVIDIA = 0x10DE
+RTX_CAPABILITIES = ("8.6", "8.9", "12.")
+"""Beginnings of the compute capabilities that TensorRT for RTX is for: RTX 30, 40 and 50."""
+GPU_PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider"}
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """A GPU that ONNX Runtime finds in this machine."""
+
+    name: str
+    vendor: int
+    """PCI number."""
+    device: int
+    """PCI number."""
+    capability: str
+    """NVIDIA's compute capability such as `8.9`; empty for others, or without a driver."""
+    install: str
+    """The command that lets colorcli use it."""
+
+
+def find_gpus() -> list[Gpu]:
+    """Every GPU, in ONNX Runtime's order, software adapters not among them."""
+    names = {(each.vendor, each.device): each.name for each in _adapters()}
+    nvidia = iter(_nvidia_cards())
+    found = []
+    for hardware in _hardware_gpus():
+        vendor, device = hardware.vendor_id, hardware.device_id
+        name, capability = next(nvidia, ("", "")) if vendor == NVIDIA else ("", "")
+        name = name or names.get((vendor, device)) or f"{VENDORS.get(vendor, vendor)} GPU {device:04x}"
+        found.append(Gpu(name, vendor, device, capability, _install(vendor, capability)))
+    return found
+
+
+def candidates() -> Iterator[Device]:
+    """The devices worth measuring against the CPU, likely the fastest first; none in software."""
+    if _usable("rtx"):
+        yield Device("rtx")
+    if GPU_PROVIDERS["cuda"] in ort.get_available_providers():
+        yield Device("cuda")
+    if _usable("webgpu") and not _only_software():
+        yield Device("webgpu")
+
+
+def _usable(kind: str) -> bool:
+    if not PLUGINS[kind].is_installed:
+        return False
+    with suppress(SetupError):  # it does not load: `--device KIND` says why
+        return bool(PLUGINS[kind].devices())
+    return False
+
+
+def _only_software() -> bool:
+    """Whether WebGPU, which takes Vulkan on Linux, would compute on the CPU or not at all."""
+    return platform.system() == "Linux" and all(each.is_software for each in _adapters())
+
+
+def _adapters() -> list[Adapter]:
+    return adapters() if platform.system() == "Linux" else []
+
+
+def _hardware_gpus() -> list[Any]:
+    listed: list[Any] = getattr(ort_core, "get_hardware_devices", list)()  # ONNX Runtime 1.24 and later
+    return [each for each in listed if each.type == ort.OrtHardwareDeviceType.GPU]
+
+
+def _nvidia_cards() -> list[tuple[str, str]]:
+    """Name and compute capability of each of NVIDIA's cards, by the driver's own tool."""
+    if shutil.which("nvidia-smi") is None:
+        return []
+    query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    if done.returncode != 0:
+        return []
+    rows = [line.rpartition(",") for line in done.stdout.splitlines()]
+    return [(name.strip(), capability.strip()) for name, _, capability in rows]
+
+
+def _install(vendor: int, capability: str) -> str:
+    if vendor == NVIDIA and capability.startswith(RTX_CAPABILITIES):
+        return PLUGINS["rtx"].install
+    if vendor == NVIDIA and capability:
+        return "pip uninstall onnxruntime && pip install onnxruntime-gpu"
+    return PLUGINS["webgpu"].install
