@@ -107,6 +107,9 @@ class TensorrtOptions:
             f"Largest shape [{USUAL_SHAPES[2]}]. Give all three again for another profile.", metavar="NxHxW"
         ),
     ] = None
+    target: Annotated[
+        str, Flag("FILE.rtx.onnx: the card, if not this machine's.", metavar="sm86|sm89|sm120")
+    ] = ""
     device: Annotated[str, Flag("The GPU to build on, cuda or cuda:N.")] = "cuda"
     timing_cache: Annotated[
         Path | None, Flag("Measurements to keep from build to build.", metavar="FILE")

@@ -38,6 +38,11 @@ class Device:
         return self.kind if self.kind in ("auto", "cpu", "openvino") else f"{self.kind}:{self.index}"
 
 
+def is_compiled(model: Path) -> bool:
+    """Whether a file is a model compiled for RTX cards, by its name."""
+    return model.name.lower().endswith(".rtx.onnx")
+
+
 def spread(text: str) -> list[str]:
     """The single devices that `cuda:0,1,2` or `tensorrt:0,1` stands for; any other name stands for itself."""
     kind, _, numbers = text.partition(":")

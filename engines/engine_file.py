@@ -68,6 +68,16 @@ class EngineOptions:
 
 
 @dataclass(frozen=True)
+class RtxOptions:
+    """What to compile a model for."""
+
+    target: str = ""
+    """Architecture, such as `sm89`; empty for this machine's card."""
+    profiles: tuple[Profile, ...] = ()
+    """Ranges of shapes; none stands for `rtx.ANY_SHAPE`."""
+
+
+@dataclass(frozen=True)
 class Gpu:
     """A model of GPU."""
 

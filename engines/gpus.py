@@ -21,7 +21,7 @@ VENDORS = {0x1002: "AMD", 0x10DE: "NVIDIA", 0x106B: "Apple", 0x8086: "Intel"}
 NVIDIA = 0x10DE
 RTX_CAPABILITIES = ("8.6", "8.9", "12.")
 """Beginnings of the compute capabilities that TensorRT for RTX is for: RTX 30, 40 and 50."""
-GPU_PROVIDERS = {"tensorrt": "TensorrtExecutionProvider", "cuda": "CUDAExecutionProvider"}
+CUDA = "CUDAExecutionProvider"
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,8 @@ class Gpu:
     """PCI number."""
     capability: str
     """NVIDIA's compute capability such as `8.9`; empty for others, or without a driver."""
+    driver: str
+    """Version of NVIDIA's driver; empty for others, or without a driver."""
     install: str
     """The command that lets colorcli use it."""
 
@@ -46,9 +48,9 @@ def find_gpus() -> list[Gpu]:
     found = []
     for hardware in _hardware_gpus():
         vendor, device = hardware.vendor_id, hardware.device_id
-        name, capability = next(nvidia, ("", "")) if vendor == NVIDIA else ("", "")
+        name, capability, driver = next(nvidia, ("", "", "")) if vendor == NVIDIA else ("", "", "")
         name = name or names.get((vendor, device)) or f"{VENDORS.get(vendor, vendor)} GPU {device:04x}"
-        found.append(Gpu(name, vendor, device, capability, _install(vendor, capability)))
+        found.append(Gpu(name, vendor, device, capability, driver, _install(vendor, capability)))
     return found
 
 
@@ -56,10 +58,20 @@ def candidates() -> Iterator[Device]:
     """The devices worth measuring against the CPU, likely the fastest first; none in software."""
     if _usable("rtx"):
         yield Device("rtx")
-    if GPU_PROVIDERS["cuda"] in ort.get_available_providers():
+    if CUDA in ort.get_available_providers():
         yield Device("cuda")
     if _usable("webgpu") and not _only_software():
         yield Device("webgpu")
+
+
+def usable_devices(gpu: Gpu) -> list[str]:
+    """The devices, by the names that `Device.parse` reads, that run on this GPU with what is installed."""
+    return [device.kind for device in candidates() if device.kind == "webgpu" or gpu.vendor == NVIDIA]
+
+
+def software_adapters() -> list[str]:
+    """Names of Vulkan's adapters that compute on the CPU."""
+    return [each.name for each in _adapters() if each.is_software]
 
 
 def _usable(kind: str) -> bool:
@@ -84,24 +96,23 @@ def _hardware_gpus() -> list[Any]:
     return [each for each in listed if each.type == ort.OrtHardwareDeviceType.GPU]
 
 
-def _nvidia_cards() -> list[tuple[str, str]]:
-    """Name and compute capability of each of NVIDIA's cards, by the driver's own tool."""
+def _nvidia_cards() -> list[tuple[str, str, str]]:
+    """Name, compute capability and driver of each of NVIDIA's cards, by the driver's own tool."""
     if shutil.which("nvidia-smi") is None:
         return []
-    query = ["nvidia-smi", "--query-gpu=name,compute_cap", "--format=csv,noheader"]
+    query = ["nvidia-smi", "--query-gpu=name,compute_cap,driver_version", "--format=csv,noheader"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return []
     if done.returncode != 0:
         return []
-    rows = [line.rpartition(",") for line in done.stdout.splitlines()]
-    return [(name.strip(), capability.strip()) for name, _, capability in rows]
+    rows = [line.rsplit(", ", 2) for line in done.stdout.splitlines()]
+    return [(name, capability, driver) for name, capability, driver in rows]
 
 
 def _install(vendor: int, capability: str) -> str:
-    if vendor == NVIDIA and capability.startswith(RTX_CAPABILITIES):
-        return PLUGINS["rtx"].install
-    if vendor == NVIDIA and capability:
+    if vendor == NVIDIA and capability and not capability.startswith(RTX_CAPABILITIES):
         return "pip uninstall onnxruntime && pip install onnxruntime-gpu"
-    return PLUGINS["webgpu"].install
+    kind = "rtx" if vendor == NVIDIA and capability else "webgpu"
+    return "update its driver" if PLUGINS[kind].is_installed else PLUGINS[kind].install

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from colorcli.engines.base import Engine, Tensors, TensorSpec
 from colorcli.engines.cache import cache_folder
-from colorcli.engines.device import Device, cpu_threads
+from colorcli.engines.device import Device, cpu_threads, is_compiled
 from colorcli.engines.plugins import PLUGINS
 from colorcli.errors import SetupError
 
@@ -29,12 +29,13 @@ class OnnxEngine(Engine):
         requested = Device.parse(device)
         options = ort.SessionOptions()
         options.log_severity_level = 3  # published exports cause warnings that no user can do anything about
+        options.log_severity_level = 3  # errors: they are raised, and warnings are for developers
         options.intra_op_num_threads = threads or cpu_threads()
         # Picture sizes vary: a memory pattern for each shape costs memory and gains no time.
         options.enable_mem_pattern = False
         # Threads that wait for work must sleep: decoder, optical flow and encoder need the same cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        provider = _add_provider(options, requested)
+        path, provider = _add_provider(options, requested, path)
         try:
             session = ort.InferenceSession(str(path), options)
         except Exception as error:  # onnxruntime's own exceptions share no base class but this
@@ -75,25 +76,43 @@ def _spec(tensor: Any) -> TensorSpec:
     return TensorSpec(tensor.name, shape, DTYPES.get(dtype, dtype))
 
 
-def _add_provider(options: ort.SessionOptions, device: Device) -> str:
-    """Add the provider that runs on a device; returns its name.
+def _add_provider(options: ort.SessionOptions, device: Device, model: Path) -> tuple[Path, str]:
+    """Add the provider that runs on a device; returns the file to open and the provider's name.
 
     Raises:
-        SetupError: it is not installed, or there is no such device.
+        SetupError: it is not installed, there is no such device, or the file is not for this device.
     """
-    if device.kind in PLUGINS:
+    if device.kind == "rtx":
+        return _add_rtx(options, device.index, model)
+    if is_compiled(model):
+        raise SetupError(
+            model, "compiled for RTX cards", "leave out --device, or run the model it was made of"
+        )
+    if device.kind == "webgpu":
         found = PLUGINS[device.kind].devices()
         if device.index >= len(found):
-            cause = f"finds {len(found)} GPUs, counted from 0" if found else "finds no GPU that it can use"
+            cause = f"WebGPU finds {len(found)} GPUs, counted from 0"
             raise SetupError(str(device), cause, "see `colorcli doctor`, or use --device cpu")
         options.add_provider_for_devices([found[device.index]], {})
-        return str(found[device.index].ep_name)
+        return model, str(found[device.index].ep_name)
     provider = {"cuda": CUDA, "tensorrt": TENSORRT}.get(device.kind, CPU)
     if provider not in ort.get_available_providers():
         remedy = "install onnxruntime-gpu in place of onnxruntime, or use --device cpu"
         raise SetupError(str(device), f"this ONNX Runtime has no {provider}", remedy)
     options.add_provider(provider, _settings(provider, device.index))
-    return provider
+    return model, provider
+
+
+def _add_rtx(options: ort.SessionOptions, index: int, model: Path) -> tuple[Path, str]:
+    from colorcli.engines import rtx
+
+    card = rtx.card(index)
+    if is_compiled(model):
+        rtx.check(model, index)
+    else:
+        model = rtx.compiled_in_cache(model, index)
+    options.add_provider_for_devices([card], {"nv_runtime_cache_path": str(cache_folder("rtx"))})
+    return model, str(card.ep_name)
 
 
 def _settings(provider: str, index: int) -> dict[str, str]:

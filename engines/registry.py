@@ -7,7 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from colorcli.engines.base import Engine
-from colorcli.engines.device import Device
+from colorcli.engines.device import Device, is_compiled
 from colorcli.errors import SetupError
 from colorcli.networks.card import CARD_KEY
 
@@ -98,6 +98,8 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
     kind = Device.parse(device).kind
     named = [backend for backend in candidates if backend.name == kind]
     backend = (named or candidates)[0]
+    if kind == "auto" and is_compiled(path):
+        return backend.open(path, "rtx", threads)
     if kind == "auto" and backend.name == "onnxruntime":
         return _open_fastest(backend, path, threads)
     return backend.open(path, device, threads)

@@ -3,20 +3,19 @@
 import json as json_format
 import os
 import platform
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import packages_distributions, version
 from math import inf
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from colorcli.cli.parameters import with_options
 from colorcli.errors import ColorcliError, ExitCode
-from colorcli.options import DEFAULT_MODEL, NO_KINDS, Json, ModelFile, ModelKinds
+from colorcli.options import DEFAULT_MODEL, NO_KINDS, Flag, Json, ModelFile, ModelKinds
 
 
 @dataclass(frozen=True)
@@ -52,8 +51,17 @@ class Diagnosis:
 
 
 @with_options
-def doctor(model: ModelFile = DEFAULT_MODEL, model_kind: ModelKinds = NO_KINDS, json: Json = False) -> None:
+def doctor(
+    model: ModelFile = DEFAULT_MODEL,
+    model_kind: ModelKinds = NO_KINDS,
+    again: Annotated[bool, Flag("Forget which device is the fastest, and measure again.")] = False,
+    json: Json = False,
+) -> None:
     """Report what is installed and what is missing, measure this machine, and suggest faster setups."""
+    if again:
+        from colorcli.engines.choice import forget
+
+        forget()
     diagnosis = examine(model, model_kind)
     if json:
         typer.echo(json_format.dumps(asdict(diagnosis), ensure_ascii=False))
@@ -67,20 +75,18 @@ def examine(model: Path, kinds: Sequence[str] = ()) -> Diagnosis:
     """Check the installation, and time a model file in every backend that opens it."""
     from colorcli.models import open_model
 
-    gpu = _nvidia_gpu()
-    findings = [_machine(), _ffmpeg(), *_backends()]
-    if gpu:
-        findings.append(Finding("NVIDIA GPU", "ok", gpu))
+    findings = [_machine(), _ffmpeg(), *_backends(), *_plugins(), *_gpus()]
     try:
         with open_model(model, kinds=kinds) as opened:
-            card, is_own = opened.card, opened.kind == "colorcli"
+            card, is_own, device = opened.card, opened.kind == "colorcli", opened.device
     except ColorcliError as error:
         findings.append(Finding("model", "broken", f"{error.subject}: {error.cause}", error.remedy))
         return Diagnosis(findings, [], [])
     detail = f"{card.name} {card.version}, {card.precision}, working size {card.working_size} pixels, {model}"
     findings.append(Finding("model", "ok", detail))
+    findings.append(Finding("--device auto", "ok", f"takes {device} for this model"))
     speeds = list(_speeds(model, card.working_size))
-    return Diagnosis(findings, speeds, list(_advice(model, card.precision if is_own else "", speeds, gpu)))
+    return Diagnosis(findings, speeds, list(_advice(model, card.precision if is_own else "", speeds)))
 
 
 def _machine() -> Finding:
@@ -120,27 +126,43 @@ def _version(module: str) -> str:
     return ", ".join(f"{name} {version(name)}" for name in dict.fromkeys(distributions))
 
 
-def _nvidia_gpu() -> str:
-    """Name, memory and driver of the GPUs from the driver's own tool; empty where there is none."""
-    if shutil.which("nvidia-smi") is None:
-        return ""
-    query = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=30)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return "; ".join(done.stdout.splitlines()) if done.returncode == 0 else ""
+def _plugins() -> Iterator[Finding]:
+    """The plugins of ONNX Runtime for GPUs."""
+    from colorcli.engines.plugins import PLUGINS
+
+    for plugin in PLUGINS.values():
+        try:
+            count = len(plugin.devices())
+            yield Finding(plugin.device, "ok", f"{_version(plugin.module)}, runs on {count} GPUs here")
+        except ColorcliError as error:
+            yield Finding(plugin.device, "missing", error.cause, error.remedy)
+
+
+def _gpus() -> Iterator[Finding]:
+    """Every GPU, and what runs on it or would."""
+    from colorcli.engines.gpus import find_gpus, software_adapters, usable_devices
+
+    for gpu in find_gpus():
+        if devices := ", ".join(usable_devices(gpu)):
+            yield Finding(gpu.name, "ok", f"usable as --device {devices}")
+        else:
+            yield Finding(gpu.name, "missing", "nothing that is installed here runs on it", gpu.install)
+    for name in software_adapters():
+        yield Finding(name, "ok", "Vulkan in software, on the CPU: --device auto never takes it")
 
 
 def _speeds(model: Path, size: int) -> Iterator[Speed]:
     """Time every installed backend that opens this file, on every device it has."""
+    from colorcli.engines.gpus import candidates
     from colorcli.engines.registry import backends_for
     from colorcli.engines.timing import milliseconds
+
+    devices = ["cpu", *map(str, candidates())]
 
     for backend in backends_for(model):
         if backend.missing:
             continue
-        for device in ("cpu", "cuda"):
+        for device in devices if backend.name == "onnxruntime" else ("cpu", "cuda"):
             try:
                 with backend.open(model, device) as engine:
                     single = milliseconds(engine, size=size)
@@ -151,17 +173,11 @@ def _speeds(model: Path, size: int) -> Iterator[Speed]:
             yield Speed(backend.name, engine.device, single, batched)
 
 
-def _advice(model: Path, precision: str, speeds: list[Speed], gpu: str) -> Iterator[str]:
+def _advice(model: Path, precision: str, speeds: list[Speed]) -> Iterator[str]:
     """`precision`: of a model that `colorcli export` can make; empty for others."""
     from colorcli.engines.registry import BACKENDS
 
     on_gpu = any(speed.device != "cpu" for speed in speeds)
-    if gpu and not on_gpu:
-        yield (
-            "This machine has an NVIDIA GPU that colorcli does not use: put onnxruntime-gpu in place of "
-            "onnxruntime, or build an engine file: "
-            "colorcli export CHECKPOINT -o model.engine --precision fp16"
-        )
     if model.suffix == ".onnx" and BACKENDS["openvino"].missing and not on_gpu:
         install = BACKENDS["openvino"].install
         yield f"OpenVINO runs the same file faster on some CPUs; to measure it here: {install}"
@@ -171,7 +187,7 @@ def _advice(model: Path, precision: str, speeds: list[Speed], gpu: str) -> Itera
     if precision == "fp32" and not on_gpu:
         yield (
             "An int8 model is about a sixth faster on CPUs, and loses little color: "
-            "colorcli export CHECKPOINT -o int8.onnx --precision int8 --calibrate PICTURES"
+            "colorcli export MODEL -o int8.onnx --precision int8 --calibrate PICTURES"
         )
 
 

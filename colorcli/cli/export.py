@@ -29,6 +29,10 @@ class Precision(StrEnum):
     INT8 = "int8"
 
 
+RTX_TARGETS = ("sm86", "sm89", "sm120", "sm121")
+"""RTX 30, 40 and 50, and DGX Spark."""
+
+
 @with_options
 def export(
     model: Annotated[
@@ -37,7 +41,8 @@ def export(
     output: Annotated[
         Path,
         Flag(
-            "FILE.onnx for any machine, FILE.engine for TensorRT, FILE.safetensors to train on.",
+            "FILE.onnx for any machine, FILE.engine for TensorRT, FILE.rtx.onnx for RTX cards, "
+            "FILE.safetensors to train on.",
             short="-o",
             metavar="FILE",
         ),
@@ -55,18 +60,22 @@ def export(
 ) -> None:
     """Write a model for the machine that will run it, and print how far it is from its source."""
     from colorcli.engines.builders.request import ExportRequest
-    from colorcli.engines.engine_file import EngineOptions
+    from colorcli.engines.device import is_compiled
+    from colorcli.engines.engine_file import EngineOptions, RtxOptions
 
     _check(output, precision, calibrate, tensorrt.via, overwrite=overwrite)
-    engine = None
+    engine, rtx = None, None
     if output.suffix == ".engine":
         compatible = tensorrt.version_compatible, tensorrt.hardware_compatible
         engine = EngineOptions(_profiles(tensorrt), *compatible)
+    elif is_compiled(output):
+        shaped = tensorrt.min or tensorrt.opt or tensorrt.max
+        rtx = RtxOptions(_target(tensorrt.target), _profiles(tensorrt) if shaped else ())
     from colorcli.engines.builders.export import export_model
 
     kind = model_kind[0] if model_kind else "auto"
     own = tensorrt.timing_cache, tensorrt.via, tensorrt.device, kind
-    request = ExportRequest(model_path(model), output, precision, calibrate, engine, *own)
+    request = ExportRequest(model_path(model), output, precision, calibrate, engine, rtx, *own)
     progress = _BuildProgress()
     with progress if engine else nullcontext():
         rows = export_model(request, progress)
@@ -96,6 +105,14 @@ def _check(output: Path, precision: Precision, calibrate: Path | None, via: str,
         raise UsageError(f"--via {via}", "is not a builder for TensorRT", "give onnx or torch2trt")
     if output.exists() and not overwrite:
         raise UsageError(output, "exists", "give another name, or --overwrite")
+
+
+def _target(text: str) -> str:
+    if text not in ("", *RTX_TARGETS):
+        cause = "no card that TensorRT for RTX runs on"
+        remedy = f"give {', '.join(RTX_TARGETS)}; other NVIDIA cards, such as sm90 (H100), run FILE.engine"
+        raise UsageError(f"--target {text}", cause, remedy)
+    return text
 
 
 def _profiles(options: TensorrtOptions) -> tuple["Profile", ...]:

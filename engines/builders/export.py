@@ -14,7 +14,14 @@ from colorcli.engines.builders.half import halve
 from colorcli.engines.builders.parity import Parity, compare, default_shapes
 from colorcli.engines.builders.request import CHECKPOINT, ONNX, ExportRequest, Report
 from colorcli.engines.device import Device
-from colorcli.engines.engine_file import EngineHeader, EngineOptions, Shape, write_engine_file
+from colorcli.engines.engine_file import (
+    EngineHeader,
+    EngineOptions,
+    RtxOptions,
+    Shape,
+    write_engine_file,
+)
+from colorcli.engines.plugins import PLUGINS
 from colorcli.engines.registry import BACKENDS
 from colorcli.errors import InputError, SetupError, UsageError, needs_extra
 from colorcli.evaluation.pictures import find_pictures
@@ -40,6 +47,8 @@ def export_model(request: ExportRequest, report: Report) -> list[Parity]:
     with atomic_write(request.output) as partial, TemporaryDirectory() as folder:
         if request.engine is not None:
             _write_engine_file(request, request.engine, partial, Path(folder), report)
+        elif request.rtx is not None:
+            return _write_rtx(request, request.rtx, partial, Path(folder))
         elif request.output.suffix == CHECKPOINT:
             extract_checkpoint(_float32(request, Path(folder)), partial)
         else:
@@ -89,7 +98,7 @@ def _quantize(request: ExportRequest, model: Path, output: Path) -> None:
 
     pictures = find_pictures([str(request.calibrate)])
     inputs = calibration_inputs(model, request.kind, pictures)
-    quantize(model, output, inputs, settings=FOR_TENSORRT if request.engine else FOR_CPU)
+    quantize(model, output, inputs, settings=FOR_TENSORRT if request.for_tensorrt else FOR_CPU)
 
 
 def _write_engine_file(
@@ -111,6 +120,18 @@ def _write_engine_file(
     serialized = _build(request, options, model, report)
     header = EngineHeader(card, trt.__version__, gpu, options, request.command, len(serialized))
     write_engine_file(output, header, serialized)
+
+
+def _write_rtx(request: ExportRequest, options: RtxOptions, output: Path, folder: Path) -> list[Parity]:
+    """Compile for an RTX card; the differences are those of the ONNX model that is compiled."""
+    PLUGINS["rtx"].devices()
+    from colorcli.engines.rtx import compile_model
+
+    model = folder / "model.onnx"
+    _write_onnx(request, model, folder)
+    rows = _check_parity(request, model)
+    compile_model(model, output, options, request.command)
+    return rows
 
 
 def _native_card(request: ExportRequest, model: Path) -> ModelCard:

@@ -1,0 +1,82 @@
+"""A card that fails: smaller batches, then the CPU, nothing lost and one note."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from colorcli.engines import Engine, TensorSpec
+from colorcli.engines.base import Tensors
+from colorcli.engines.guarded import GuardedEngine
+from colorcli.errors import SetupError
+
+PICTURES = np.arange(9 * 4, dtype=np.float32).reshape(9, 4, 1, 1)
+
+
+class Card(Engine):
+    """Doubles its input; takes `largest` pictures at once, and is lost after `calls` calls."""
+
+    def __init__(self, device: str, largest: int = 99, calls: int = 99) -> None:
+        self.device, self.largest, self.calls = device, largest, calls
+        self.metadata: dict[str, str] = {}
+        self.inputs = (TensorSpec("x", (None, 4, 1, 1), "float32"),)
+        self.outputs = (TensorSpec("y", (None, 4, 1, 1), "float32"),)
+        self.closed = False
+
+    def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
+        self.calls -= 1
+        if self.calls < 0:
+            raise SetupError(self.device, "the device failed (device lost)", "use --device cpu")
+        if len(tensors["x"]) > self.largest:
+            raise SetupError(self.device, "the device failed (out of memory)", "use --device cpu")
+        return {"y": 2 * tensors["x"]}
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def opener(card: Card | None) -> Callable[[str], Engine]:
+    def open_on(device: str) -> Engine:
+        if device == "cpu":
+            return Card("cpu")
+        if card is None:
+            raise SetupError(device, "the plugin does not load", "install a driver")
+        return card
+
+    return open_on
+
+
+def test_out_of_memory_makes_batches_smaller() -> None:
+    card = Card("webgpu:0", largest=2)
+    with GuardedEngine("webgpu:0", opener(card)) as engine:
+        np.testing.assert_array_equal(engine.run({"x": PICTURES})["y"], 2 * PICTURES)
+        assert engine.device == "webgpu:0"
+        assert "batches of 2" in engine.take_note()
+        calls = card.calls
+        np.testing.assert_array_equal(engine.run({"x": PICTURES[:4]})["y"], 2 * PICTURES[:4])
+        assert calls - card.calls == 2  # the size that failed is not tried again
+        assert engine.take_note() == ""
+
+
+@pytest.mark.parametrize("calls", range(3))
+def test_a_lost_card_is_replaced_by_the_cpu_once(calls: int) -> None:
+    card = Card("rtx:0", calls=calls)
+    with GuardedEngine("rtx:0", opener(card)) as engine:
+        for first in range(0, 9, 3):
+            part = PICTURES[first : first + 3]
+            np.testing.assert_array_equal(engine.run({"x": part})["y"], 2 * part)
+        assert engine.device == "cpu"
+        assert card.closed
+        note = engine.take_note()
+        assert "rtx:0 failed" in note
+        assert "device lost" in note
+        assert engine.take_note() == ""
+
+
+def test_a_card_that_does_not_start_is_replaced_by_the_cpu() -> None:
+    with GuardedEngine("webgpu:0", opener(None)) as engine:
+        assert engine.device == "cpu"
+        assert "does not load" in engine.take_note()
+        np.testing.assert_array_equal(engine.run({"x": PICTURES})["y"], 2 * PICTURES)
