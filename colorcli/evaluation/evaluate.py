@@ -10,12 +10,10 @@ import numpy as np
 
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import InputError
+from colorcli.evaluation import coco
 from colorcli.evaluation.metrics import Scores, colorfulness, mean_scores, score
 from colorcli.evaluation.pictures import (
-    COCO_SAMPLE,
-    COCO_TEST,
     Picture,
-    coco_sample,
     find_pictures,
     from_planes,
     read_picture,
@@ -76,7 +74,7 @@ def evaluation_files(data: Sequence[str]) -> list[Path]:
     """
     files: list[Path] = []
     for source in data:
-        files += coco_sample()[-COCO_TEST:] if source == COCO_SAMPLE else find_pictures([source])
+        files += coco.coco_sample()[-coco.TEST :] if source == coco.NAME else find_pictures([source])
     return files
 
 

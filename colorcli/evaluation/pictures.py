@@ -13,12 +13,9 @@ from numpy.typing import NDArray
 from colorcli.color import pictures
 from colorcli.color.ycbcr import Plane, fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
 from colorcli.errors import InputError
+from colorcli.evaluation import coco
 
 Picture = NDArray[np.uint8]
-
-COCO_SAMPLE = "coco-sample"
-"""The name that stands for a folder on the command line."""
-COCO_SEED, COCO_COUNT, COCO_TEST = 123, 10_000, 2_000
 
 
 def find_pictures(data: Sequence[str]) -> list[Path]:
@@ -29,10 +26,10 @@ def find_pictures(data: Sequence[str]) -> list[Path]:
     """
     files: list[Path] = []
     for source in data:
-        if source == COCO_SAMPLE:
-            files += coco_sample()[:-COCO_TEST]
+        if source == coco.NAME:
+            files += coco.coco_sample()[: -coco.TEST]
         elif not Path(source).is_dir():
-            raise InputError(source, "no such folder", f"give folders of pictures, or {COCO_SAMPLE}")
+            raise InputError(source, "no such folder", f"give folders of pictures, or {coco.NAME}")
         else:
             found = Path(source).rglob("*")
             files += sorted(path for path in found if path.suffix.lower() in pictures.SUFFIXES)
@@ -40,20 +37,6 @@ def find_pictures(data: Sequence[str]) -> list[Path]:
         suffixes = ", ".join(sorted(pictures.SUFFIXES))
         raise InputError(", ".join(data), "no pictures in it", f"give folders with {suffixes}")
     return files
-
-
-def coco_sample() -> list[Path]:
-    """10,000 pictures of COCO: 8,000 for training, then 2,000 for testing.
-
-    fastai's COCO_SAMPLE, downloaded once; the random choice is that of Shariatnia's pix2pix tutorial.
-    """
-    from fastdownload import FastDownload
-
-    folder = FastDownload(base="~/.fastai").get("https://s3.amazonaws.com/fast-ai-coco/coco_sample.tgz")
-    files = np.array(sorted(folder.rglob("*.jpg")))
-    random = np.random.RandomState(COCO_SEED)
-    chosen = random.choice(files, COCO_COUNT, replace=False)
-    return list(chosen[random.permutation(COCO_COUNT)])
 
 
 def read_picture(path: Path, short_side: int) -> Picture | None:

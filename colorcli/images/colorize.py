@@ -59,6 +59,8 @@ def colorize_image(
         SetupError: a format needs a library that is not installed.
     """
     reader, writer = input_format(source).codec, output_format(output).codec
+    same_format = reader is writer
+    reader = reader.salvaging if options.salvage else reader
     with _errors_named(source, reader):
         _check_size(source, reader, options.max_pixels)
         with reader.open(source) as pages:
@@ -73,7 +75,7 @@ def colorize_image(
                 outputs.append(OutputPage(page, chroma, card))
                 on_progress(len(outputs), 2 * len(pages))
             colorized = any(page.chroma for page in outputs)
-            rewritten = colorized or reader is not writer
+            rewritten = colorized or not same_format
             for note in dict.fromkeys(note for page in outputs for note in page.notes if rewritten):
                 on_note(note)
             with _output_file(source, output, options.preserve_times) as partial:

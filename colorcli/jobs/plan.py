@@ -23,7 +23,15 @@ from colorcli.jobs.naming import (
 )
 from colorcli.jobs.per_file import options_for
 from colorcli.jobs.shard import Shard
-from colorcli.jobs.walk import APPLE_DOUBLE, WHOLE, is_apple_double, kind_by_content, kind_by_suffix, walk
+from colorcli.jobs.walk import (
+    APPLE_DOUBLE,
+    WHOLE,
+    is_apple_double,
+    kind_by_content,
+    kind_by_suffix,
+    walk,
+    with_film_suffix,
+)
 from colorcli.options import Existing, RunOptions, comparison_path
 from colorcli.video.formats import VIDEO_SUFFIXES, is_frame_pattern
 
@@ -117,6 +125,7 @@ def _named_jobs(
         elif not _is_owned(source, named):
             job = _file_job(source, output / naming(keys[source]) if naming else output)
             own = tuple(_sidecars_of(source)) if job.kind is Kind.IMAGE and not job.problem else ()
+            job = with_film_suffix(job) if naming else job
             yield replace(job, key=keys[source].as_posix(), sidecars=own)
 
 

@@ -2,10 +2,12 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from dataclasses import replace
+from pathlib import Path
 
 from colorcli.errors import ColorcliError, InputError, UsageError
 from colorcli.events import Note, Sink
+from colorcli.images.codecs.animation import is_animated_gif
 from colorcli.images.codecs.registry import HEAD, SUFFIXES, sniff
 from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.naming import EVERYTHING, OWN_NAMES, Naming, Selection, sidecars
@@ -55,14 +57,28 @@ def walk(
                 own = tuple(here / name for name in beside.get(entry.name, ()))
                 problem = clashes.get(entry.name)
                 target = output / naming(relative)
-                yield Job(Path(entry.path), target, kind, problem, sidecars=own, key=relative.as_posix())
+                job = Job(Path(entry.path), target, kind, problem, sidecars=own, key=relative.as_posix())
+                yield with_film_suffix(job)
     if is_empty:
         report(Note(str(folder), "there is nothing to colorize in this folder"))
 
 
-def kind_by_suffix(source: PurePath) -> Kind | None:
-    """What a file is by its name; None if the suffix does not say."""
+def with_film_suffix(job: Job) -> Job:
+    """The job, its output named `.mkv` if its source is a film with the name of an image: an animated GIF."""
+    if (
+        job.kind is Kind.VIDEO
+        and job.source.suffix.lower() == ".gif"
+        and job.output.suffix.lower() in SUFFIXES
+    ):
+        return replace(job, output=job.output.with_suffix(".mkv"))
+    return job
+
+
+def kind_by_suffix(source: Path) -> Kind | None:
+    """What a file is by its name, and a GIF by its number of frames; None if the suffix does not say."""
     suffix = source.suffix.lower()
+    if suffix == ".gif" and is_animated_gif(source):
+        return Kind.VIDEO
     return Kind.IMAGE if suffix in SUFFIXES else Kind.VIDEO if suffix in VIDEO_SUFFIXES else None
 
 

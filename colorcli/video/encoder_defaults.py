@@ -6,7 +6,19 @@ from typing import Any
 from colorcli.video.info import VideoInfo
 from colorcli.video.pixel_formats import natural_layout
 
-LOSSLESS = {"ffv1", "ffvhuff", "huffyuv", "utvideo", "magicyuv", "rawvideo", "v210", "v410", "r210", "qtrle"}
+LOSSLESS = {
+    "ffv1",
+    "ffvhuff",
+    "huffyuv",
+    "utvideo",
+    "magicyuv",
+    "rawvideo",
+    "v210",
+    "v410",
+    "r210",
+    "qtrle",
+    "gif",
+}
 STILL_CODECS = {"dpx", "tiff", "png", "bmp", "exr", "jpeg2000"}
 _ONLY_ENCODER = {
     "nut": "rawvideo", "yuv4mpegpipe": "rawvideo", "webm": "libvpx-vp9", "vob": "mpeg2video",

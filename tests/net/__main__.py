@@ -2,10 +2,10 @@
 
     python -m tests.net FOLDER [OUT] [-- OPTIONS OF colorcli run]
 
-From the root of the repository. Images are read by Pillow, tifffile, imagecodecs, exiftool and exiv2, film by
-ffprobe and ffmpeg; what is not installed is not asked. One line is printed for each input that is not simply
-right, then a table of verdicts. Exit code 1 if any output is wrong although its run succeeded, or a message
-is not fit for a user.
+From the root of the repository. Images are read by Pillow, tifffile, imagecodecs, LibRaw, PDFium, exiftool
+and exiv2, film by ffprobe and ffmpeg; what is not installed is not asked. One line is printed for each input
+that is not simply right, then a table of verdicts. Exit code 1 if any output is wrong although its run
+succeeded, or a message is not fit for a user.
 """
 
 import json

@@ -1,4 +1,4 @@
-"""An image's output against its input, by Pillow, tifffile, imagecodecs, exiftool and exiv2."""
+"""An image's output against its input, by Pillow, tifffile, LibRaw, PDFium, exiftool, exiv2 and others."""
 
 import json
 import shutil
@@ -30,6 +30,7 @@ CHANGING = {
     "ApplicationNotes",
 }  # fmt: skip
 """Tags that describe the coding of the pixels, or that a new coding must bring."""
+RAW_SUFFIXES = (".dng", ".nef", ".arw", ".cr2", ".cr3", ".orf", ".rw2", ".raf", ".pef", ".srw")
 GRAY = np.array([0.299, 0.587, 0.114])
 Image.MAX_IMAGE_PIXELS = None
 
@@ -79,6 +80,12 @@ def _gray(page: NDArray[Any]) -> NDArray[np.float64]:
 def _pages(path: Path) -> list[NDArray[Any]]:
     """Every page as [H, W, C] of 8 or 16 bits."""
     head = path.read_bytes()[:12]
+    if path.suffix.lower() in RAW_SUFFIXES:
+        return [_developed(path)]
+    if head[:5] == b"%PDF-":
+        return _sheets(path)
+    if head[:2] == b"\xff\x0a" or head[4:8] == b"JXL ":
+        return [_stacked(imagecodecs.jpegxl_decode(path.read_bytes()))]
     if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return [_tiff_page(path, number) for number in range(_tiff_count(path))]
     if head[:8] == b"\x89PNG\r\n\x1a\n":
@@ -96,6 +103,24 @@ def _pages(path: Path) -> list[NDArray[Any]]:
         keep = {"L", "LA", "RGB", "RGBA"}
         mode = image.mode if image.mode in keep else "RGBA" if "A" in image.mode else "RGB"
         return [_stacked(np.asarray(image.convert("L" if image.mode == "1" else mode)))]
+
+
+def _developed(path: Path) -> NDArray[Any]:
+    import rawpy
+
+    with rawpy.imread(str(path)) as raw:
+        return _stacked(
+            raw.postprocess(use_camera_wb=True, no_auto_bright=True, output_bps=16, gamma=(2.4, 12.92))
+        )
+
+
+def _sheets(path: Path) -> list[NDArray[Any]]:
+    import pypdfium2
+
+    document = pypdfium2.PdfDocument(path)
+    sheets = [np.asarray(sheet.render(scale=2).to_pil().convert("RGB")) for sheet in document]
+    document.close()
+    return sheets
 
 
 def _tiff_count(path: Path) -> int:

@@ -26,6 +26,8 @@ def load(path: Path) -> NDArray[np.generic]:
             return tifffile.imread(path)
         case ".jp2":
             return imagecodecs.jpeg2k_decode(path.read_bytes())
+        case ".jxl":
+            return imagecodecs.jpegxl_decode(path.read_bytes())
         case ".png":
             return imagecodecs.png_decode(path.read_bytes())
         case ".ppm" | ".pgm" | ".pnm":  # Pillow reads them as 8 bits
@@ -44,6 +46,8 @@ def save(path: Path, pixels: NDArray[np.generic]) -> Path:
             tifffile.imwrite(path, pixels, photometric=colors, planarconfig="contig", **extra)
         case ".jp2":
             path.write_bytes(imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="jp2", reversible=True))
+        case ".jxl":
+            path.write_bytes(imagecodecs.jpegxl_encode(pixels, lossless=True))
         case ".png":
             path.write_bytes(imagecodecs.png_encode(pixels))
         case ".ppm" | ".pgm" | ".pnm":

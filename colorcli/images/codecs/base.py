@@ -136,6 +136,11 @@ class Codec(ABC):
     holds: frozenset[str] = frozenset(FEATURES)
     """Those of `FEATURES` that the format can hold."""
 
+    @property
+    def salvaging(self) -> "Codec":
+        """This codec, reading what can be read of damaged files, if it knows how to."""
+        return self
+
     @abstractmethod
     def probe(self, source: Path) -> Size:
         """The size of the largest page, from the file's header: nothing is decoded."""
@@ -182,6 +187,13 @@ class SinglePageCodec(Codec):
 
     @abstractmethod
     def encode(self, page: OutputPage) -> bytes: ...
+
+
+class ReadOnlyCodec(SinglePageCodec):
+    """A format that is not written: `registry` names another one for the output."""
+
+    def encode(self, page: OutputPage) -> bytes:
+        raise NotImplementedError
 
 
 def read_header(source: Path) -> bytes:

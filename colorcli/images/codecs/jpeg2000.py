@@ -68,12 +68,12 @@ class Jpeg2000Codec(SinglePageCodec):
         return _codestream(read_header(source), source.read_bytes).size
 
     def decode(self, source: Path, data: bytes) -> Page:
-        boxes = () if data[:4] == CODESTREAM else tuple(_boxes(data))
+        boxes = () if data[:4] == CODESTREAM else tuple(read_boxes(data))
         stream = _codestream(data)
         _check(source, stream)
         pixels = imagecodecs.jpeg2k_decode(data)
         pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
-        header = next((tuple(_boxes(box.body)) for box in boxes if box.kind == b"jp2h"), ())
+        header = next((tuple(read_boxes(box.body)) for box in boxes if box.kind == b"jp2h"), ())
         bits = stream.bits[0]
         palette = next((box.body for box in header if box.kind == b"pclr"), None)
         if palette is not None:
@@ -104,7 +104,7 @@ class Jpeg2000Codec(SinglePageCodec):
                 kept.append(Box(b"uuid", name + block))
         old_header = next((box for box in boxes if box.kind == b"jp2h"), None)
         result = []
-        for box in _boxes(encoded):
+        for box in read_boxes(encoded):
             if box.kind == b"jp2h":
                 result += [_header(box, old_header, page.metadata.icc), *kept]
             else:
@@ -117,18 +117,19 @@ JPEG2000 = Jpeg2000Codec()
 
 def _header(new: Box, old: Box | None, profile: bytes | None) -> Box:
     """The header of the new image with the resolution of the old one, and a profile if there is one."""
-    parts = list(_boxes(new.body))
+    parts = list(read_boxes(new.body))
     if profile:
-        old_parts = tuple(_boxes(old.body)) if old else ()
+        old_parts = tuple(read_boxes(old.body)) if old else ()
         method = ANY_ICC_METHOD if profile == _profile(old_parts, ANY_ICC_METHOD) else ICC_METHOD
         color = Box(b"colr", bytes((method, 0, 0)) + profile)
         parts = [color if part.kind == b"colr" else part for part in parts]
     if old is not None:
-        parts += [part for part in _boxes(old.body) if part.kind == b"res "]
+        parts += [part for part in read_boxes(old.body) if part.kind == b"res "]
     return Box(b"jp2h", b"".join(part.to_bytes() for part in parts))
 
 
-def _boxes(data: bytes) -> Iterator[Box]:
+def read_boxes(data: bytes, *, truncated: bool = False) -> Iterator[Box]:
+    """The boxes of a file or of a box; the last one may be `truncated`."""
     at = 0
     while at < len(data):
         size, kind = struct.unpack_from(">I4s", data, at)
@@ -137,7 +138,7 @@ def _boxes(data: bytes) -> Iterator[Box]:
             (size,) = struct.unpack_from(">Q", data, at + 8)
             head = 16
         end = len(data) if size == 0 else at + size
-        if end > len(data) or end < at + head:
+        if end < at + head or (end > len(data) and not truncated):
             raise DamagedError("truncated")
         yield Box(kind, data[at + head : end])
         at = end

@@ -108,6 +108,7 @@ class BmpCodec(PillowCodec):
 # WebP is written without loss because lossy WebP has only 220 shades of gray.
 WEBP = PillowCodec("WebP", lossless=True, exact=True, method=4)
 BMP = BmpCodec("BMP")
+GIF = PillowCodec("GIF")  # only read
 AVIF = PillowCodec("AVIF", quality=100, subsampling="4:4:4", speed=8)
 
 

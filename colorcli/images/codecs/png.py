@@ -57,8 +57,9 @@ class PngCodec(SinglePageCodec):
         chunks, notes = read_chunks(data)
         if notes:
             data = SIGNATURE + b"".join(chunk.to_bytes() for chunk in chunks)
-        if any(chunk.kind == b"acTL" for chunk in chunks):
-            raise InputError(source, "an animated PNG", "convert it to a video or to single images first")
+        if any(chunk.kind == b"acTL" and chunk.body[:4] != b"\0\0\0\1" for chunk in chunks):
+            remedy = "make a film of it: ffmpeg -i IN.png -c:v ffv1 OUT.mkv"
+            raise InputError(source, "an animated PNG", remedy)
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if decoded is None:
             raise DamagedError("it cannot be decoded")

@@ -28,6 +28,8 @@ class Format:
     """Whether a file that starts with these bytes is of this format."""
     location: str
     """`module:name` of the codec, the module below `colorcli.images.codecs`."""
+    becomes: str = ""
+    """The suffix of the colorized copy, if the format is only read."""
 
     @property
     def codec(self) -> "Codec":
@@ -57,6 +59,19 @@ def _iso_brands(head: bytes) -> set[bytes]:
     return {head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))}
 
 
+def _is_raw(head: bytes) -> bool:
+    """Raw files that are not TIFF: Olympus, Panasonic, Fujifilm, Minolta, Canon's CR3."""
+    signatures = (b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"FUJIFILMCCD-RAW", b"\0MRM")
+    return head.startswith(signatures) or b"crx " in _iso_brands(head)
+
+
+RAW = Format(
+    "camera raw",
+    (".dng", ".nef", ".nrw", ".arw", ".sr2", ".cr2", ".cr3", ".orf", ".rw2", ".raf", ".pef", ".srw", ".3fr",
+     ".fff", ".iiq", ".dcr", ".kdc", ".mos", ".mrw", ".erf"),
+    _is_raw, "raw:RAW", becomes=".tif",
+)  # fmt: skip
+"""Most raw files begin as TIFF files do, so that only their suffix tells them apart."""
 # Order matters once: `mif1`, a brand of HEIC, only says that images are inside, and AVIF files have it too.
 FORMATS = (
     Format("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif"), _starts_with(b"\xff\xd8\xff"), "jpeg.codec:JPEG"),
@@ -78,10 +93,17 @@ FORMATS = (
         lambda head: bool(_iso_brands(head) & {b"heic", b"heix", b"heim", b"mif1"}), "heic:HEIC",
     ),
     Format("Netpbm", (".ppm", ".pgm", ".pnm"), _is_netpbm, "netpbm:NETPBM"),
+    Format("JPEG XL", (".jxl",), _starts_with(b"\0\0\0\x0cJXL \r\n\x87\n", b"\xff\x0a"), "jpegxl:JPEGXL"),
+    Format("GIF", (".gif",), _starts_with(b"GIF87a", b"GIF89a"), "pillow:GIF", becomes=".png"),
+    Format("Photoshop", (".psd", ".psb"), _starts_with(b"8BPS"), "psd:PSD", becomes=".tif"),
+    Format("PDF", (".pdf",), _starts_with(b"%PDF-"), "pdf:PDF"),
+    RAW,
 )  # fmt: skip
 SUFFIXES = {suffix: entry for entry in FORMATS for suffix in entry.suffixes}
-GRAY_SUFFIXES = {".pgm": ".ppm"}
-"""Suffixes of files that cannot hold color, and the suffix their colorized copy gets in a folder."""
+READ_ONLY = {".pgm": ".ppm"} | {
+    suffix: entry.becomes for entry in FORMATS if entry.becomes for suffix in entry.suffixes
+}
+"""Suffixes of files that are not written, and the suffix their colorized copy gets in a folder."""
 
 
 def sniff(head: bytes) -> Format | None:
@@ -92,17 +114,17 @@ def sniff(head: bytes) -> Format | None:
 def suffix_of(head: bytes) -> str:
     """The suffix for the colorized copy of an image that starts with `head`; `.png` if it is not an image."""
     found = sniff(head)
-    return found.suffixes[0] if found else ".png"
+    return (found.becomes or found.suffixes[0]) if found else ".png"
 
 
 def known_suffixes() -> str:
     """The suffixes that can be written, for messages."""
-    return ", ".join(sorted(suffix[1:] for suffix in SUFFIXES.keys() - GRAY_SUFFIXES))
+    return ", ".join(sorted(suffix[1:] for suffix in SUFFIXES.keys() - READ_ONLY))
 
 
 def colorized_name(name: Path) -> Path:
-    """The name of the colorized copy of `name` in an output folder: the same unless it cannot hold color."""
-    return name.with_suffix(GRAY_SUFFIXES.get(name.suffix.lower(), name.suffix))
+    """The name of the colorized copy of `name` in an output folder: the same unless that is not written."""
+    return name.with_suffix(READ_ONLY.get(name.suffix.lower(), name.suffix))
 
 
 def input_format(source: Path) -> Format:
@@ -120,6 +142,8 @@ def input_format(source: Path) -> Format:
     if not head:
         raise InputError(source, "the file is empty", "copy it again")
     found = sniff(head)
+    if found and found.name == "TIFF" and source.suffix.lower() in RAW.suffixes:
+        return RAW
     if found is None:
         raise InputError(source, "not an image in a supported format", "check what the file is")
     return found
@@ -129,12 +153,14 @@ def output_format(output: Path, subject: str | None = None) -> Format:
     """The format to write, by the suffix; `subject` is what an error is about if it is not `output`.
 
     Raises:
-        UsageError: no format has this suffix, or its format cannot hold color.
+        UsageError: no format has this suffix, or its format cannot hold color or is only read.
     """
     suffix = output.suffix.lower()
-    if suffix in GRAY_SUFFIXES:
-        cause = f"{suffix[1:].upper()} cannot hold color"
-        raise UsageError(subject or output, cause, f"use {GRAY_SUFFIXES[suffix][1:]} instead")
+    if suffix in READ_ONLY:
+        cause = "cannot hold color" if suffix in (".pgm", ".gif") else "is only read, not written"
+        raise UsageError(
+            subject or output, f"{suffix[1:].upper()} {cause}", f"use {READ_ONLY[suffix][1:]} instead"
+        )
     if suffix not in SUFFIXES:
         remedy = f"use one of {known_suffixes()}"
         raise UsageError(subject or output, "no picture format has this suffix", remedy)

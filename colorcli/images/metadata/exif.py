@@ -11,20 +11,36 @@ LONG = 4
 
 def orientation(tiff: bytes | None) -> int:
     """Tag 274 of a TIFF-structured Exif block, 1 to 8; 1 if it is missing or invalid."""
-    if tiff is None or tiff[:4] not in (b"II*\0", b"MM\0*"):
-        return UPRIGHT
+    found = _orientation_at(tiff) if tiff else None
+    value = struct.unpack_from(*found)[0] if found else UPRIGHT
+    return value if 1 <= value <= 8 else UPRIGHT
+
+
+def upright(tiff: bytes | None) -> bytes | None:
+    """The block for pixels that have been turned upright."""
+    found = _orientation_at(tiff) if tiff else None
+    if tiff is None or found is None:
+        return tiff
+    layout, _, at = found
+    return tiff[:at] + struct.pack(layout, UPRIGHT) + tiff[at + 2 :]
+
+
+def _orientation_at(tiff: bytes) -> tuple[str, bytes, int] | None:
+    """Layout, block and position of the value of tag 274; None if it is missing."""
+    if tiff[:4] not in (b"II*\0", b"MM\0*"):
+        return None
     order = "<" if tiff[:2] == b"II" else ">"
     try:
         (start,) = struct.unpack_from(order + "I", tiff, 4)
         (count,) = struct.unpack_from(order + "H", tiff, start)
         for entry in range(count):
-            tag, kind = struct.unpack_from(order + "HH", tiff, start + 2 + 12 * entry)
+            at = start + 2 + 12 * entry
+            tag, kind, _, _ = struct.unpack_from(order + "HHIH", tiff, at)
             if tag == ORIENTATION and kind == 3:
-                (value,) = struct.unpack_from(order + "H", tiff, start + 10 + 12 * entry)
-                return value if 1 <= value <= 8 else UPRIGHT
+                return order + "H", tiff, at + 8
     except struct.error:
         pass
-    return UPRIGHT
+    return None
 
 
 def replace_thumbnail(tiff: bytes, replacement: Callable[[bytes], bytes | None]) -> bytes:

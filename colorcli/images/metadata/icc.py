@@ -52,12 +52,17 @@ def rgb_profile_like(gray: bytes) -> bytes | None:
             "rgb", whitepoint=D65, primaries=SRGB_PRIMARIES, transferfunction=curve.ravel()
         )
     )
-    profile[CREATED] = np.array([2026, 1, 1, 0, 0, 0], ">u2").tobytes()  # the same input, the same output
-    return bytes(profile)
+    return _undated(profile)
 
 
 def srgb_profile() -> bytes:
-    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return _undated(bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()))
+
+
+def _undated(profile: bytearray) -> bytes:
+    """With a fixed date: the same input gives the same output."""
+    profile[CREATED] = np.array([2026, 1, 1, 0, 0, 0], ">u2").tobytes()
+    return bytes(profile)
 
 
 def rgb_from_cmyk(cmyk: NDArray[Any], profile: bytes | None) -> NDArray[Any]:

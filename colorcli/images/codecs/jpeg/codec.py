@@ -39,9 +39,9 @@ from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.jpeg import header, multi_picture, turbojpeg
 from colorcli.images.codecs.jpeg import segments as seg
 from colorcli.images.codecs.jpeg.chroma import CLIPPED, Sampling, chroma_planes, chroma_steps
-from colorcli.images.codecs.jpeg.luma import encode_exactly, extract_luma
+from colorcli.images.codecs.jpeg.luma import can_extract, encode_exactly, extract_luma
 from colorcli.images.codecs.jpeg.plane import GRAY, Bytes, decoded_gray
-from colorcli.images.codecs.jpeg.repair import NO_LAST_SCANS, has_all_scans, repaired
+from colorcli.images.codecs.jpeg.repair import NO_LAST_SCANS, has_all_scans, repaired, salvaged
 from colorcli.images.codecs.jpeg.segments import Component, Frame, Segment
 from colorcli.images.metadata import exif, icc
 from colorcli.images.raster import Raster, band_luma, reduced_plane
@@ -57,6 +57,7 @@ SEQUENTIAL_OR_PROGRESSIVE = (0xC0, 0xC1, seg.PROGRESSIVE)
 LOSSLESS, HIERARCHICAL = (0xC3, 0xCB), (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
 LARGEST_BLOCK = 64_000
 """Bytes of Exif or XMP that fit into a segment, with room for the name of the model."""
+ENCODED_AGAIN = "luma is encoded again, within one code value: libturbojpeg 3 is not installed"
 COMPONENTS = (1, 2, 3)
 """Component numbers of Y, Cb and Cr in JFIF."""
 
@@ -110,7 +111,26 @@ class JpegCodec(SinglePageCodec):
             frame = seg.frame_in(source.read_bytes())
         return Size(frame.height, frame.width)
 
+    def __init__(self, *, salvage: bool = False):
+        """`salvage`: of damaged files what can be read is read."""
+        self._salvage = salvage
+
+    @property
+    def salvaging(self) -> "JpegCodec":
+        return JpegCodec(salvage=True)
+
     def decode(self, source: Path, data: bytes) -> JpegPage:
+        try:
+            return self._decode_sound(source, data)
+        except DamagedError:
+            if not self._salvage:
+                raise
+        data, note = salvaged(data)
+        page = self._decode_sound(source, data)
+        comment = Segment(seg.COM, f"colorcli: {note}".encode())
+        return replace(page, head=(*page.head, comment), notes=(note, *page.notes))
+
+    def _decode_sound(self, source: Path, data: bytes) -> JpegPage:
         notes: tuple[str, ...] = ()
         try:
             segments, trailer = seg.parse(data)
@@ -129,9 +149,10 @@ class JpegCodec(SinglePageCodec):
             scans = tuple(segment for segment in segments if not segment.is_metadata)
             sampling = _stored_sampling(Sampling(2, 2), frame)
             page = _page(data, head, decoded_gray(data), scans=scans, sampling=sampling)
-        elif _holds_luma(frame, head):
+        elif _holds_luma(frame, head) and can_extract():
             page = _decode_interleaved(data, head, frame)
         else:
+            notes = (*notes, ENCODED_AGAIN) if _holds_luma(frame, head) else notes
             page = _decode_without_luma(data, head)
         return replace(page, trailer=trailer, notes=notes, directory=multi_picture.find(data, len(trailer)))
 

@@ -3,6 +3,7 @@
 import io
 import tempfile
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -31,13 +32,21 @@ def extract_luma(data: bytes, frame: Frame) -> Luma:
     Raises:
         DamagedError: it is too damaged for that.
     """
+    if turbojpeg.turbo is None:
+        return _extract_with_jpeglib(data, frame)
     found = turbojpeg.extract_luma(data, frame.marker == seg.PROGRESSIVE)
-    # What TurboJPEG calls corrupt may be no more than stray bytes, which jpeglib skips.
-    return Luma(*found) if found else _extract_with_jpeglib(data, frame)
+    if found is None:
+        raise DamagedError("its coefficients cannot be read")
+    return Luma(*found)
+
+
+def can_extract() -> bool:
+    """Whether a library is installed that gives access to coefficients."""
+    return turbojpeg.turbo is not None or find_spec("jpeglib") is not None
 
 
 def _extract_with_jpeglib(data: bytes, frame: Frame) -> Luma:
-    """The same through files and NumPy arrays, which takes six times as long."""
+    """The same where there is no TurboJPEG, through files and NumPy arrays, which takes six times as long."""
     import jpeglib  # slow to import, and seldom needed
 
     jpeglib.version.set("turbo210")
@@ -54,7 +63,7 @@ def _extract_with_jpeglib(data: bytes, frame: Frame) -> Luma:
             # Damaged files end here: whether they are neutral is found out by decoding all of them.
             return Luma(path.read_bytes(), neutral=False)
         except (OSError, IndexError) as error:
-            raise DamagedError(str(error)) from error
+            raise DamagedError("its coefficients cannot be read") from error
 
 
 def encode_exactly(luma: Bytes) -> tuple[tuple[Segment, ...], Bytes]:

@@ -7,6 +7,8 @@ import numpy as np
 
 from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.jpeg import segments as seg
+from colorcli.images.codecs.jpeg import turbojpeg
+from colorcli.images.codecs.jpeg.plane import GRAY, decoded_gray
 from colorcli.images.codecs.jpeg.segments import Segment
 
 PADDINGS = (b"\x55" * 64, b"\xaa" * 64)
@@ -44,6 +46,33 @@ def repaired(data: bytes) -> tuple[bytes, tuple[str, ...]]:
             scan = data[end:at]
         segments.append(Segment(marker, payload, scan))
     return _with_end(segments), ((STRAY,) * stray + (NO_END,))
+
+
+def salvaged(data: bytes) -> tuple[bytes, str]:
+    """A sound JPEG of what libjpeg can read of a damaged one, and what has become of it.
+
+    Raises:
+        DamagedError: nothing can be read, or TurboJPEG is not installed.
+    """
+    found = turbojpeg.salvaged(data) or turbojpeg.salvaged(_first_scan(data))
+    if found is None:
+        raise DamagedError("nothing of it can be read")
+    rows = decoded_gray(found)
+    missing = np.cumprod((rows == GRAY).all(axis=1)[::-1]).mean()
+    lowest = f": the lowest {missing:.0%} are missing" if missing else ""
+    return found, f"damaged, salvaged as far as it can be read{lowest}"
+
+
+def _first_scan(data: bytes) -> bytes:
+    """The file up to what ends its first scan; all of it if there is none."""
+    at = 2
+    while (found := seg.next_marker(data, at)) is not None:
+        at = found[0] + 2
+        if found[1] == seg.SOS:
+            following = seg.next_marker(data, at)
+            return data[: following[0]] + b"\xff\xd9" if following else data
+        at += int.from_bytes(data[at : at + 2], "big")
+    return data
 
 
 def _with_end(segments: list[Segment]) -> bytes:

@@ -1,8 +1,9 @@
 """TurboJPEG through ctypes: what the bindings in wheels leave out (turbojpeg.h, version 3 of the API)."""
 
 import ctypes
+import ctypes.util
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,6 +13,8 @@ Bytes = NDArray[np.uint8]
 
 DECOMPRESS, TRANSFORM = 1, 2
 """TJINIT_DECOMPRESS, TJINIT_TRANSFORM."""
+WARNING = 0
+"""TJERR_WARNING: a damaged file, of which something was read."""
 SUBSAMPLING, WIDTH, HEIGHT = 4, 5, 6
 """TJPARAM_SUBSAMP, TJPARAM_JPEGWIDTH and TJPARAM_JPEGHEIGHT."""
 SAMPLINGS = {0: (1, 1), 1: (2, 1), 2: (2, 2), 4: (1, 2)}
@@ -49,21 +52,36 @@ class _Transform(ctypes.Structure):
 
 
 def _loaded() -> ctypes.CDLL | None:
-    try:
+    """The library inside of the wheel, or the system's own; None if neither is version 3."""
+    for path in _paths():
+        try:
+            return _declared(ctypes.CDLL(path))
+        except (OSError, AttributeError):  # Windows exports no symbols of a linked library
+            continue
+    return None
+
+
+def _paths() -> Iterator[str]:
+    with suppress(ImportError):
         import turbojpeg  # built for Python 3.11 to 3.13 only, and not for Linux on ARM
 
-        library = ctypes.CDLL(turbojpeg.__file__)
-        library.tj3Init.restype = ctypes.c_void_p
-        pointer, size, whole = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
-        library.tj3Transform.argtypes = [
-            pointer, ctypes.c_char_p, size, whole, pointer, pointer, ctypes.POINTER(_Transform)
-        ]  # fmt: skip
-        library.tj3DecompressHeader.argtypes = [pointer, ctypes.c_char_p, size]
-        library.tj3DecompressToYUVPlanes8.argtypes = [pointer, ctypes.c_char_p, size, pointer, pointer]
-        library.tj3Get.argtypes = [pointer, whole]
-        library.tj3Free.argtypes = library.tj3Destroy.argtypes = [pointer]
-    except (ImportError, OSError, AttributeError):  # Windows exports no symbols of a linked library
-        return None
+        yield turbojpeg.__file__
+    if system := ctypes.util.find_library("turbojpeg"):
+        yield system
+
+
+def _declared(library: ctypes.CDLL) -> ctypes.CDLL:
+    """The library with its functions' types; raises AttributeError if one is missing."""
+    library.tj3Init.restype = ctypes.c_void_p
+    pointer, size, whole = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+    library.tj3Transform.argtypes = [
+        pointer, ctypes.c_char_p, size, whole, pointer, pointer, ctypes.POINTER(_Transform)
+    ]  # fmt: skip
+    library.tj3DecompressHeader.argtypes = [pointer, ctypes.c_char_p, size]
+    library.tj3DecompressToYUVPlanes8.argtypes = [pointer, ctypes.c_char_p, size, pointer, pointer]
+    library.tj3Get.argtypes = [pointer, whole]
+    for function in (library.tj3Free, library.tj3Destroy, library.tj3GetErrorCode):
+        function.argtypes = [pointer]
     return library
 
 
@@ -80,9 +98,10 @@ def _handle(library: ctypes.CDLL, kind: int) -> Iterator[int]:
 
 
 def extract_luma(data: bytes, progressive: bool) -> tuple[bytes, bool] | None:
-    """A gray JPEG of the luma, and whether chroma is 0 throughout; None if TurboJPEG cannot make it.
+    """A gray JPEG of the luma, and whether chroma is known to be 0; None if TurboJPEG cannot make it.
 
-    One pass over the entropy-coded data does both.
+    One pass over the entropy-coded data does both. A second one reads what TurboJPEG warns of, which may be
+    no more than stray bytes.
     """
     if turbo is None:
         return None
@@ -95,22 +114,41 @@ def extract_luma(data: bytes, progressive: bool) -> tuple[bytes, bool] | None:
                 colored.append(component)
         return 0
 
-    luma, chroma = transforms = (_Transform * 2)()
-    luma.options = _Transform.GRAY | _Transform.COPY_NONE
+    luma = _Transform(options=_Transform.GRAY | _Transform.COPY_NONE)
     if progressive:
         luma.options |= _Transform.PROGRESSIVE
-    chroma.options = _Transform.NO_OUTPUT
-    chroma.filter = _FILTER(inspect)
-    outputs, sizes = (ctypes.c_void_p * 2)(), (ctypes.c_size_t * 2)()
-    with _handle(turbo, TRANSFORM) as handle:
+    chroma = _Transform(options=_Transform.NO_OUTPUT, filter=_FILTER(inspect))
+    extracted = _transformed(turbo, data, luma, chroma)
+    if extracted:
+        return extracted, not colored
+    extracted = _transformed(turbo, data, luma, damaged=True)
+    return (extracted, False) if extracted else None
+
+
+def salvaged(data: bytes) -> bytes | None:
+    """A sound JPEG of all coefficients and metadata that can be read of a damaged one; None if nothing can.
+
+    What is missing is 0: mid-gray, or in progressive files less sharp.
+    """
+    return _transformed(turbo, data, _Transform(), damaged=True) if turbo else None
+
+
+def _transformed(
+    library: ctypes.CDLL, data: bytes, *transforms: _Transform, damaged: bool = False
+) -> bytes | None:
+    """What the first transform makes of `data`; None if TurboJPEG fails, or warns unless `damaged`."""
+    count = len(transforms)
+    outputs, sizes = (ctypes.c_void_p * count)(), (ctypes.c_size_t * count)()
+    with _handle(library, TRANSFORM) as handle:
         try:
-            failed = turbo.tj3Transform(handle, data, len(data), 2, outputs, sizes, transforms)
-            if failed or outputs[0] is None:
-                return None
-            return ctypes.string_at(outputs[0], sizes[0]), not colored
+            failed = library.tj3Transform(
+                handle, data, len(data), count, outputs, sizes, (_Transform * count)(*transforms)
+            )
+            accepted = not failed or (damaged and library.tj3GetErrorCode(handle) == WARNING)
+            return ctypes.string_at(outputs[0], sizes[0]) if accepted and outputs[0] else None
         finally:
             for output in outputs:
-                turbo.tj3Free(output)
+                library.tj3Free(output)
 
 
 def decoded_planes(data: bytes, across: int, down: int) -> list[Bytes] | None:
