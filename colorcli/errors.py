@@ -90,13 +90,16 @@ def install_command(extra: str) -> str:
     from urllib.parse import urlsplit
     from urllib.request import url2pathname
 
+    source = Path(__file__).resolve().parents[1]
+    if (source / "pyproject.toml").exists():
+        return f"pip install '{source}[{extra}]'"
     try:
         installed = distribution("colorcli")
-    except PackageNotFoundError:  # run from its source folder
+    except PackageNotFoundError:
         return f"pip install '.[{extra}]' in the folder of the source"
-    url = json.loads(installed.read_text("direct_url.json") or "{}").get("url", "")
-    origin = Path(url2pathname(urlsplit(url).path)) if url.startswith("file:") else None
-    if origin and origin.exists():
+    url = urlsplit(json.loads(installed.read_text("direct_url.json") or "{}").get("url", ""))
+    origin = Path(url2pathname(url.path))
+    if url.scheme == "file" and origin.exists():
         return f"pip install '{origin}[{extra}]'"
     suffix = re.compile(rf"""\s*;.*extra\s*==\s*['"]{extra}['"].*""")
     packages = [suffix.sub("", entry) for entry in installed.requires or () if suffix.search(entry)]
