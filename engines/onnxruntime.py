@@ -64,7 +64,7 @@ class OnnxEngine(Engine):
         except Exception as error:
             if self.device == "cpu":
                 raise
-            remedy = "run the same command again with --existing resume, or with --device cpu"
+            remedy = "continue with --resume, or use --device cpu"
             raise SetupError(self.device, f"the device failed ({error})", remedy) from error
         return dict(zip(self._output_names, values, strict=True))
 

@@ -104,5 +104,5 @@ def test_a_device_that_fails_is_an_error_where_it_was_named(
 ) -> None:
     engine = OnnxEngine(toy_model, "cpu")
     engine.device = "webgpu:0"
-    with pytest.raises(SetupError, match=r"webgpu:0: the device failed .*--existing resume"):
+    with pytest.raises(SetupError, match=r"webgpu:0: the device failed .*--resume"):
         engine.run({})
