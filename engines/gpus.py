@@ -56,11 +56,12 @@ def find_gpus() -> list[Gpu]:
 
 def candidates() -> Iterator[Device]:
     """The devices worth measuring against the CPU, likely the fastest first; none in software."""
-    if _usable("rtx"):
+    vendors = {hardware.vendor_id for hardware in _hardware_gpus()}
+    if NVIDIA in vendors and _usable("rtx"):
         yield Device("rtx")
     if CUDA in ort.get_available_providers():
         yield Device("cuda")
-    if _usable("webgpu") and not _only_software():
+    if vendors and _usable("webgpu") and not _only_software():  # loading a plugin in vain takes time
         yield Device("webgpu")
 
 
