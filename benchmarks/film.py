@@ -38,6 +38,7 @@ from colorcli.color.ycbcr import Plane, fit_gamut, rgb_from_ycbcr, ycbcr_from_rg
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.models import open_model
 from colorcli.options import DEFAULT_MODEL
+from colorcli.video.cuts import CutDetector, is_cut
 from colorcli.video.ffmpeg import find_ffmpeg
 from colorcli.video.flow import (
     AccumulatedFlow,
@@ -48,7 +49,7 @@ from colorcli.video.flow import (
     luma_agreement,
     sample,
 )
-from colorcli.video.temporal_colorizer import PerFrameColorizer, Step, TemporalColorizer, is_cut
+from colorcli.video.temporal_colorizer import PerFrameColorizer, ShotStart, Step, TemporalColorizer
 
 SHORT_SIDE = 256
 SAMPLED = 6
@@ -93,11 +94,15 @@ def steady(clips: Clips, model: Model = DEFAULT_MODEL, frames: int = 100) -> Non
             lumas = [luma for luma, _ in truth]
             _print(f"{clip.name} truth", lumas, [chroma for _, chroma in truth], truth)
             for name, colorizer in (("per frame", PerFrameColorizer), ("stabilized", TemporalColorizer)):
-                steps = colorizer(ChromaPredictor(opened), lambda number, small: None).run(
-                    Step(number, luma) for number, luma in enumerate(lumas)
-                )
+                steps = colorizer(ChromaPredictor(opened), lambda number, small: None).run(_steps(lumas))
                 chromas = [step.chroma for step in steps if step.chroma is not None]
                 _print(f"{clip.name} {name}", lumas, chromas, truth)
+
+
+def _steps(lumas: list[Plane]) -> Iterator[Step]:
+    cuts = CutDetector()
+    for number, luma in enumerate(lumas):
+        yield Step(number, luma, shot_start=ShotStart() if cuts.is_cut(luma) else None)
 
 
 def _timed(command: list[str]) -> tuple[float, float]:

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -21,12 +21,12 @@ from colorcli.video.contact_sheet import write_contact_sheet
 from colorcli.video.frames import ColoredFrame
 from colorcli.video.pipeline import colored_frames
 from colorcli.video.preflight import CheckedVideo, preflight
-from colorcli.video.shot_list import ShotList, read_shots
 from colorcli.video.shot_log import ShotLog
-from colorcli.video.sinks.base import ResumePoint, VideoSink
+from colorcli.video.sinks.base import VideoSink
 from colorcli.video.sinks.file import FileSink
 from colorcli.video.sinks.pictures import PictureSink
 from colorcli.video.sinks.pipe import PipeSink
+from colorcli.video.sinks.segments import Record
 
 _PROGRESS_SECONDS = 0.2
 _PROVENANCE_TAGS = ("comment", "description", "synopsis")
@@ -51,17 +51,18 @@ def colorize_video(
     # Every stage has a thread of its own; OpenCV's threads would cost time without saving any.
     cv2.setNumThreads(1)
     with preflight(source, output, options, report) as video:
-        shots = _read_shot_list(options)
         tags = _provenance_tags(video, predictor.card) if options.color.provenance else {}
         with (
-            open_color_sources(video, shots, predictor, sources, report) as hints,
+            open_color_sources(video, video.shots, predictor, sources, report) as hints,
             _open_sink(video, predictor.card, tags, report) as sink,
-            colored_frames(video, shots, predictor, hints, sink.resume_point) as frames,
         ):
-            log = _FrameLog(video, sink.resume_point, report)
-            earlier = sink.resume_point.frames
-            shot_log = ShotLog(video, shots, report, done=len(sink.resume_point.shots))
-            sink.write(log.watch(shot_log.watch(frames)))
+            log = _FrameLog(video, sink.finished, report)
+            earlier = log.frames
+            for part in sink.parts():
+                shot_log = ShotLog(video, video.shots, report, done=part.shots_before)
+                with colored_frames(video, predictor, hints, part) as frames:
+                    sink.write(log.watch(shot_log.watch(frames)), part)
+            sink.finish()
         if video.source.damaged:
             report(Note(video.name, f"{video.source.damaged} packets are damaged; their frames may be, too"))
         for message in video.source.notes:
@@ -86,11 +87,6 @@ def check_video(source: Path, output: Path, options: RunOptions) -> None:
     if source != STDIO:
         with preflight(source, output, options, lambda event: None):
             pass
-
-
-def _read_shot_list(options: RunOptions) -> ShotList:
-    path = options.video.shots
-    return ShotList(read_shots(path) if path is not None and path.exists() else [])
 
 
 def _open_sink(
@@ -127,10 +123,10 @@ def _provenance_tags(video: CheckedVideo, card: ModelCard) -> dict[str, str]:
 class _FrameLog:
     """Counts the frames that pass, and reports progress a few times a second."""
 
-    def __init__(self, video: CheckedVideo, start: ResumePoint, report: Sink) -> None:
-        self.frames = start.frames
+    def __init__(self, video: CheckedVideo, finished: Sequence[Record], report: Sink) -> None:
+        self.frames = sum(len(record.timings) for record in finished)
         """How many are done, those of an earlier run included."""
-        self.has_colorized = not all(keeps_color for _, keeps_color in start.shots)
+        self.has_colorized = any(record.has_colorized for record in finished)
         self.keeps_color = 0
         """How many of this run's frames keep the color that they have."""
         self._video, self._report = video, report

@@ -29,6 +29,15 @@ class View:
 
 
 @dataclass(frozen=True)
+class Findings:
+    """What is found in a frame, whatever the options are: it depends on the frame and its neighbors alone."""
+
+    cuts: tuple[bool, ...]
+    """For each view, whether a cut lies before it."""
+    has_color: bool = False
+
+
+@dataclass(frozen=True)
 class Frame:
     """A frame of the source, and what is decided about it before it is colorized."""
 
@@ -38,12 +47,17 @@ class Frame:
     picture: VideoFrame
     views: Sequence[View] = ()
     """One for each field, in the order of time."""
+    findings: Findings | None = None
     keeps_color: bool = False
     """The frame has color already and keeps it."""
-    starts_shot: bool = False
-    """A shot starts here by the shot list; cuts that the optical flow finds are not included."""
+    shot_starts: Sequence[bool] = ()
+    """For each view, whether a shot starts with it."""
     saturation: float = 1.0
     """Factor for the predicted chroma."""
+
+    @property
+    def starts_shot(self) -> bool:
+        return bool(self.shot_starts) and self.shot_starts[0]
 
 
 @dataclass(frozen=True)
@@ -55,7 +69,10 @@ class ColoredFrame:
     """BT.601 chroma [2, h, w] at the working size for each view; None if the frame keeps its color."""
     picture: VideoFrame
     """The source's picture; the converter replaces it by the picture for the encoder."""
-    starts_shot: bool
     is_resumable: bool
     """Whether a run can continue after this frame from `keyframe` alone."""
     keyframe: Keyframe | None
+
+    @property
+    def starts_shot(self) -> bool:
+        return self.frame.starts_shot

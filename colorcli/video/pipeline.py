@@ -12,61 +12,85 @@ from contextlib import contextmanager
 from itertools import islice
 
 from colorcli.color.detection import ColorDetector
+from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.video.frames import ColoredFrame, Frame
+from colorcli.video.part import Part
 from colorcli.video.prefetch import Prefetch
 from colorcli.video.preflight import CheckedVideo
-from colorcli.video.shot_list import ShotList
-from colorcli.video.shots import ShotAnalyzer
-from colorcli.video.sinks.base import ResumePoint
+from colorcli.video.shots import ShotAnalyzer, ShotRule
 from colorcli.video.temporal_colorizer import (
     ColoredStep,
     HintSource,
     PerFrameColorizer,
+    ShotStart,
     Step,
     TemporalColorizer,
     lookahead_for,
 )
 
+ShotMemory = Callable[[int, Plane], ShotStart]
+"""What a shot starts with, by the number and the luma [h, w] of its first picture at the working size. Called
+for each shot that is colorized, in order."""
+
+
+def no_memory(number: int, small: Plane) -> ShotStart:
+    """Every shot starts with nothing."""
+    return ShotStart()
+
 
 @contextmanager
 def colored_frames(
-    video: CheckedVideo, shots: ShotList, predictor: ChromaPredictor, hints: HintSource, start: ResumePoint
+    video: CheckedVideo,
+    predictor: ChromaPredictor,
+    hints: HintSource,
+    part: Part,
+    memory: ShotMemory = no_memory,
 ) -> Iterator[Iterator[ColoredFrame]]:
-    """The frames after `start` with their colors, ready for the encoder.
+    """The frames of a part with their colors, ready for the encoder.
 
     All threads have ended when the context is left.
     """
-    with unconverted_frames(video, shots, predictor, hints, start) as frames:
+    with unconverted_frames(video, predictor, hints, part, memory) as frames:
         yield map(video.converter().convert, frames)
 
 
 @contextmanager
 def unconverted_frames(
-    video: CheckedVideo, shots: ShotList, predictor: ChromaPredictor, hints: HintSource, start: ResumePoint
+    video: CheckedVideo,
+    predictor: ChromaPredictor,
+    hints: HintSource,
+    part: Part,
+    memory: ShotMemory = no_memory,
 ) -> Iterator[Iterator[ColoredFrame]]:
     """The same with the source's pictures; their colors are at the working size only."""
     options = video.options
     converter = video.converter()
-    working = predictor.working_shape(video.info.height, video.info.width)
-    detector = None if options.color.recolor else ColorDetector(has_color=start.has_color)
-    analyzer = ShotAnalyzer(converter, working, shots, detector)
     colorizer = (TemporalColorizer if options.video.stabilize else PerFrameColorizer)(
-        predictor, hints, start.keyframe, lookahead_for(converter.view_bytes)
+        predictor, hints, part.keyframe, lookahead_for(converter.view_bytes)
     )
-    frames = islice(video.frames(), start.frames, None)
+    working = predictor.working_shape(video.info.height, video.info.width)
     with (
-        Prefetch(analyzer.run(frames)) as analyzed,
-        Prefetch(joined_steps(analyzed, colorizer.run, is_resumed=start.frames > 0)) as colored,
+        Prefetch(analyzed_frames(video, working, part)) as analyzed,
+        Prefetch(joined_steps(analyzed, colorizer.run, memory)) as colored,
     ):
         yield colored
+
+
+def analyzed_frames(video: CheckedVideo, working: tuple[int, int], part: Part) -> Iterator[Frame]:
+    """The frames of a part with what is decided about each."""
+    detector = None if video.options.color.recolor else ColorDetector(has_color=part.has_color)
+    rule = ShotRule(video.shots, keeps_color=part.keeps_color)
+    analyzer = ShotAnalyzer(video.converter(), working, rule, detector)
+    frames = video.frames(part.before)
+    found = analyzer.run(frames, has_context=part.before is not None, findings=part.findings)
+    return islice(found, part.length)
 
 
 def joined_steps(
     frames: Iterable[Frame],
     colorize: Callable[[Iterable[Step]], Iterable[ColoredStep]],
-    *,
-    is_resumed: bool = False,
+    memory: ShotMemory = no_memory,
 ) -> Iterator[ColoredFrame]:
     """Each frame with its colors; an interlaced frame is two steps of the temporal colorizer."""
     waiting: deque[Frame] = deque()
@@ -74,27 +98,26 @@ def joined_steps(
     def steps() -> Iterator[Step]:
         for frame in frames:
             waiting.append(frame)
-            for place, view in enumerate(frame.views):
-                starts_shot = frame.starts_shot and place == 0
-                yield Step(frame.number, view.small, frame.keeps_color, starts_shot)
+            for view, is_start in zip(frame.views, frame.shot_starts, strict=True):
+                remembers = is_start and not frame.keeps_color
+                start = memory(frame.number, view.small) if remembers else None
+                yield Step(frame.number, view.small, frame.keeps_color, start)
 
-    is_first = not is_resumed
     parts: list[ColoredStep] = []
     for part in colorize(steps()):
         parts.append(part)
         if len(parts) == len(waiting[0].views):
-            yield _join(waiting.popleft(), parts, starts_shot=is_first)
-            parts, is_first = [], False
+            yield _join(waiting.popleft(), parts)
+            parts = []
 
 
-def _join(frame: Frame, parts: list[ColoredStep], *, starts_shot: bool) -> ColoredFrame:
+def _join(frame: Frame, parts: list[ColoredStep]) -> ColoredFrame:
     """A frame from the steps of its views."""
     chromas = [part.chroma * frame.saturation for part in parts if part.chroma is not None]
     return ColoredFrame(
         frame,
         chromas or None,
         frame.picture,
-        starts_shot=starts_shot or any(part.starts_shot for part in parts),
         is_resumable=parts[-1].is_resumable,
         keyframe=parts[-1].keyframe,
     )

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, dropwhile, islice
 from pathlib import Path
 
 from av.container import InputContainer
@@ -22,8 +22,10 @@ from colorcli.video.frame_converter import FrameConverter, open_converter
 from colorcli.video.frames import Frame
 from colorcli.video.hidden_content import has_captions, lost_matroska_elements
 from colorcli.video.info import BOTTOM_FIRST, TOP_FIRST, VideoInfo
+from colorcli.video.part import Place, luma_checksum
 from colorcli.video.pixel_formats import natural_layout
 from colorcli.video.probe import moving_streams
+from colorcli.video.shot_list import ShotList, read_shot_list
 from colorcli.video.sinks.pictures import PictureWriter
 from colorcli.video.sources.base import FrameSource
 from colorcli.video.sources.pictures import PictureSource, parse_rate
@@ -52,6 +54,7 @@ class CheckedVideo:
     """The muxer's name; `image2` for numbered pictures."""
     settings: EncodeSettings
     trim: Trim
+    shots: ShotList
     streams: StreamChoice = NO_STREAMS
     """The source's streams that go along."""
     pictures: PictureWriter | None = None
@@ -66,9 +69,19 @@ class CheckedVideo:
     def clip(self) -> Clip:
         return self.trim.clip(self.info, self.source.origin)
 
-    def frames(self) -> Iterator[Frame]:
-        """The frames to be colorized."""
-        return self._filtered(self.trim.keep(self.source.frames(), self.info, self.source.origin))
+    def frames(self, before: Place | None = None) -> Iterator[Frame]:
+        """The frames to be colorized; with `before`, that frame and those after it.
+
+        Where the file cannot be sought safely, it is read from its beginning.
+        """
+        if before is None:
+            return self._kept(self.source.frames())
+        frames = dropwhile(lambda frame: frame.number < before.number, self._kept(self.source.frames(before)))
+        found = next(frames, None)
+        if found is not None and self._checksum(found) == before.checksum:
+            return chain([found], frames)
+        self.source.restart()
+        return dropwhile(lambda frame: frame.number < before.number, self._kept(self.source.frames()))
 
     def lumas(self, source: FrameSource, working: tuple[int, int]) -> Iterator[tuple[int, Plane]]:
         """Number and luma at the working size of every frame, trimmed or not, of the reopened source."""
@@ -85,6 +98,12 @@ class CheckedVideo:
 
     def converter(self) -> FrameConverter:
         return open_converter(self.info, self.settings.layout, compare=self.options.compare)
+
+    def _checksum(self, frame: Frame) -> int:
+        return luma_checksum(self.converter().planar(frame.picture))
+
+    def _kept(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        return self._filtered(self.trim.keep(frames, self.info, self.source.origin))
 
     def _filtered(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         return apply_filters(frames, self.source.info, self.options.video)
@@ -123,7 +142,8 @@ def open_to_look(source: Path, options: RunOptions) -> Iterator[CheckedVideo]:
         layout = natural_layout(info)
         settings = EncodeSettings("", layout, layout.name, ())
         trim = Trim.parse(options.video.start, options.video.end, info.rate)
-        yield CheckedVideo(opened, Path(), options, info, info, "", settings, trim)
+        shots = read_shot_list(options.video.shots)
+        yield CheckedVideo(opened, Path(), options, info, info, "", settings, trim, shots)
 
 
 def _open_source(source: Path, output: Path, fps: str | None) -> FrameSource:
@@ -178,12 +198,13 @@ def _check_side_outputs(source: Path, output: Path, options: VideoOptions) -> No
 def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVideo:
     info = filtered_info(source.info, options.video)
     trim = Trim.parse(options.video.start, options.video.end, info.rate)
+    shots = read_shot_list(options.video.shots)
     output_info = replace(info, width=2 * info.width) if options.compare else info
     if is_frame_pattern(output):
         writer = _open_writer(output, info, options)
         settings = EncodeSettings(writer.codec, writer.layout, writer.layout.name, ())
         return CheckedVideo(
-            source, output, options, info, output_info, "image2", settings, trim, pictures=writer
+            source, output, options, info, output_info, "image2", settings, trim, shots, pictures=writer
         )
     format_name = piped_muxer(options.stream_format) if output == STDIO else muxer_of(output)
     settings, encoded = try_encoding(output_info, format_name, options.video)
@@ -195,7 +216,9 @@ def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVid
             raise UsageError(f"--audio {streams.audio}", cause, "choose --audio copy or none, or name files")
         if source.path != STDIO:
             try_muxing(info, format_name, encoded, streams)
-    return CheckedVideo(source, output, options, info, output_info, format_name, settings, trim, streams)
+    return CheckedVideo(
+        source, output, options, info, output_info, format_name, settings, trim, shots, streams
+    )
 
 
 def _open_writer(output: Path, info: VideoInfo, options: RunOptions) -> PictureWriter:

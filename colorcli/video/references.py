@@ -23,9 +23,9 @@ from colorcli.color.condition import Hints
 from colorcli.color.pictures import SUFFIXES, read_picture
 from colorcli.color.ycbcr import BT601, Plane, rematrix, ycbcr_from_rgb
 from colorcli.errors import UsageError
+from colorcli.video.cuts import is_cut
 from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, Positions
 from colorcli.video.info import VideoInfo
-from colorcli.video.temporal_colorizer import is_cut
 from colorcli.video.timecode import parse_timecode
 
 FARTHEST_BACK = 3000

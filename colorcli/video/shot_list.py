@@ -78,6 +78,11 @@ def read_shots(path: Path) -> list[Shot]:
     return shots
 
 
+def read_shot_list(path: Path | None) -> ShotList:
+    """The value of --shots: a list that does not exist yet is empty."""
+    return ShotList(read_shots(path) if path is not None and path.exists() else [])
+
+
 def _parse(row: dict[str, str]) -> Shot:
     if SCENE_START in row:  # counted from 1, and the end is included
         start, end = int(row[SCENE_START]) - 1, int(row["End Frame"])

@@ -13,9 +13,9 @@ from colorcli.colorizer.color_sources import ColorSources
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.events import Progress, Sink
 from colorcli.video.color_sources import open_color_sources
-from colorcli.video.flow import FlowImage, FlowMeter
 from colorcli.video.frame_converter import FrameConverter
 from colorcli.video.frames import ColoredFrame
+from colorcli.video.part import Part
 from colorcli.video.pipeline import joined_steps, unconverted_frames
 from colorcli.video.pixel_formats import all_samples, unit_chroma, unit_luma
 from colorcli.video.prefetch import Prefetch
@@ -23,9 +23,8 @@ from colorcli.video.preflight import CheckedVideo
 from colorcli.video.shot_frames import OpenShot
 from colorcli.video.shot_list import ShotList
 from colorcli.video.shot_log import ShotLog
-from colorcli.video.shots import ShotAnalyzer
-from colorcli.video.sinks.base import ResumePoint
-from colorcli.video.temporal_colorizer import ColoredStep, Step, is_cut
+from colorcli.video.shots import ShotAnalyzer, ShotRule
+from colorcli.video.temporal_colorizer import ColoredStep, Step
 
 SHORT_SIDE = 256
 """Pixels at which shots are found without a model."""
@@ -55,9 +54,9 @@ def find_shots(video: CheckedVideo, report: Sink) -> Iterator[SurveyedShot]:
     scale = min(1.0, SHORT_SIDE / min(height, width))
     working = max(1, round(height * scale)), max(1, round(width * scale))
     detector = None if video.options.color.recolor else ColorDetector()
-    analyzer = ShotAnalyzer(video.converter(), working, ShotList([]), detector)
+    analyzer = ShotAnalyzer(video.converter(), working, ShotRule(ShotList([])), detector)
     with Prefetch(analyzer.run(video.frames())) as analyzed:
-        frames = ShotLog(video, ShotList([]), report).watch(joined_steps(analyzed, _cuts))
+        frames = ShotLog(video, ShotList([]), report).watch(joined_steps(analyzed, _uncolored))
         yield from _grouped(frames, video, report)
 
 
@@ -71,24 +70,14 @@ def color_shots(
     """The shots of a video with the colors that a run gives to the frame that stands for each."""
     with (
         open_color_sources(video, shots, predictor, sources, report) as hints,
-        unconverted_frames(video, shots, predictor, hints, ResumePoint()) as frames,
+        unconverted_frames(video, predictor, hints, Part()) as frames,
     ):
         yield from _grouped(frames, video, report)
 
 
-def _cuts(steps: Iterable[Step]) -> Iterator[ColoredStep]:
-    """The steps without colors; a shot starts at each cut, and where color begins or ends."""
-    before: FlowImage | None = None
-    kept = False
-    meter = FlowMeter()
-    for step in steps:
-        image = FlowImage.of(step.small)
-        starts = before is None or step.keeps_color is not kept
-        if before is not None and not starts:
-            backward, _, trust, _ = meter.between(before, image)
-            starts = is_cut(before, image, backward, trust)
-        yield ColoredStep(step, None, starts_shot=starts, is_resumable=True)
-        before, kept = image, step.keeps_color
+def _uncolored(steps: Iterable[Step]) -> Iterator[ColoredStep]:
+    """The steps without colors."""
+    return (ColoredStep(step, None, is_resumable=True) for step in steps)
 
 
 def _grouped(frames: Iterable[ColoredFrame], video: CheckedVideo, report: Sink) -> Iterator[SurveyedShot]:

@@ -25,7 +25,7 @@ import numpy as np
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.predictor import ChromaPredictor
-from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, Positions, luma_agreement
+from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, Positions
 from colorcli.video.keyframe_voting import (
     MOST_VOTES,
     ColorEstimate,
@@ -45,15 +45,24 @@ MOST_HELD_BYTES = 256 << 20
 """Memory for the pictures held; larger pictures get a shorter lookahead."""
 LEAST_COVERAGE = 0.35
 """Share of the picture that the last keyframe must explain, or the window ends. From 0.75 down, the color
-clips tried flicker less and are no further from the truth, with half the predictions. Not below
-`LEAST_CONTINUITY`, or cuts would be missed."""
-LEAST_CONTINUITY = 0.35
-"""Share of a frame that the previous frame must explain within a shot; less is a cut."""
+clips tried flicker less and are no further from the truth, with half the predictions."""
 LEAST_TRUST = 0.02
 """Trust below which neither keyframe explains a pixel; its color then comes from its neighborhood."""
 
 HintSource = Callable[[int, Plane], Hints | None]
 """Colors known beforehand for a frame, by its number and its luma [h, w] at the working size."""
+
+
+@dataclass(frozen=True)
+class ShotStart:
+    """What a shot starts with.
+
+    It depends on the first pictures of this shot and of the shots before it, and on nothing else. So a
+    planning pass can find it for every shot in order, and the shots can then be colorized in any order.
+    """
+
+    hints: Hints | None = None
+    """Colors that earlier shots give to the first picture, at the working size."""
 
 
 @dataclass(frozen=True)
@@ -66,8 +75,8 @@ class Step:
     """Luma [h, w] in [0, 1] at the working size."""
     keeps_color: bool = False
     """It has color already and keeps it."""
-    starts_shot: bool = False
-    """A shot starts here by the shot list."""
+    shot_start: ShotStart | None = None
+    """What the shot starts with that this picture is the first of; None within a shot."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +98,6 @@ class ColoredStep:
     step: Step
     chroma: Plane | None
     """[2, h, w] at the working size; None if it keeps its own color."""
-    starts_shot: bool = False
     is_resumable: bool = False
     """The steps after this one depend on nothing before it but its `keyframe`."""
     keyframe: Keyframe | None = None
@@ -157,16 +165,17 @@ class TemporalColorizer:
         """Every step, in order, with its colors; the output lags by less than twice the lookahead."""
         for step in steps:
             if step.keeps_color:
-                starts_shot = self._origin is not None or step.starts_shot
                 yield from self._end_shot()
-                yield ColoredStep(step, None, starts_shot=starts_shot, is_resumable=True)
-            elif self._origin is None or step.starts_shot or not self._follows(step, self._origin):
+                yield ColoredStep(step, None, is_resumable=True)
+            elif self._origin is None or step.shot_start is not None:
                 yield from self._end_shot()
                 self._start_shot(step)
-            elif self._is_window_complete():
-                self._complete_window()
-                while self._steps_ahead() >= self._lookahead:
-                    yield from self._finish_window()
+            else:
+                self._extend_window(step, self._origin)
+                if self._is_window_complete():
+                    self._complete_window()
+                    while self._steps_ahead() >= self._lookahead:
+                        yield from self._finish_window()
         yield from self._end_shot()
 
     def _start_shot(self, step: Step) -> None:
@@ -188,22 +197,21 @@ class TemporalColorizer:
     def _predict(self, step: Step) -> tuple[Plane, Plane | float]:
         """The network's colors with the hinted ones put in, and how certain these are (the hints' mask)."""
         hints = self._hint_source(step.number, step.small)
+        if hints is None and step.shot_start is not None:
+            hints = step.shot_start.hints
         (chroma,) = self._predictor.predict([step.small], [hints])
         if hints is None:
             return chroma, 0.0
         return chroma + hints.mask * (hints.chroma - chroma), hints.mask
 
-    def _follows(self, step: Step, origin: FlowImage) -> bool:
-        """Add a step to the window that starts after `origin`, unless a new shot starts with it."""
+    def _extend_window(self, step: Step, origin: FlowImage) -> None:
+        """Add a step to the window that starts after `origin`."""
         image = FlowImage.of(step.small)
         previous = self._entries[-1].image if self._entries else origin
         flow = self._entries[-1].to_keyframe if self._entries else AccumulatedFlow.start(previous)
         backward, forward, backward_trust, forward_trust = self._meter.between(previous, image)
         flow = flow.extend(backward, backward_trust, origin, image)
-        if flow.coverage < LEAST_COVERAGE and is_cut(previous, image, backward, backward_trust):
-            return False
         self._entries.append(_WindowEntry(step, image, flow, forward, forward_trust))
-        return True
 
     def _steps_ahead(self) -> int:
         """How many steps follow the first waiting keyframe, up to the last keyframe."""
@@ -245,9 +253,7 @@ class TemporalColorizer:
             nearness = np.float32(place / len(window.entries))
             chroma = _interpolate(entry.to_keyframe, opening.chroma, to_closing, closing.chroma, nearness)
             yield ColoredStep(entry.step, chroma)
-        yield ColoredStep(
-            window.last, closing.chroma, starts_shot=opening is None, is_resumable=True, keyframe=closing
-        )
+        yield ColoredStep(window.last, closing.chroma, is_resumable=True, keyframe=closing)
 
 
 class PerFrameColorizer(TemporalColorizer):
@@ -257,7 +263,7 @@ class PerFrameColorizer(TemporalColorizer):
         """Every step with the network's colors for it."""
         for step in steps:
             chroma = None if step.keeps_color else self._predict(step)[0]
-            yield ColoredStep(step, chroma, starts_shot=step.starts_shot, is_resumable=True)
+            yield ColoredStep(step, chroma, is_resumable=True)
 
 
 def _flows_to_last(origin: FlowImage, entries: list[_WindowEntry]) -> list[AccumulatedFlow]:
@@ -270,16 +276,6 @@ def _flows_to_last(origin: FlowImage, entries: list[_WindowEntry]) -> list[Accum
         flow = flow.extend(following.forward, following.forward_trust, last.image, image)
         flows.append(flow)
     return flows[::-1]
-
-
-def is_cut(previous: FlowImage, image: FlowImage, backward: Positions, trust: Plane) -> bool:
-    """Whether the previous frame explains too little of a frame for both to belong to one shot.
-
-    Args:
-        backward: positions of the frame's pixels in the previous one.
-        trust: trust [h, w] in them.
-    """
-    return float((luma_agreement(previous, image, backward) * trust).mean()) < LEAST_CONTINUITY
 
 
 def _interpolate(

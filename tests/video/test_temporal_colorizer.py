@@ -15,6 +15,7 @@ from colorcli.video.temporal_colorizer import (
     MOST_HELD_BYTES,
     ColoredStep,
     PerFrameColorizer,
+    ShotStart,
     Step,
     TemporalColorizer,
     lookahead_for,
@@ -68,8 +69,12 @@ def pan(seed: int, count: int, speed: int = 2) -> list[Plane]:
     return [scene(seed)[:, speed * k : speed * k + WIDTH] for k in range(count)]
 
 
-def steps(lumas: list[Plane], start: int = 0) -> list[Step]:
-    return [Step(start + number, luma) for number, luma in enumerate(lumas)]
+def steps(lumas: list[Plane], start: int = 0, shots: Sequence[int] = (0,)) -> list[Step]:
+    """Steps numbered from `start`; a shot starts at the numbers `shots`."""
+    return [
+        Step(number, luma, shot_start=ShotStart() if number in shots else None)
+        for number, luma in enumerate(lumas, start)
+    ]
 
 
 def colorize(lumas: list[Plane], **kwargs: object) -> list[ColoredStep]:
@@ -80,7 +85,6 @@ def test_every_step_comes_out_in_order() -> None:
     lumas = pan(1, 30)
     colored = colorize(lumas)
     assert [part.step.number for part in colored] == list(range(30))
-    assert [part.starts_shot for part in colored] == [True] + [False] * 29
     assert all(part.chroma is not None and part.chroma.shape == (2, HEIGHT, WIDTH) for part in colored)
 
 
@@ -171,14 +175,12 @@ def test_predictions_that_agree_are_not_changed() -> None:
         )
 
 
-@pytest.mark.parametrize("by_shot_list", [False, True])
-def test_keyframes_vote_within_their_shot_only(by_shot_list: bool) -> None:
+def test_keyframes_vote_within_their_shot_only() -> None:
     lumas = pan(1, 30, speed=1) + pan(2, 30, speed=1)
-    given = [Step(n, luma, starts_shot=by_shot_list and n == 30) for n, luma in enumerate(lumas)]
+    given = steps(lumas, shots=(0, 30))
     first_shot = 1 + -(-29 // WINDOW)
     network = Sequenced(lambda call: RED if call < first_shot else BLUE)
     colored = list(TemporalColorizer(network, unknown).run(given))  # type: ignore[arg-type]
-    assert [part.step.number for part in colored if part.starts_shot] == [0, 30]
     for part in colored:
         color = RED if part.step.number < 30 else BLUE
         assert part.chroma == pytest.approx(
@@ -187,9 +189,8 @@ def test_keyframes_vote_within_their_shot_only(by_shot_list: bool) -> None:
 
 
 def test_a_cut_resets_the_colors() -> None:
-    colored = colorize(pan(1, 7) + pan(2, 7))
-    starts = [part.step.number for part in colored if part.starts_shot]
-    assert starts == [0, 7]
+    given = steps(pan(1, 7) + pan(2, 7), shots=(0, 7))
+    colored = list(TemporalColorizer(Predictor(), unknown).run(given))  # type: ignore[arg-type]
     keyframe = colored[7].keyframe
     assert keyframe is not None
     again = colorize(pan(2, 1))[0].chroma
@@ -198,12 +199,20 @@ def test_a_cut_resets_the_colors() -> None:
     assert np.abs(keyframe.chroma - again).max() < 0.05
 
 
+def test_a_shot_starts_with_the_colors_that_it_is_given() -> None:
+    hints = Hints(
+        np.broadcast_to(BLUE[:, None, None], (2, HEIGHT, WIDTH)), np.ones((HEIGHT, WIDTH), np.float32)
+    )
+    given = [Step(0, pan(1, 1)[0], shot_start=ShotStart(hints))]
+    (colored,) = TemporalColorizer(Predictor(), unknown).run(given)  # type: ignore[arg-type]
+    assert colored.chroma == pytest.approx(hints.chroma, abs=1e-6)
+
+
 def test_frames_that_keep_their_color_have_no_chroma() -> None:
     lumas = pan(1, 9)
     given = [Step(n, luma, keeps_color=3 <= n < 6) for n, luma in enumerate(lumas)]
     colored = list(TemporalColorizer(Predictor(), unknown).run(given))  # type: ignore[arg-type]
     assert [part.chroma is None for part in colored] == [3 <= n < 6 for n in range(9)]
-    assert [part.step.number for part in colored if part.starts_shot] == [0, 3, 6]
 
 
 @pytest.mark.parametrize("lookahead", [2, 8, LOOKAHEAD])
@@ -216,15 +225,15 @@ def test_resuming_from_any_keyframe_equals_an_uninterrupted_run(lookahead: int) 
         return [np.full((2, HEIGHT, WIDTH), 0.1 * wavering, np.float32) * (0.5 + lumas[0])]
 
     network = SimpleNamespace(predict=predict)
-    whole = list(TemporalColorizer(network, unknown, None, lookahead).run(steps(lumas)))  # type: ignore[arg-type]
+    whole = list(TemporalColorizer(network, unknown, None, lookahead).run(steps(lumas, shots=(0, 60))))  # type: ignore[arg-type]
     places = [place for place, part in enumerate(whole[:-1]) if part.is_resumable]
     assert len(places) > 6
     for place in places:
         rest = TemporalColorizer(network, unknown, whole[place].keyframe, lookahead)  # type: ignore[arg-type]
-        continued = list(rest.run(steps(lumas[place + 1 :], place + 1)))
+        continued = list(rest.run(steps(lumas[place + 1 :], place + 1, shots=(60,))))
         for one, other in zip(continued, whole[place + 1 :], strict=True):
             assert np.array_equal(one.chroma, other.chroma)  # type: ignore[arg-type]
-            assert (one.starts_shot, one.is_resumable) == (other.starts_shot, other.is_resumable)
+            assert one.is_resumable == other.is_resumable
 
 
 @pytest.mark.parametrize("lookahead", [2, 3, 8, LOOKAHEAD])

@@ -1,36 +1,36 @@
 """The interface of a sink."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
 
 from colorcli.video.frames import ColoredFrame
-from colorcli.video.temporal_colorizer import Keyframe
-
-
-@dataclass(frozen=True)
-class ResumePoint:
-    """Where an interrupted run is continued; the default is the beginning."""
-
-    frames: int = 0
-    """How many frames are finished."""
-    keyframe: Keyframe | None = None
-    """What the next frame depends on."""
-    has_color: bool = False
-    """Whether the last finished frame had color of its own."""
-    shots: list[tuple[int, bool]] = field(default_factory=list)
-    """First frame of each shot so far, and whether the shot keeps its color."""
+from colorcli.video.part import Part
+from colorcli.video.sinks.segments import Record
 
 
 class VideoSink(ABC):
     """Writes one output."""
 
-    resume_point = ResumePoint()
+    @property
+    def finished(self) -> Sequence[Record]:
+        """What an earlier run has finished."""
+        return ()
+
+    def parts(self) -> list[Part]:
+        """What is to be colorized; the default is the whole video."""
+        return [Part()]
 
     @abstractmethod
-    def write(self, frames: Iterator[ColoredFrame]) -> None:
-        """Write all frames after the resume point and finish the output.
+    def write(self, frames: Iterator[ColoredFrame], part: Part) -> None:
+        """Write the frames of a part.
 
         Raises:
             ColorcliError: an error of the frames, of the encoder, or of the output.
+        """
+
+    def finish(self) -> None:  # noqa: B027 - most have nothing to do
+        """Finish the output when all parts are written.
+
+        Raises:
+            ColorcliError: the output cannot be written.
         """

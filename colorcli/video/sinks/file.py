@@ -19,23 +19,21 @@ from colorcli.files import atomic_write
 from colorcli.networks.card import ModelCard
 from colorcli.options import VideoOptions
 from colorcli.video.color_sources import color_sources_identity
-from colorcli.video.encoder import Encoder
 from colorcli.video.ffmpeg import file_url, version_line
 from colorcli.video.frames import ColoredFrame, Timing
 from colorcli.video.muxer import open_output
 from colorcli.video.packet_scan import demux, scan_packets
+from colorcli.video.part import Part
 from colorcli.video.preflight import CheckedVideo
 from colorcli.video.probe import open_video
 from colorcli.video.remux import Remux, write_remuxed
-from colorcli.video.shot_list import shots_from_starts, write_shots
+from colorcli.video.shot_list import Shot, shots_from_starts, write_shots
+from colorcli.video.shots import ShotRule
 from colorcli.video.sinks.base import VideoSink
+from colorcli.video.sinks.segment_writer import SegmentWriter
 from colorcli.video.sinks.segments import Record, Segments
 from colorcli.video.timestamps import decode_seconds, number_frames, restore_times
 from colorcli.video.trim import Clip
-
-SEGMENT_FRAMES = 240
-"""Frames after which a segment ends at the next resumable one: ten seconds, an encoder's usual keyframe
-distance."""
 
 _LATEST_END = Fraction(1)
 """Seconds after the last frame within which `--end` still counts as cutting the video."""
@@ -46,7 +44,7 @@ class FileSink(VideoSink):
 
     def __init__(self, video: CheckedVideo, segments: Segments, tags: dict[str, str]) -> None:
         self._video, self._segments, self._tags = video, segments, tags
-        self.resume_point = segments.resume_point
+        self._writer = SegmentWriter(video, segments)
 
     @classmethod
     @contextmanager
@@ -62,70 +60,59 @@ class FileSink(VideoSink):
         segments = Segments(video.output, _run_identity(video, card))
         with segments.claimed():
             if segments.open(video.options.existing):
-                report(Note(video.name, f"continuing after {len(segments.timings)} finished frames"))
+                count = sum(len(record.timings) for record in segments.records)
+                report(Note(video.name, f"continuing after {count} finished frames"))
             yield cls(video, segments, tags)
 
-    def write(self, frames: Iterator[ColoredFrame]) -> None:
-        for first in frames:
-            self._write_segment(first, frames)
+    @property
+    def finished(self) -> list[Record]:
+        return self._segments.records
+
+    def parts(self) -> list[Part]:
+        return list(self._segments.gaps())
+
+    def write(self, frames: Iterator[ColoredFrame], part: Part) -> None:
+        self._writer.write(frames, part)
+
+    def finish(self) -> None:
+        """Join the segments."""
         segments, video = self._segments, self._video
+        segments.load()
         if not segments.records:
             segments.remove()
             raise video.no_frames()
-        self._write_shot_list()
-        if self._is_unchanged():
+        shots = self._shots()
+        path = video.options.video.shots
+        if path is not None and not path.exists():
+            write_shots(path, shots, video.info.rate)
+        if self._is_unchanged(shots):
             with atomic_write(video.output) as partial:
                 shutil.copyfile(video.source.path, partial)
         else:
             _join(video, segments, self._tags)
         segments.remove()
 
-    def _write_segment(self, first: ColoredFrame, frames: Iterator[ColoredFrame]) -> None:
-        """Encode frames up to the first resumable one after `SEGMENT_FRAMES`."""
-        video, segments = self._video, self._segments
-        target = file_url(segments.unfinished(len(segments.records)))
-        timings: list[Timing] = []
-        shots: list[tuple[int, bool]] = []
-        last = first
-        with Encoder(video.settings, video.output_info, target) as encoder:
-            for last in _segment(first, frames):
-                encoder.write(last.picture)
-                timings.append(last.frame.timing)
-                if last.starts_shot:
-                    shots.append((last.frame.number, last.frame.keeps_color))
-            encoder.finish()
-        segments.commit(Record(timings, shots, last.frame.keeps_color), last.keyframe)
+    def _shots(self) -> list[Shot]:
+        rule = ShotRule(self._video.shots)
+        records = self._segments.records
+        number = 0
+        starts = []
+        for record in records:
+            for number, findings in zip(record.numbers, record.findings, strict=True):
+                decision = rule.decide(number, findings)
+                if decision.starts_shot:
+                    starts.append((number, decision.keeps_color))
+        return shots_from_starts(starts, number + 1)
 
-    def _write_shot_list(self) -> None:
-        """Write the shot list, unless it exists."""
-        path = self._video.options.video.shots
-        if path is None or path.exists():
-            return
-        starts = self._segments.shots
-        end = starts[0][0] + len(self._segments.timings)
-        write_shots(path, shots_from_starts(starts, end), self._video.info.rate)
-
-    def _is_unchanged(self) -> bool:
+    def _is_unchanged(self, shots: list[Shot]) -> bool:
         """Whether all shots keep their color and no option changes anything else: then the file is copied."""
         video = self._video
         relevant = replace(
             video.options.video, shots=None, references=None, contact_sheet=None, stabilize=True
         )
         is_same_container = video.source.path.suffix.lower() == video.output.suffix.lower()
-        keeps_color = all(keeps for _, keeps in self._segments.shots)
+        keeps_color = all(shot.skip for shot in shots)
         return relevant == VideoOptions() and not video.options.compare and is_same_container and keeps_color
-
-
-def _segment(first: ColoredFrame, frames: Iterator[ColoredFrame]) -> Iterator[ColoredFrame]:
-    """The frames of one segment."""
-    yield first
-    count, last = 1, first
-    while count < SEGMENT_FRAMES or not last.is_resumable:
-        following = next(frames, None)
-        if following is None:
-            return
-        yield following
-        count, last = count + 1, following
 
 
 def _run_identity(video: CheckedVideo, card: ModelCard) -> dict[str, Any]:
@@ -157,11 +144,12 @@ def _join(video: CheckedVideo, segments: Segments, tags: dict[str, str]) -> None
 
 
 def _mux(video: CheckedVideo, segments: Segments, partial: Path, tags: dict[str, str]) -> Remux:
-    info, timings = video.info, segments.timings
+    info = video.info
+    timings = [timing for record in segments.records for timing in record.timings]
     clip = _clip(video, timings)
     with ExitStack() as stack:
         source = stack.enter_context(open_video(video.source.path)) if video.source.container else None
-        first = stack.enter_context(av.open(file_url(segments.encoded(0)), format="nut"))
+        first = stack.enter_context(av.open(file_url(segments.encoded(segments.records[0])), format="nut"))
         template = first.streams.video[0]
         output = open_output(
             file_url(partial),
@@ -198,11 +186,9 @@ def _mux(video: CheckedVideo, segments: Segments, partial: Path, tags: dict[str,
 
 def _encoded_packets(segments: Segments, rate: Fraction) -> Iterator[Packet]:
     """The packets of all segments in order; their pts count the video's frames."""
-    base = 0
-    for index, record in enumerate(segments.records):
-        with av.open(file_url(segments.encoded(index)), format="nut") as encoded:
-            yield from number_frames(encoded.demux(), rate, base)
-        base += len(record.timings)
+    for record in segments.records:
+        with av.open(file_url(segments.encoded(record)), format="nut") as encoded:
+            yield from number_frames(encoded.demux(), rate, record.position)
 
 
 def _clip(video: CheckedVideo, timings: list[Timing]) -> Clip:

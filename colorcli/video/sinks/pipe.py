@@ -22,6 +22,7 @@ from colorcli.video.encoder import Encoder
 from colorcli.video.ffmpeg import file_url
 from colorcli.video.frames import ColoredFrame, Timing
 from colorcli.video.muxer import Output, open_output
+from colorcli.video.part import Part
 from colorcli.video.preflight import CheckedVideo
 from colorcli.video.remux import Remux, remuxed_stdout, write_remuxed
 from colorcli.video.sinks.base import VideoSink
@@ -34,7 +35,7 @@ class PipeSink(VideoSink):
     def __init__(self, video: CheckedVideo, tags: dict[str, str], report: Sink) -> None:
         self._video, self._tags, self._report = video, tags, report
 
-    def write(self, frames: Iterator[ColoredFrame]) -> None:
+    def write(self, frames: Iterator[ColoredFrame], part: Part) -> None:
         if self._video.output == STDIO:
             self._write_to_stdout(frames)
             return

@@ -1,9 +1,10 @@
-"""Finished segments of a video on disk, so that a killed run loses one segment at most.
+"""Finished segments of a video on disk, so that a killed run loses one segment of each worker at most.
 
 Beside the output NAME, the folder `.NAME.colorcli` exists until the output is complete. For each segment it
-holds the encoded frames (`00007.nut`), the keyframe that the next segment starts from (`00007.npz`) and,
-written last, a record (`00007.json`): a segment is finished when its record exists. `run.json` ties them to
-input, model and options.
+holds the encoded frames (`00000480.nut`, named by how many frames precede it), the keyframe that the next
+segment starts from if it continues the shot (`00000480.npz`) and, written last, a record (`00000480.json`): a
+segment is finished when its record exists. Segments may be finished in any order, by any process. `run.json`
+ties them to input, model and options.
 """
 
 import json
@@ -20,35 +21,62 @@ import numpy as np
 from colorcli.errors import InputError, RefusedError
 from colorcli.files import atomic_write, locked, publish
 from colorcli.options import Existing
-from colorcli.video.frames import Timing
-from colorcli.video.sinks.base import ResumePoint
+from colorcli.video.frames import Findings, Timing
+from colorcli.video.part import WARM_UP, Part, Place
 from colorcli.video.temporal_colorizer import Keyframe
 
 _OPTIONS = ("color", "video")
 """Parts of an identity that hold the values of flags."""
+TASK_FRAMES = 240
+"""Frames after which a task ends at the next cut: ten seconds, an encoder's usual keyframe distance. What
+follows depends on nothing before it."""
+LONGEST_SEGMENT = 480
+"""Frames after which a segment ends within a shot, at the next keyframe, which it hands on."""
+
+
+def starts_task(frames: int, *, starts_shot: bool) -> bool:
+    """Whether a task starts with a frame, which so many frames of the task before precede."""
+    return starts_shot and frames >= TASK_FRAMES
 
 
 @dataclass(frozen=True)
 class Record:
     """One finished segment."""
 
+    position: int
+    """How many of the output's frames precede it."""
+    task_start: int
+    """The position at which its task starts: it depends on nothing before."""
+    numbers: list[int]
+    """Of its frames in the source."""
     timings: list[Timing]
-    shots: list[tuple[int, bool]]
-    """First frame of each shot that starts in it, and whether the shot keeps its color."""
-    ends_with_color: bool
-    """Whether its last frame had color of its own."""
+    findings: list[Findings]
+    keeps_color: bool
+    """Whether its last frame keeps its own color."""
+    shots: int
+    """How many shots start in it."""
+    has_colorized: bool
+    """Whether any frame was colorized."""
+    checksum: int
+    """Of its last frame's luma (`part.luma_checksum`)."""
+
+    @property
+    def end(self) -> int:
+        """The position after its last frame."""
+        return self.position + len(self.timings)
 
     def to_json(self) -> str:
         timings = [(timing.pts, timing.duration) for timing in self.timings]
-        return json.dumps({"timings": timings, "shots": self.shots, "ends_with_color": self.ends_with_color})
+        findings = [[found.has_color, *found.cuts] for found in self.findings]
+        return json.dumps({**vars(self), "timings": timings, "findings": findings})
 
     @classmethod
     def from_json(cls, text: str) -> "Record":
         """Raises ValueError, KeyError or TypeError if the text is damaged."""
-        fields = json.loads(text)
-        timings = [Timing(*pair) for pair in fields["timings"]]
-        shots = [(start, keeps_color) for start, keeps_color in fields["shots"]]
-        return cls(timings, shots, fields["ends_with_color"])
+        stored = json.loads(text)
+        stored["timings"] = [Timing(*pair) for pair in stored["timings"]]
+        stored["findings"] = [Findings(tuple(cuts), has_color) for has_color, *cuts in stored["findings"]]
+        return cls(**stored)
 
 
 def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
@@ -71,6 +99,7 @@ class Segments:
         identity = {**identity, "keyframe": [field.name for field in fields(Keyframe)]}
         self._identity = json.dumps(identity, sort_keys=True, default=str, indent=1)
         self.records: list[Record] = []
+        """Of the finished segments, in the order of the video."""
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -97,7 +126,8 @@ class Segments:
         for unfinished in self.folder.glob("*.part.nut"):
             unfinished.unlink()
         earlier = manifest.read_text() if manifest.is_file() else ""
-        self.records = list(self._finished()) if earlier and existing is not Existing.OVERWRITE else []
+        if earlier and existing is not Existing.OVERWRITE:
+            self.load()
         if self.records:
             self._check_continued(existing, earlier)
             return True
@@ -108,7 +138,8 @@ class Segments:
         return False
 
     def _check_continued(self, existing: Existing, earlier: str) -> None:
-        frames = f"{len(self.timings):,} finished frames"
+        count = sum(len(record.timings) for record in self.records)
+        frames = f"{count:,} finished frames"
         if existing is not Existing.RESUME:
             cause = f"an unfinished run is here, with {frames}"
             remedy = "continue it with --resume, or start again with --overwrite"
@@ -119,66 +150,84 @@ class Segments:
             remedy = "resume it as it was, or start again with --overwrite"
             raise RefusedError(self._output, cause, remedy)
 
-    @property
-    def resume_point(self) -> ResumePoint:
-        """Where the frames after the finished segments start."""
-        has_color = bool(self.records) and self.records[-1].ends_with_color
-        return ResumePoint(len(self.timings), self._last_keyframe(), has_color, self.shots)
+    def load(self) -> None:
+        """Read the records of all segments that are finished by now."""
+        self.records = list(self._finished())
 
-    @property
-    def timings(self) -> list[Timing]:
-        """Of all finished frames."""
-        return [timing for record in self.records for timing in record.timings]
+    def gaps(self) -> Iterator[Part]:
+        """The parts that are still to be colorized; the last one has no length, and may have no frames."""
+        done: list[Record] = []
+        for record in self.records:
+            if record.position > (position := done[-1].end if done else 0):
+                yield self._part_after(done, record.position - position)
+            done.append(record)
+        yield self._part_after(done, None)
 
-    @property
-    def shots(self) -> list[tuple[int, bool]]:
-        """Of all finished segments."""
-        return [shot for record in self.records for shot in record.shots]
-
-    def encoded(self, index: int) -> Path:
+    def encoded(self, record: Record) -> Path:
         """The encoded frames of a finished segment."""
-        return self.folder / f"{index:05d}.nut"
+        return self._path(record.position, "nut")
 
-    def unfinished(self, index: int) -> Path:
+    def unfinished(self, position: int) -> Path:
         """Where the encoded frames of a segment are written until it is finished.
 
         The name is this process's own: the encoder of a killed run may still be writing its last frames.
         """
-        return self.folder / f"{index:05d}.{os.getpid()}.part.nut"
+        return self._path(position, f"{os.getpid()}.part.nut")
 
     def commit(self, record: Record, keyframe: Keyframe | None) -> None:
-        """Finish the next segment durably: first the frames, then the keyframe, then the record."""
-        index = len(self.records)
-        publish(self.unfinished(index), self.encoded(index))
+        """Finish a segment durably: first the frames, then the keyframe, then the record."""
+        publish(self.unfinished(record.position), self.encoded(record))
         if keyframe is not None:
-            with atomic_write(self._keyframe_path(index)) as partial:
+            with atomic_write(self._path(record.position, "npz")) as partial:
                 np.savez(partial, **vars(keyframe))
-        with atomic_write(self._record_path(index)) as partial:
+        with atomic_write(self._path(record.position, "json")) as partial:
             partial.write_text(record.to_json())
-        self.records.append(record)
 
     def remove(self) -> None:
         """Delete the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _last_keyframe(self) -> Keyframe | None:
-        path = self._keyframe_path(len(self.records) - 1)
-        if not self.records or not path.is_file():
+    def _part_after(self, done: list[Record], length: int | None) -> Part:
+        """The part after finished segments."""
+        if not done:
+            return Part(length=length)
+        last = done[-1]
+        timings = [timing for record in done[-WARM_UP:] for timing in record.timings]
+        earlier = timings[-WARM_UP - 1 :][0]
+        before = Place(last.numbers[-1], last.timings[-1].pts, earlier.pts, last.checksum)
+        keyframe = self._keyframe(last)
+        return Part(
+            last.end,
+            before,
+            task_start=last.end if keyframe is None else last.task_start,
+            has_color=last.findings[-1].has_color,
+            keeps_color=last.keeps_color,
+            keyframe=keyframe,
+            shots_before=sum(record.shots for record in done),
+            length=length,
+        )
+
+    def _keyframe(self, record: Record) -> Keyframe | None:
+        path = self._path(record.position, "npz")
+        if not path.is_file():
             return None
         with np.load(path) as stored:
             return Keyframe(**stored)
 
     def _finished(self) -> Iterator[Record]:
-        index = 0
-        while self._record_path(index).is_file() and self.encoded(index).is_file():
+        """The records that are whole, without those that continue a shot from a segment that is not."""
+        before: Record | None = None
+        for path in sorted(self.folder.glob("*.json")):
             try:
-                yield Record.from_json(self._record_path(index).read_text())
-            except (ValueError, KeyError, TypeError):  # damaged: this segment and all after it are made again
-                return
-            index += 1
+                record = Record.from_json(path.read_text())
+            except (ValueError, KeyError, TypeError):  # damaged, or run.json
+                continue
+            end, task_start = (before.end, before.task_start) if before else (0, 0)
+            continues = record.position == end and record.task_start == task_start
+            is_usable = record.position == record.task_start or continues
+            if record.position >= end and is_usable and self.encoded(record).is_file():
+                yield record
+                before = record
 
-    def _record_path(self, index: int) -> Path:
-        return self.folder / f"{index:05d}.json"
-
-    def _keyframe_path(self, index: int) -> Path:
-        return self.folder / f"{index:05d}.npz"
+    def _path(self, position: int, suffix: str) -> Path:
+        return self.folder / f"{position:08d}.{suffix}"

@@ -12,6 +12,7 @@ from av.packet import Packet
 
 from colorcli.video.frames import Frame
 from colorcli.video.info import VideoInfo
+from colorcli.video.part import Place
 
 
 class FrameSource(ABC):
@@ -31,8 +32,14 @@ class FrameSource(ABC):
         """What was found while reading and the user should know."""
 
     @abstractmethod
-    def frames(self) -> Iterator[Frame]:
-        """All frames in the order of presentation; can be called once."""
+    def frames(self, near: Place | None = None) -> Iterator[Frame]:
+        """All frames in the order of presentation; can be called once, or several times with a place.
+
+        `near`: begin somewhere before this frame, which a source may ignore.
+        """
+
+    def restart(self) -> None:  # noqa: B027 - most have nothing to do
+        """Prepare to read from the beginning again."""
 
     @abstractmethod
     def identity(self) -> object:

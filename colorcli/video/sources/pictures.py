@@ -13,6 +13,7 @@ from colorcli.errors import InputError, UsageError
 from colorcli.video import dpx
 from colorcli.video.formats import FRAME_NUMBER
 from colorcli.video.frames import Frame, Timing
+from colorcli.video.part import Place
 from colorcli.video.probe import picture_sequence_info
 from colorcli.video.sources.base import FrameSource
 
@@ -50,7 +51,7 @@ class PictureSource(FrameSource):
         """First and last number of each run of missing pictures."""
         return [(a + 1, b - 1) for a, b in pairwise(self._files) if b > a + 1]
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, near: Place | None = None) -> Iterator[Frame]:
         """Every picture; the one before a gap is shown for longer.
 
         Raises:
@@ -58,7 +59,10 @@ class PictureSource(FrameSource):
         """
         numbers = list(self._files)
         format_of_first = (self.info.width, self.info.height, self.info.pix_fmt)
+        earliest = numbers[0] if near is None else numbers[0] + near.earlier_pts
         for number, following in pairwise([*numbers, numbers[-1] + 1]):
+            if number < earliest:
+                continue
             picture = _read(self._files[number])
             if (picture.width, picture.height, picture.format.name) != format_of_first:
                 cause = "differs from the first picture in size or kind"

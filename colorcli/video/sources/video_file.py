@@ -1,9 +1,11 @@
 """Every frame of a video file or of standard input, with its time, and the other streams' packets."""
 
 import hashlib
+from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from fractions import Fraction
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import av
@@ -19,6 +21,7 @@ from colorcli.files import STDIO
 from colorcli.video.format_changes import FormatAdapter
 from colorcli.video.frames import Frame, Timing
 from colorcli.video.packet_scan import demux, scan_packets
+from colorcli.video.part import WARM_UP, Place
 from colorcli.video.pixel_formats import samples
 from colorcli.video.probe import open_video, probe, video_stream
 from colorcli.video.sources.base import FrameSource
@@ -49,28 +52,31 @@ class VideoFileSource(FrameSource):
         self.scan = scan_packets(path)
         self._keep_packets = keep_packets
         self._kept = 0
+        self._opened: list[InputContainer] = []
+        self._decoded: Iterator[VideoFrame]
+        self._next: int | None
+        """Number of the next frame to be decoded, None while it is not known."""
+        self._sought: int | None
+        """The pts from which frames are wanted, None for all."""
         self._sent = 0
-        """Packets given to the decoder; each has a frame, unless something is wrong."""
-        self.container = open_video(path)
-        self._opened = [self.container]
+        """Packets of wanted frames given to the decoder; each has a frame, unless something is wrong."""
         try:
-            self._stream = video_stream(self.container, path)
-            self._alpha_decoder = _alpha_decoder(self._stream)
-            self._decoded = self._decode()
+            self._open()
             first = next(self._decoded, None)
             if first is None:
                 raise InputError(path, "none of its frames can be decoded", "check that the file is whole")
-            self._first = first
+            self._decoded = chain([first], self._decoded)
             self.info = probe(self.container, path, first)
         except BaseException:
             self.close()
             raise
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self, near: Place | None = None) -> Iterator[Frame]:
         latest: int | None = None
         usual = self.info.frame_ticks
         adapter = FormatAdapter(self.info, self.notes)
-        for number, picture in enumerate(self._pictures()):
+        first = 0 if near is None else self._seek(near)
+        for number, picture in enumerate(self._decoded, first):
             pts = picture.pts
             if pts is None or (latest is not None and pts <= latest):
                 # Streams without usable times (raw H.264, broken muxers) still keep every frame.
@@ -105,39 +111,78 @@ class VideoFileSource(FrameSource):
         """Whether packets without bytes stand for the frame before, as in Theora."""
         return self._stream.codec_context.name == "theora"
 
-    def _pictures(self) -> Iterator[VideoFrame]:
-        yield self._first
-        yield from self._decoded
+    def restart(self) -> None:
+        """Read from the beginning again."""
+        self._open()
 
-    def _decode(self) -> Iterator[VideoFrame]:
+    def _open(self, *, tolerant: bool = False) -> None:
+        """Open the file at its beginning; `tolerant`: with a decoder that loses no frame after damage.
+
+        Earlier containers stay open: the output's streams refer to them.
+        """
+        self.container = open_video(self.path)
+        self._opened.append(self.container)
+        self._stream = video_stream(self.container, self.path)
+        is_threaded = self.path != STDIO and not self._repeats
+        # Threads for frames would delay them beyond the packets that repeat them.
+        self._stream.thread_type = "AUTO" if is_threaded else "SLICE"
+        if tolerant:
+            self._stream.codec_context.thread_count = 1
+        self._alpha_decoder = _alpha_decoder(self._stream)
+        self.damaged = 0
+        self._next, self._sought = 0, None
+        self._decoded = self._decode(tolerant=tolerant)
+
+    def _seek(self, place: Place) -> int:
+        """Go to a frame a few frames before a place; its number, 0 where the file cannot be sought."""
+        with suppress(av.FFmpegError, _DamageError):
+            earlier: deque[VideoFrame] = deque(maxlen=WARM_UP + 1)
+            if self.scan.is_regular:
+                self.container.seek(place.earlier_pts, stream=self._stream)
+                self._stream.codec_context.flush_buffers()
+                self._alpha_decoder = _alpha_decoder(self._stream)
+                self._next, self._sought = None, place.pts
+                decoded = self._decode(tolerant=False)
+                for picture in decoded:
+                    earlier.append(picture)
+                    if picture.pts is None or picture.pts >= place.pts:
+                        break
+            if earlier and earlier[-1].pts == place.pts:
+                self._next = place.number + 1
+                self._decoded = chain(earlier, decoded)
+                return place.number + 1 - len(earlier)
+        self.restart()
+        return 0
+
+    def _decode(self, *, tolerant: bool) -> Iterator[VideoFrame]:
         """All frames; after the first damage once more from the beginning with a decoder that loses none.
 
         PyAV drops the frames that a decoder with threads for frames has ready when it reports an error, the
         more of them the more cores there are. At the end it drops the error, too: then frames are missing.
+
+        Raises:
+            _DamageError: a packet is damaged, and the number of the next frame is not known.
         """
-        count = 0
         # Standard input cannot be read a second time.
-        is_threaded = self.path != STDIO
-        # Threads for frames would delay them beyond the packets that repeat them.
-        self._stream.thread_type = "AUTO" if is_threaded and not self._repeats else "SLICE"
+        is_strict = not tolerant and self.path != STDIO
+        count = 0
         try:
-            for picture in self._decode_packets(stop=is_threaded):
+            for picture in self._decode_packets(stop=is_strict):
+                count += self._is_wanted(picture)
+                if self._next is not None:
+                    self._next += 1
                 yield picture
-                count += 1
-            if is_threaded and count < self._sent:
+            if is_strict and count < self._sent:
                 raise _DamageError
         except _DamageError:
-            self._reopen()
-            yield from islice(self._decode_packets(stop=False), count, None)
+            number = self._next
+            if number is None:
+                raise
+            self._open(tolerant=True)
+            yield from islice(self._decoded, number, None)
 
-    def _reopen(self) -> None:
-        self.container = open_video(self.path)
-        # The first container stays open: the output's streams refer to it.
-        self._opened.append(self.container)
-        self._stream = video_stream(self.container, self.path)
-        self._stream.codec_context.thread_count = 1
-        self._alpha_decoder = _alpha_decoder(self._stream)
-        self.damaged = 0
+    def _is_wanted(self, one: VideoFrame | Packet) -> bool:
+        return self._sought is None or one.pts is None or one.pts >= self._sought
 
     def _decode_packets(self, *, stop: bool) -> Iterator[VideoFrame]:
         """Decode all packets.
@@ -159,7 +204,7 @@ class VideoFileSource(FrameSource):
                 if latest is not None and self._repeats:
                     yield _repeated(latest, packet)
                 continue
-            self._sent += bool(packet.size)
+            self._sent += bool(packet.size) and self._is_wanted(packet)
             try:
                 pictures = self._decode_packet(packet, tolerant=not stop)
             except av.FFmpegError as error:

@@ -1,0 +1,64 @@
+"""A part of a video that is colorized in one go: what precedes it, and where it is found in the source."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from av.video.frame import VideoFrame
+
+from colorcli.video.frames import Findings
+from colorcli.video.temporal_colorizer import Keyframe, ShotStart
+
+WARM_UP = 4
+"""Frames before a place that filters are given after seeking; deinterlacing needs two."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """A frame that was read before, so that the source can be read from it again."""
+
+    number: int
+    pts: int
+    earlier_pts: int
+    """Of a frame a few frames before it, from which filters that need earlier frames are warm."""
+    checksum: int
+    """Of its luma, as `luma_checksum` gives it: a file that cannot be sought safely gives another one."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Consecutive frames to be colorized; the default is the whole video."""
+
+    position: int = 0
+    """How many of the output's frames precede it."""
+    before: Place | None = None
+    """The frame before its first one."""
+    task_start: int = 0
+    """The position from which its first frame depends on others: its own, unless it continues a shot."""
+    has_color: bool = False
+    """Whether the frame before has color of its own."""
+    keeps_color: bool | None = None
+    """Whether the frame before keeps its color; None at the beginning."""
+    keyframe: Keyframe | None = None
+    """The frame before, if the first one continues its shot."""
+    shots_before: int = 0
+    """How many shots start before it."""
+    length: int | None = None
+    """How many frames it has; None to the end of the video."""
+    findings: Sequence[Findings] | None = None
+    """What a planning pass found in its frames; None to find it now."""
+    shot_starts: Sequence[ShotStart] = ()
+    """With `findings`: what each shot that is colorized in it starts with."""
+
+
+def luma_checksum(picture: VideoFrame) -> int:
+    """CRC-32 of the first plane of a planar picture, without the padding of its rows."""
+    plane = picture.planes[0]
+    rows = memoryview(plane)
+    width = plane.width * (picture.format.components[0].bits + 7 >> 3)
+    checksum = 0
+    if width == plane.line_size:
+        return zlib.crc32(rows[: width * plane.height])
+    for top in range(0, plane.height * plane.line_size, plane.line_size):
+        checksum = zlib.crc32(rows[top : top + width], checksum)
+    return checksum
