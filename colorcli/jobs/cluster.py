@@ -24,9 +24,10 @@ from colorcli.errors import ColorcliError, ExitCode, InputError, SetupError, nee
 from colorcli.events import Event, Progress, Sink, Started
 from colorcli.files import WRITER, partial_path
 from colorcli.jobs.execute import execute, open_context
-from colorcli.jobs.executors import Finished, on_device, patience
+from colorcli.jobs.executors import on_device, patience
 from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.leases import attempt_names
+from colorcli.jobs.work import Finished
 from colorcli.options import DEFAULT_MODELS, Outcome, RunOptions
 from colorcli.signals import Interrupted, StopSignals
 

@@ -17,6 +17,7 @@ from colorcli.options import Existing, Outcome, RunOptions
 if TYPE_CHECKING:
     from colorcli.colorizer.color_sources import ColorSources
     from colorcli.colorizer.predictor import ChromaPredictor
+    from colorcli.video.tasks import VideoTask
 
 
 @dataclass(frozen=True)
@@ -64,22 +65,45 @@ def execute(job: Job, context: Context, report: Sink) -> Outcome:
         ColorcliError: why there is no output.
         BrokenPipeError: the reader of standard output has closed it.
     """
-    try:
-        context = _for_job(job, context, report)
+    with reported_errors(job.source):
+        context = context_for(job, context, report)
         outcome = _do(job, context, report)
         if note := context.predictor.take_note():
             report(Note(str(job.source), note))
         return outcome
+
+
+@contextmanager
+def reported_errors(source: Path) -> Iterator[None]:
+    """Turn every error of the work on a source into a ColorcliError, so that other jobs are still done."""
+    try:
+        yield
     except (ColorcliError, BrokenPipeError):
         raise
     except OSError as error:
         cause = f"cannot be read or written ({error.strerror or error})"
-        raise InputError(error.filename or job.source, cause, "check file and disk") from error
-    except Exception as error:  # the other jobs have to be done
-        raise bug(job.source, error) from error
+        raise InputError(error.filename or source, cause, "check file and disk") from error
+    except Exception as error:
+        raise bug(source, error) from error
 
 
-def _for_job(job: Job, context: Context, report: Sink) -> Context:
+def execute_task(job: Job, task: "VideoTask", context: Context, report: Sink) -> Outcome:
+    """Do one task of a job's film; its segments are on disk afterward.
+
+    Raises:
+        ColorcliError: why they are not.
+    """
+    with reported_errors(task.video.path):
+        from colorcli.video.tasks import colorize_task
+
+        context = context_for(job, context, lambda event: None)
+        colorize_task(task, context.predictor, context.sources, report)
+        if note := context.predictor.take_note():
+            report(Note(str(job.source), note))
+        return Outcome()
+
+
+def context_for(job: Job, context: Context, report: Sink) -> Context:
     """The context with what differs from job to job."""
     from colorcli.colorizer.color_sources import ColorSources
 

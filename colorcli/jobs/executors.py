@@ -2,19 +2,21 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from itertools import chain, islice
 from typing import Protocol
 
 from colorcli.engines.device import spread
 from colorcli.errors import ColorcliError, InputError
-from colorcli.events import Note, Progress, Sink, Started
+from colorcli.events import Note, Progress, ShotDone, Sink, Started
 from colorcli.files import STDIO, partial_path
 from colorcli.jobs import worker
 from colorcli.jobs.execute import execute, open_context
 from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.process_pool import Died, Pool
-from colorcli.jobs.resources import worker_count, worker_memory
+from colorcli.jobs.resources import film_worker_count, worker_count, worker_memory
+from colorcli.jobs.work import FilmTask, Finished, Unit, Work
 from colorcli.options import Outcome, RunOptions
 from colorcli.signals import StopSignals
 
@@ -23,15 +25,8 @@ PATIENCE = 180.0
 PATIENCE_PER_MEGABYTE = 2.0
 TICK = 0.2
 """Seconds between checks of the clock and of signals."""
-
-
-@dataclass(frozen=True)
-class Finished:
-    """A job that is over."""
-
-    job: Job
-    result: Outcome | ColorcliError
-    seconds: float
+PAUSE = 0.02
+"""Seconds between checks for a task while no worker is busy."""
 
 
 class Executor(Protocol):
@@ -51,27 +46,38 @@ class Executor(Protocol):
 
 
 class DefaultExecutor:
-    """Images in worker processes; then film and standard input or output in this process.
+    """Images, and on many cores film, in worker processes; then all the rest in this process.
 
-    A film keeps all cores busy by itself, and no other process has our standard input and output.
+    In this process a film keeps about two cores busy. No other process has our standard input and output.
     """
 
     def __init__(self, options: RunOptions) -> None:
+        self._options = options
         self._pool, self._here = ProcessPoolExecutor(options), InProcessExecutor(options)
 
     def run(self, jobs: Iterable[Job], report: Sink, signals: StopSignals) -> Iterator[Finished]:
         """See `Executor.run`."""
         others: list[Job] = []
 
-        def images() -> Iterator[Job]:
+        def pooled() -> Iterator[Job]:
             for job in jobs:
-                if job.kind is Kind.IMAGE and STDIO not in (job.source, job.output):
+                if self._is_pooled(job):
                     yield job
                 else:
                     others.append(job)
 
-        yield from self._pool.run(images(), report, signals)
+        yield from self._pool.run(pooled(), report, signals)
         yield from self._here.run(others, report, signals)
+
+    def _is_pooled(self, job: Job) -> bool:
+        if STDIO in (job.source, job.output):
+            return False
+        if job.kind is Kind.IMAGE:
+            return True
+        from colorcli.video.tasks import can_be_split
+
+        is_worth_it = film_worker_count(self._options.jobs) > 1
+        return is_worth_it and can_be_split(job.source, job.output, self._options)
 
 
 class InProcessExecutor:
@@ -109,34 +115,31 @@ class ProcessPoolExecutor:
         self._options, self._serve = options, serve
 
     def run(self, jobs: Iterable[Job], report: Sink, signals: StopSignals) -> Iterator[Finished]:
-        """See `Executor.run`. A signal lets jobs under way finish; a second one ends them at once."""
+        """See `Executor.run`. A signal lets images under way finish; a second one ends them at once."""
         jobs = iter(jobs)
         first = list(islice(jobs, worker_count(self._options.jobs)))
         if not first:
             return
-        size = len(first)
-        waiting: Iterator[Job] = chain(first, jobs)
+        has_film = any(job.kind is Kind.VIDEO for job in first)
+        size = worker_count(self._options.jobs) if has_film else len(first)
         memory, devices = worker_memory(size), spread(self._options.color.device)
 
         def arguments(slot: int) -> tuple[RunOptions, int]:
             return on_device(self._options, devices[slot % len(devices)]), memory
 
-        with Pool[Job](size, self._serve, arguments) as pool:
+        with ExitStack() as stack, Pool[Unit](size, self._serve, arguments) as pool:
+            work = Work(
+                chain(first, jobs),
+                lambda: stack.enter_context(open_context(arguments(0)[0], threads=1)),
+                report,
+                film_worker_count(self._options.jobs),
+            )
             try:
-                while True:
-                    while pool.has_room() and not signals.received() and (job := next(waiting, None)):
-                        report(Started(str(job.source), str(job.output)))
-                        pool.submit(job, job, patience(job))
-                    if not pool.busy:
-                        break
-                    for job, message in pool.messages(TICK):
-                        finished = _finished(job, message, report)
-                        if finished is not None:
-                            pool.finish(job)
-                            yield finished
+                yield from _do(work, pool, signals)
             finally:
-                for job in pool.abandon():
-                    partial_path(job.output).unlink(missing_ok=True)
+                for unit in pool.abandon():
+                    _clean(unit)
+                work.close()
         signals.check()
 
 
@@ -145,25 +148,54 @@ def on_device(options: RunOptions, device: str) -> RunOptions:
     return replace(options, color=replace(options.color, device=device))
 
 
-def _finished(job: Job, message: object, report: Sink) -> Finished | None:
-    """What a worker's message says about its job; events are passed on."""
+def _do(work: Work, pool: Pool[Unit], signals: StopSignals) -> Iterator[Finished]:
+    """Have a pool do all work, or finish its images once a signal has been received."""
+    while True:
+        if signals.received():
+            pool.abandon(lambda unit: isinstance(unit, FilmTask))
+        while pool.has_room() and not signals.received() and (unit := work.next()) is not None:
+            pool.submit(unit, unit, patience(unit))
+        yield from work.results()
+        if not pool.busy:
+            if signals.received() or work.is_over():
+                return
+            time.sleep(PAUSE)
+        for unit, message in pool.messages(TICK):
+            if _hear(work, unit, message):
+                pool.finish(unit)
+
+
+def _hear(work: Work, unit: Unit, message: object) -> bool:
+    """Pass on a worker's message; whether it is done with its unit."""
     match message:
         case worker.Result(result, seconds):
-            return Finished(job, result, seconds)
+            work.answer(unit, result, seconds)
+            return True
         case ColorcliError():
             raise message
         case Died(reason):
-            partial_path(job.output).unlink(missing_ok=True)
-            return Finished(job, InputError(job.source, reason, "check the file"), 0.0)
-        case Progress() | Note():
-            report(message)
-    return None
+            _clean(unit)
+            work.answer(unit, InputError(_job(unit).source, reason, "check the file"), 0.0)
+            return True
+        case Progress() | Note() | ShotDone():
+            work.hear(unit, message)
+    return False
 
 
-def patience(job: Job) -> float:
+def _job(unit: Unit) -> Job:
+    return unit.job if isinstance(unit, FilmTask) else unit
+
+
+def _clean(unit: Unit) -> None:
+    """Remove what a worker leaves half done; a film's finished segments stay."""
+    if isinstance(unit, Job):
+        partial_path(unit.output).unlink(missing_ok=True)
+
+
+def patience(unit: Unit) -> float:
     """Seconds for which a worker may be silent: more for a larger file."""
     try:
-        size = job.source.stat().st_size
+        size = _job(unit).source.stat().st_size
     except OSError:
         size = 0
     return PATIENCE + PATIENCE_PER_MEGABYTE * size / 1e6

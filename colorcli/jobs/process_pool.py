@@ -88,11 +88,11 @@ class Pool(Generic[Item]):
         with suppress(OSError):  # it died while idle: `messages` will find out
             worker.connection.send(payload)
 
-    def abandon(self) -> list[Item]:
-        """Kill the workers that are busy; the items that they leave undone."""
+    def abandon(self, which: Callable[[Item], bool] = lambda item: True) -> list[Item]:
+        """Kill the workers that are busy with certain items; the items that they leave undone."""
         undone = []
         for worker in list(self._workers):
-            if worker.item is not None:
+            if worker.item is not None and which(worker.item):
                 undone.append(worker.item)
                 worker.process.kill()
                 self._remove(worker)
@@ -101,7 +101,7 @@ class Pool(Generic[Item]):
     def finish(self, item: Item) -> None:
         """Mark an item as answered, so that its worker is free."""
         for worker in self._workers:
-            if worker.item == item:
+            if worker.item is item:
                 worker.item = None
 
     def messages(self, timeout: float) -> Iterator[tuple[Item, object]]:

@@ -8,6 +8,8 @@ from colorcli.engines.device import cpu_threads
 GIGABYTE = 1 << 30
 MEMORY_PER_WORKER = GIGABYTE
 """Bytes a worker needs for common images; fewer workers start if memory is short."""
+MEMORY_PER_FILM_WORKER = 3 * GIGABYTE // 2
+"""Bytes that a task of a film takes at 1080 lines, its encoder included."""
 LEAST_MEMORY = 2 * GIGABYTE
 """Bytes every worker may take, or large images that would fit could not be done at all."""
 SHARE = 0.9
@@ -18,6 +20,16 @@ def worker_count(asked: int | None) -> int:
     """As many workers as asked for, or as cores and memory allow."""
     if asked is None:
         asked = min(cpu_threads(), free_memory() // MEMORY_PER_WORKER)
+    return max(1, asked)
+
+
+def film_worker_count(asked: int | None) -> int:
+    """How many tasks of films are done at once: as many as asked for, or as cores and memory allow.
+
+    One keeps two cores busy, with its own threads and its encoder.
+    """
+    if asked is None:
+        asked = min(cpu_threads() // 2, free_memory() // MEMORY_PER_FILM_WORKER)
     return max(1, asked)
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field
 from colorcli.errors import ColorcliError, ExitCode
 from colorcli.events import Done, Failed, Planned, Sink, Summary
 from colorcli.files import WRITER
-from colorcli.jobs.executors import DefaultExecutor, Executor, Finished
+from colorcli.jobs.executors import DefaultExecutor, Executor
 from colorcli.jobs.job import Job
 from colorcli.jobs.leases import Claim, Leases
 from colorcli.jobs.state import RunState
+from colorcli.jobs.work import Finished
 from colorcli.options import Outcome, RunOptions
 from colorcli.signals import Interrupted, StopSignals
 

@@ -15,7 +15,8 @@ from multiprocessing import parent_process
 from multiprocessing.connection import Connection
 
 from colorcli.errors import ColorcliError
-from colorcli.jobs.execute import execute, open_context
+from colorcli.jobs.execute import execute, execute_task, open_context
+from colorcli.jobs.job import Job
 from colorcli.options import Outcome, RunOptions
 from colorcli.signals import ignore_signals
 
@@ -45,7 +46,7 @@ class Result:
 
 
 def serve(connection: Connection, options: RunOptions, memory: int) -> None:
-    """Answer every `Job` with its events and a `Result`, until the connection closes.
+    """Answer every `work.Unit` with its events and a `Result`, until the connection closes.
 
     If no job can be done, because the model or the device is not available, a ColorcliError is the only
     message. `memory` bounds what a runaway decoder can allocate, in bytes.
@@ -55,11 +56,14 @@ def serve(connection: Connection, options: RunOptions, memory: int) -> None:
         with open_context(options, threads=1) as context:
             connection.send(Ready())
             while True:
-                job = connection.recv()
+                unit = connection.recv()
                 start = time.perf_counter()
                 outcome: Outcome | ColorcliError
                 try:
-                    outcome = execute(job, context, connection.send)
+                    if isinstance(unit, Job):
+                        outcome = execute(unit, context, connection.send)
+                    else:
+                        outcome = execute_task(unit.job, unit.task, context, connection.send)
                 except ColorcliError as error:
                     outcome = error
                 connection.send(Result(outcome, time.perf_counter() - start))

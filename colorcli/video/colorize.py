@@ -1,8 +1,6 @@
 """Colorizing a video from end to end."""
 
 import os
-import time
-from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 
@@ -11,14 +9,14 @@ import cv2
 from colorcli._version import __version__
 from colorcli.colorizer.color_sources import ColorSources
 from colorcli.colorizer.predictor import ChromaPredictor
-from colorcli.events import Note, Progress, Sink
+from colorcli.events import Note, Sink
 from colorcli.files import STDIO
 from colorcli.models.provenance import DIGITAL_SOURCE_TYPE
 from colorcli.networks.card import ModelCard
 from colorcli.options import Outcome, RunOptions
 from colorcli.video.color_sources import open_color_sources
 from colorcli.video.contact_sheet import write_contact_sheet
-from colorcli.video.frames import ColoredFrame
+from colorcli.video.frame_log import FrameLog
 from colorcli.video.pipeline import colored_frames
 from colorcli.video.preflight import CheckedVideo, preflight
 from colorcli.video.shot_log import ShotLog
@@ -26,9 +24,7 @@ from colorcli.video.sinks.base import VideoSink
 from colorcli.video.sinks.file import FileSink
 from colorcli.video.sinks.pictures import PictureSink
 from colorcli.video.sinks.pipe import PipeSink
-from colorcli.video.sinks.segments import Record
 
-_PROGRESS_SECONDS = 0.2
 _PROVENANCE_TAGS = ("comment", "description", "synopsis")
 """The mark is written to the first one that the video does not use; every container has one of them."""
 
@@ -51,31 +47,17 @@ def colorize_video(
     # Every stage has a thread of its own; OpenCV's threads would cost time without saving any.
     cv2.setNumThreads(1)
     with preflight(source, output, options, report) as video:
-        tags = _provenance_tags(video, predictor.card) if options.color.provenance else {}
         with (
             open_color_sources(video, video.shots, predictor, sources, report) as hints,
-            _open_sink(video, predictor.card, tags, report) as sink,
+            _open_sink(video, predictor.card, report) as sink,
         ):
-            log = _FrameLog(video, sink.finished, report)
-            earlier = log.frames
+            log = FrameLog(video, sink.finished, report)
             for part in sink.parts():
                 shot_log = ShotLog(video, video.shots, report, done=part.shots_before)
                 with colored_frames(video, predictor, hints, part) as frames:
                     sink.write(log.watch(shot_log.watch(frames)), part)
             sink.finish()
-        if video.source.damaged:
-            report(Note(video.name, f"{video.source.damaged} packets are damaged; their frames may be, too"))
-        for message in video.source.notes:
-            report(Note(video.name, message))
-        if log.keeps_color:
-            share = f"{log.keeps_color} of {log.frames} frames"
-            message = f"{share} have color already and keep it; --recolor colorizes them"
-            report(Note(video.name, message))
-        _finish(video)
-        facts: dict[str, object] = {"frames": log.frames, "encoder": video.settings.encoder}
-        if earlier:
-            facts["resumed"] = earlier
-        return Outcome("colorized" if log.has_colorized else "copied", facts)
+        return finish_output(video, log, report)
 
 
 def check_video(source: Path, output: Path, options: RunOptions) -> None:
@@ -89,57 +71,48 @@ def check_video(source: Path, output: Path, options: RunOptions) -> None:
             pass
 
 
-def _open_sink(
-    video: CheckedVideo, card: ModelCard, tags: dict[str, str], report: Sink
-) -> AbstractContextManager[VideoSink]:
+def _open_sink(video: CheckedVideo, card: ModelCard, report: Sink) -> AbstractContextManager[VideoSink]:
     if video.pictures is not None:
         return nullcontext(PictureSink(video.pictures, video.source))
-    if STDIO in (video.source.path, video.output):
-        return nullcontext(PipeSink(video, tags, report))
-    return FileSink.open(video, card, tags, report)
+    if STDIO in (video.path, video.output):
+        return nullcontext(PipeSink(video, _provenance_tags(video, card), report))
+    return open_file_sink(video, card, report)
 
 
-def _finish(video: CheckedVideo) -> None:
-    """Do what is asked for after the output is written."""
-    source, output, options = video.source.path, video.output, video.options
-    if output == STDIO or video.pictures is not None:
-        return
-    if options.preserve_times and source != STDIO:
-        times = source.stat()
-        os.utime(output, ns=(times.st_atime_ns, times.st_mtime_ns))
-    if options.video.contact_sheet is not None:
-        write_contact_sheet(output, options.video.contact_sheet)
+def open_file_sink(video: CheckedVideo, card: ModelCard, report: Sink) -> AbstractContextManager[FileSink]:
+    """The sink for a video file to a file."""
+    return FileSink.open(video, card, _provenance_tags(video, card), report)
+
+
+def finish_output(video: CheckedVideo, log: FrameLog, report: Sink) -> Outcome:
+    """Do what is asked for after the output is written, and say what became of the video."""
+    if video.source.damaged:
+        report(Note(video.name, f"{video.source.damaged} packets are damaged; their frames may be, too"))
+    for message in video.source.notes:
+        report(Note(video.name, message))
+    if log.keeps_color:
+        share = f"{log.keeps_color} of {log.frames} frames"
+        message = f"{share} have color already and keep it; --recolor colorizes them"
+        report(Note(video.name, message))
+    source, output, options = video.path, video.output, video.options
+    if output != STDIO and video.pictures is None:
+        if options.preserve_times and source != STDIO:
+            times = source.stat()
+            os.utime(output, ns=(times.st_atime_ns, times.st_mtime_ns))
+        if options.video.contact_sheet is not None:
+            write_contact_sheet(output, options.video.contact_sheet)
+    facts: dict[str, object] = {"frames": log.frames, "encoder": video.settings.encoder}
+    if log.earlier:
+        facts["resumed"] = log.earlier
+    return Outcome("copied" if log.keeps_color == log.frames else "colorized", facts)
 
 
 def _provenance_tags(video: CheckedVideo, card: ModelCard) -> dict[str, str]:
-    """The tag that says that the colors are an algorithm's."""
+    """The tag that says that the colors are an algorithm's; none with --no-provenance."""
+    if not video.options.color.provenance:
+        return {}
     container = video.source.container
     used = {key.lower() for key in container.metadata} if container else set()
     free = next((tag for tag in _PROVENANCE_TAGS if tag not in used), "colorized")
     mark = f"Colorized by colorcli {__version__} with {card.name} {card.version}; {DIGITAL_SOURCE_TYPE}"
     return {free: mark}
-
-
-class _FrameLog:
-    """Counts the frames that pass, and reports progress a few times a second."""
-
-    def __init__(self, video: CheckedVideo, finished: Sequence[Record], report: Sink) -> None:
-        self.frames = sum(len(record.timings) for record in finished)
-        """How many are done, those of an earlier run included."""
-        self.has_colorized = any(record.has_colorized for record in finished)
-        self.keeps_color = 0
-        """How many of this run's frames keep the color that they have."""
-        self._video, self._report = video, report
-
-    def watch(self, frames: Iterator[ColoredFrame]) -> Iterator[ColoredFrame]:
-        """The same frames; each is counted when the next one is asked for."""
-        reported = 0.0
-        for colored in frames:
-            yield colored
-            self.frames += 1
-            self.has_colorized |= not colored.frame.keeps_color
-            self.keeps_color += colored.frame.keeps_color
-            now = time.monotonic()
-            if now - reported > _PROGRESS_SECONDS:
-                reported = now
-                self._report(Progress(self._video.name, self.frames, self._video.info.frames, "frames"))

@@ -13,6 +13,7 @@ from colorcli.video.encoder_defaults import (
     PRORES_PROFILES,
     REORDERING,
     SEPARATE_ALPHA,
+    X265_PARAMS,
     EncoderDefaults,
     default_encoder,
     defaults_of,
@@ -205,7 +206,7 @@ def _interlacing(encoder: str, info: VideoInfo) -> Arguments:
         return {}
     first = "bff" if info.is_bottom_first else "tff"
     if encoder == "libx265":
-        return {"x265-params": f"log-level=error:interlace={first}"}
+        return {"x265-params": f"{X265_PARAMS}:interlace={first}"}
     if encoder == "libx264":
         return {"flags": "+ildct+ilme", "x264-params": f"{first}=1"}
     if encoder in ("mpeg2video", "mpeg4"):

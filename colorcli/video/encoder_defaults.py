@@ -31,6 +31,7 @@ HARDWARE = ("_nvenc", "_qsv", "_vaapi", "_amf", "_videotoolbox", "_v4l2m2m", "_v
 """Suffixes of encoders that need a device."""
 SEPARATE_ALPHA = {"libvpx", "libvpx-vp9"}
 """Encoders that store transparency beside their frames, where NUT cannot keep it."""
+X265_PARAMS = "log-level=error:pools=4:frame-threads=2"
 PRORES_PROFILES = {1: 3, 0: 4}
 """log2 of the horizontal chroma subsampling -> prores_ks profile: 422 HQ, 4444."""
 
@@ -52,14 +53,18 @@ class EncoderDefaults:
 _DEFAULTS = {
     # CRF 16 is one step better than what is called visually lossless (17 to 18): grain and scratches stay.
     # A lookahead of 30 frames instead of 40 saves 70 MB at 1080 lines without a visible difference.
-    "libx264": EncoderDefaults("crf", "preset", (("crf", 16), ("preset", "medium"), ("rc-lookahead", 30))),
+    # The bits of some encoders depend on the number of threads, which must not be the number of cores: the
+    # segments of a film may be encoded on different machines.
+    "libx264": EncoderDefaults(
+        "crf", "preset", (("crf", 16), ("preset", "medium"), ("rc-lookahead", 30), ("threads", 4))
+    ),
     "libx265": EncoderDefaults(
-        "crf", "preset", (("crf", 18), ("preset", "medium"), ("x265-params", "log-level=error"))
+        "crf", "preset", (("crf", 18), ("preset", "medium"), ("x265-params", X265_PARAMS))
     ),
     "libsvtav1": EncoderDefaults("crf", "preset", (("crf", 20), ("preset", 6)), worst=63),
     "libaom-av1": EncoderDefaults("crf", "cpu-used", (("crf", 18), ("cpu-used", 4)), worst=63),
     "libvpx-vp9": EncoderDefaults(
-        "crf", "cpu-used", (("crf", 18), ("b:v", 0), ("cpu-used", 2), ("row-mt", 1)), worst=63
+        "crf", "cpu-used", (("crf", 18), ("b:v", 0), ("cpu-used", 2), ("row-mt", 1), ("threads", 4)), worst=63
     ),
     "h264_nvenc": EncoderDefaults("cq", "preset", (("cq", 18), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
     "hevc_nvenc": EncoderDefaults("cq", "preset", (("cq", 20), ("preset", "p5"), ("rc", "vbr"), ("b:v", 0))),
@@ -67,8 +72,8 @@ _DEFAULTS = {
     # The archives' settings (FADGI): version 3, every frame a keyframe, checksums in the slices.
     "ffv1": EncoderDefaults(arguments=(("level", 3), ("g", 1), ("slices", 16), ("slicecrc", 1))),
     "prores_ks": EncoderDefaults("q:v", None, (("vendor", "apl0"),)),
-    "mpeg2video": EncoderDefaults("q:v", None, (("q:v", 2),), worst=31),
-    "mpeg4": EncoderDefaults("q:v", None, (("q:v", 2),), worst=31),
+    "mpeg2video": EncoderDefaults("q:v", None, (("q:v", 2), ("threads", 1)), worst=31),
+    "mpeg4": EncoderDefaults("q:v", None, (("q:v", 2), ("threads", 1)), worst=31),
     "mjpeg": EncoderDefaults("q:v", None, (("q:v", 2),), worst=31),
 }
 

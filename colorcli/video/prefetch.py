@@ -46,6 +46,18 @@ class Prefetch(Generic[Item], Iterator[Item]):
             raise self._error
         raise StopIteration
 
+    def poll(self) -> Item | None:
+        """The next item if one is ready, else None; raises the error of the items."""
+        with self._changed:
+            if not self._ready and not self._is_finished:
+                return None
+        return next(self, None)
+
+    def is_exhausted(self) -> bool:
+        """Whether every item was read; an error of the items counts as one."""
+        with self._changed:
+            return self._is_finished and not self._ready and self._error is None
+
     def _produce(self) -> None:
         try:
             for item in self._items:

@@ -39,13 +39,15 @@ _LOOKED_AT = 100
 """Frames at the beginning in which fields are looked for."""
 
 
-@dataclass(frozen=True)
-class CheckedVideo:
-    """An open video that can be colorized as asked."""
+@dataclass(frozen=True, kw_only=True)
+class VideoSpec:
+    """A video that can be colorized as asked, as values that can be sent to another process."""
 
-    source: FrameSource
+    path: Path
     output: Path
     options: RunOptions
+    source_info: VideoInfo
+    """As the source is, with its field order resolved."""
     info: VideoInfo
     """As it is colorized: after deinterlacing and tone mapping."""
     output_info: VideoInfo
@@ -55,6 +57,14 @@ class CheckedVideo:
     settings: EncodeSettings
     trim: Trim
     shots: ShotList
+    """The user's, empty without one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckedVideo(VideoSpec):
+    """An open video that can be colorized as asked."""
+
+    source: FrameSource
     streams: StreamChoice = NO_STREAMS
     """The source's streams that go along."""
     pictures: PictureWriter | None = None
@@ -63,7 +73,7 @@ class CheckedVideo:
     @property
     def name(self) -> str:
         """What events and messages call it."""
-        return str(self.source.path)
+        return str(self.path)
 
     @property
     def clip(self) -> Clip:
@@ -142,8 +152,26 @@ def open_to_look(source: Path, options: RunOptions) -> Iterator[CheckedVideo]:
         layout = natural_layout(info)
         settings = EncodeSettings("", layout, layout.name, ())
         trim = Trim.parse(options.video.start, options.video.end, info.rate)
-        shots = read_shot_list(options.video.shots)
-        yield CheckedVideo(opened, Path(), options, info, info, "", settings, trim, shots)
+        yield CheckedVideo(
+            source=opened,
+            path=source,
+            output=Path(),
+            options=options,
+            source_info=opened.info,
+            info=info,
+            output_info=info,
+            format_name="",
+            settings=settings,
+            trim=trim,
+            shots=read_shot_list(options.video.shots),
+        )
+
+
+def open_source(spec: VideoSpec) -> FrameSource:
+    """The source of a video that was checked elsewhere."""
+    source = _open_source(spec.path, spec.output, spec.options.video.fps)
+    source.info = spec.source_info
+    return source
 
 
 def _open_source(source: Path, output: Path, fps: str | None) -> FrameSource:
@@ -198,26 +226,36 @@ def _check_side_outputs(source: Path, output: Path, options: VideoOptions) -> No
 def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVideo:
     info = filtered_info(source.info, options.video)
     trim = Trim.parse(options.video.start, options.video.end, info.rate)
-    shots = read_shot_list(options.video.shots)
     output_info = replace(info, width=2 * info.width) if options.compare else info
+    writer, streams = None, NO_STREAMS
     if is_frame_pattern(output):
         writer = _open_writer(output, info, options)
-        settings = EncodeSettings(writer.codec, writer.layout, writer.layout.name, ())
-        return CheckedVideo(
-            source, output, options, info, output_info, "image2", settings, trim, shots, pictures=writer
-        )
-    format_name = piped_muxer(options.stream_format) if output == STDIO else muxer_of(output)
-    settings, encoded = try_encoding(output_info, format_name, options.video)
-    streams = NO_STREAMS
-    if source.container is not None:
-        streams = choose_streams(source.container, info, format_name, options.video)
-        if STDIO in (source.path, output) and streams.audio in AUDIO_ENCODERS:
-            cause = "audio cannot be encoded on its way through a pipe"
-            raise UsageError(f"--audio {streams.audio}", cause, "choose --audio copy or none, or name files")
-        if source.path != STDIO:
-            try_muxing(info, format_name, encoded, streams)
+        format_name, settings = "image2", EncodeSettings(writer.codec, writer.layout, writer.layout.name, ())
+    else:
+        format_name = piped_muxer(options.stream_format) if output == STDIO else muxer_of(output)
+        settings, encoded = try_encoding(output_info, format_name, options.video)
+        if source.container is not None:
+            streams = choose_streams(source.container, info, format_name, options.video)
+            if STDIO in (source.path, output) and streams.audio in AUDIO_ENCODERS:
+                cause = "audio cannot be encoded on its way through a pipe"
+                remedy = "choose --audio copy or none, or name files"
+                raise UsageError(f"--audio {streams.audio}", cause, remedy)
+            if source.path != STDIO:
+                try_muxing(info, format_name, encoded, streams)
     return CheckedVideo(
-        source, output, options, info, output_info, format_name, settings, trim, shots, streams
+        path=source.path,
+        output=output,
+        options=options,
+        source_info=source.info,
+        info=info,
+        output_info=output_info,
+        format_name=format_name,
+        settings=settings,
+        trim=trim,
+        shots=read_shot_list(options.video.shots),
+        source=source,
+        streams=streams,
+        pictures=writer,
     )
 
 

@@ -167,7 +167,7 @@ def test_a_signal_ends_a_film_at_once_and_it_can_be_continued(
     output = tmp_path / "out.mkv"
     command = [*COMMAND, "run", video, "-o", output, "--model", toy_model, "--json"]
     running = subprocess.Popen(list(map(str, command)), stdout=subprocess.PIPE, start_new_session=True)
-    record = output.with_name(f".{output.name}.colorcli") / "00000.json"
+    record = output.with_name(f".{output.name}.colorcli") / "00000000.json"
     while not record.exists():
         assert running.poll() is None, "it ended before it could be stopped"
         time.sleep(0.005)

@@ -53,7 +53,7 @@ class _Segment:
         self._numbers: list[int] = []
         self._timings: list[Timing] = []
         self._findings: list[Findings] = []
-        self._shots, self._has_colorized = 0, False
+        self._shots = self._kept = 0
         self._last: ColoredFrame | None = None
 
     @property
@@ -73,7 +73,7 @@ class _Segment:
         self._timings.append(frame.timing)
         self._findings.append(frame.findings)
         self._shots += frame.starts_shot
-        self._has_colorized |= not frame.keeps_color
+        self._kept += frame.keeps_color
         self._last = colored
 
     def ends_before(self, following: ColoredFrame) -> bool:
@@ -96,6 +96,6 @@ class _Segment:
             self._findings,
             frame.keeps_color,
             self._shots,
-            self._has_colorized,
+            self._kept,
             luma_checksum(frame.picture),
         )

@@ -55,8 +55,8 @@ class Record:
     """Whether its last frame keeps its own color."""
     shots: int
     """How many shots start in it."""
-    has_colorized: bool
-    """Whether any frame was colorized."""
+    kept: int
+    """How many of its frames keep their own color."""
     checksum: int
     """Of its last frame's luma (`part.luma_checksum`)."""
 

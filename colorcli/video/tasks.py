@@ -1,0 +1,185 @@
+"""A video as tasks that any process can do, on this machine or another one that sees the same files.
+
+A task is a run of whole shots. At a cut nothing is carried over, so tasks depend on nothing but what the
+planning pass found, and may be done in any order. The pass hands out tasks while it still reads. Finished
+segments on disk are what is done, as in `sinks.segments`: a task that was lost or done twice does no harm.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import cv2
+
+from colorcli.colorizer.color_sources import ColorSources
+from colorcli.colorizer.predictor import ChromaPredictor
+from colorcli.events import Sink
+from colorcli.files import STDIO
+from colorcli.options import Outcome, RunOptions
+from colorcli.video.color_sources import open_color_sources
+from colorcli.video.colorize import finish_output, open_file_sink
+from colorcli.video.formats import is_frame_pattern
+from colorcli.video.frame_log import FrameLog
+from colorcli.video.frames import Findings, Frame
+from colorcli.video.part import WARM_UP, Part, Place, luma_checksum
+from colorcli.video.pipeline import ShotMemory, analyzed_frames, colored_frames, no_memory
+from colorcli.video.preflight import CheckedVideo, VideoSpec, open_source, preflight
+from colorcli.video.shot_log import ShotLog
+from colorcli.video.sinks.file import FileSink
+from colorcli.video.sinks.segment_writer import SegmentWriter
+from colorcli.video.sinks.segments import Segments, starts_task
+from colorcli.video.temporal_colorizer import ShotStart
+
+
+@dataclass(frozen=True)
+class VideoTask:
+    """A part of a video to be colorized. It can be sent to another process."""
+
+    video: VideoSpec
+    part: Part
+
+
+def can_be_split(source: Path, output: Path, options: RunOptions) -> bool:
+    """Whether a video can be done as tasks; references are carried through the whole video in one pass."""
+    is_file = STDIO not in (source, output) and not is_frame_pattern(output)
+    return is_file and options.video.references is None
+
+
+class VideoTasks:
+    """The tasks of one video, from the checks before the first to the finished output."""
+
+    def __init__(self, video: CheckedVideo, sink: FileSink, report: Sink) -> None:
+        self._video, self._sink, self._report = video, sink, report
+        self._log = FrameLog(video, sink.finished, report)
+
+    @classmethod
+    @contextmanager
+    def open(
+        cls, source: Path, output: Path, options: RunOptions, predictor: ChromaPredictor, report: Sink
+    ) -> Iterator["VideoTasks"]:
+        """Check a video and claim its output.
+
+        Raises:
+            ColorcliError: it cannot be colorized as asked, or another run writes this output.
+        """
+        with (
+            preflight(source, output, options, report) as video,
+            open_file_sink(video, predictor.card, report) as sink,
+        ):
+            yield cls(video, sink, report)
+
+    @property
+    def name(self) -> str:
+        """What events call the video."""
+        return self._video.name
+
+    @property
+    def frames(self) -> int | None:
+        """How many frames the video has, None where it does not say."""
+        return self._video.info.frames
+
+    def finished_frames(self) -> int:
+        """How many frames earlier runs have finished."""
+        return self._log.earlier
+
+    def plan(self, predictor: ChromaPredictor, memory: ShotMemory = no_memory) -> Iterator[VideoTask]:
+        """Read the video and give each task when its end is found."""
+        cv2.setNumThreads(1)
+        video = self._video
+        spec = VideoSpec(**{field.name: getattr(video, field.name) for field in fields(VideoSpec)})
+        working = predictor.working_shape(video.info.height, video.info.width)
+        for gap in self._sink.parts():
+            for part in _split(analyzed_frames(video, working, gap), gap, memory):
+                yield VideoTask(spec, part)
+
+    def finish(self) -> Outcome:
+        """Write the output when all tasks are done.
+
+        Raises:
+            ColorcliError: it cannot be written.
+        """
+        self._sink.finish()
+        log = FrameLog(self._video, self._sink.finished, self._report)
+        log.earlier = self._log.earlier
+        return finish_output(self._video, log, self._report)
+
+
+def _split(frames: Iterable[Frame], gap: Part, memory: ShotMemory) -> Iterator[Part]:
+    """The tasks of the frames of a part."""
+    growing = _GrowingPart(gap)
+    for frame in frames:
+        if growing.ends_before(frame):
+            yield growing.part()
+            growing = _GrowingPart(growing.following())
+        growing.add(frame, memory)
+    if growing.findings:
+        yield growing.part()
+
+
+class _GrowingPart:
+    """A task that is being planned."""
+
+    def __init__(self, part: Part) -> None:
+        """`part`: where it begins, and what precedes it."""
+        self._part = part
+        self.findings: list[Findings] = []
+        self._starts: list[ShotStart] = []
+        self._shots = part.shots_before
+        self._earlier_pts = deque[int](maxlen=WARM_UP + 1)
+        self._last: Frame | None = None
+
+    def ends_before(self, frame: Frame) -> bool:
+        length = self._part.position + len(self.findings) - self._part.task_start
+        return bool(self.findings) and starts_task(length, starts_shot=frame.starts_shot)
+
+    def add(self, frame: Frame, memory: ShotMemory) -> None:
+        assert frame.findings is not None
+        self.findings.append(frame.findings)
+        self._shots += frame.starts_shot
+        self._earlier_pts.append(frame.timing.pts)
+        self._last = frame
+        if not frame.keeps_color:
+            views = zip(frame.views, frame.shot_starts, strict=True)
+            self._starts += [memory(frame.number, view.small) for view, is_start in views if is_start]
+
+    def part(self) -> Part:
+        start = {field.name: getattr(self._part, field.name) for field in fields(Part)}
+        known = {"length": len(self.findings), "findings": self.findings, "shot_starts": self._starts}
+        return Part(**{**start, **known})
+
+    def following(self) -> Part:
+        """The part that follows, as far as it is known."""
+        last, position = self._last, self._part.position + len(self.findings)
+        assert last is not None and last.findings is not None
+        checksum = luma_checksum(last.picture)
+        return Part(
+            position,
+            Place(last.number, last.timing.pts, self._earlier_pts[0], checksum),
+            task_start=position,
+            has_color=last.findings.has_color,
+            keeps_color=last.keeps_color,
+            shots_before=self._shots,
+        )
+
+
+def colorize_task(task: VideoTask, predictor: ChromaPredictor, sources: ColorSources, report: Sink) -> None:
+    """Do a task: its segments are on disk afterward. Progress counts the task's own frames.
+
+    Raises:
+        ColorcliError: what failed, and why.
+    """
+    cv2.setNumThreads(1)
+    spec, part = task.video, task.part
+    starts = iter(part.shot_starts)
+    with open_source(spec) as source:
+        video = CheckedVideo(source=source, **vars(spec))
+        log = FrameLog(video, (), report)
+        shot_log = ShotLog(video, video.shots, report, done=part.shots_before)
+        writer = SegmentWriter(video, Segments(video.output, {}))
+        with (
+            open_color_sources(video, video.shots, predictor, sources, report) as hints,
+            colored_frames(video, predictor, hints, part, lambda number, small: next(starts)) as frames,
+        ):
+            writer.write(log.watch(shot_log.watch(frames)), part)
