@@ -155,6 +155,11 @@ class VideoOptions:
         str, Flag("Leave out streams by type or index: data,subtitle,attachment,3.", metavar="LIST")
     ] = ""
     """Comma-separated indices and types (`video`, `subtitle`, `data`, `attachment`)."""
+    keep: Annotated[
+        bool,
+        Flag("Keep the colors beside the output: with --overwrite, a later run redoes only what changed."),
+    ] = False
+    """The shot list and the encoder's settings may change; a folder `.NAME.colorcli` holds the state."""
     contact_sheet: Annotated[
         Path | None, Flag("One image with a frame of each shot.", metavar="FILE.png")
     ] = None

@@ -3,6 +3,7 @@
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from av.video.frame import VideoFrame
 
@@ -45,6 +46,8 @@ class Part:
     """How many shots start before it."""
     length: int | None = None
     """How many frames it has; None to the end of the video."""
+    chroma: Path | None = None
+    """Where its colors are stored (`chroma_store`), if it is only to be encoded again."""
     findings: Sequence[Findings] | None = None
     """What a planning pass found in its frames; None to find it now."""
     shot_starts: Sequence[ShotStart] = ()

@@ -10,10 +10,12 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 
 from colorcli.color.detection import ColorDetector
 from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.predictor import ChromaPredictor
+from colorcli.video.chroma_store import read_chroma, round_chroma
 from colorcli.video.frames import ColoredFrame, Frame
 from colorcli.video.part import Part
 from colorcli.video.prefetch import Prefetch
@@ -51,8 +53,14 @@ def colored_frames(
 
     All threads have ended when the context is left.
     """
+    convert = video.converter().convert
+    if part.chroma is not None:
+        working = predictor.working_shape(video.info.height, video.info.width)
+        with Prefetch(_stored_frames(video, working, part, part.chroma)) as frames:
+            yield map(convert, frames)
+        return
     with unconverted_frames(video, predictor, hints, part, memory) as frames:
-        yield map(video.converter().convert, frames)
+        yield map(convert, frames)
 
 
 @contextmanager
@@ -87,6 +95,21 @@ def analyzed_frames(video: CheckedVideo, working: tuple[int, int], part: Part) -
     return islice(found, part.length)
 
 
+def _stored_frames(
+    video: CheckedVideo, working: tuple[int, int], part: Part, chroma: Path
+) -> Iterator[ColoredFrame]:
+    """The frames of a part with the colors that an earlier run gave them."""
+    stored: dict[int, list[Plane]] = {}
+    views = len(part.findings[0].cuts) if part.findings else 1
+    colors = read_chroma(chroma, views)
+    for place, frame in enumerate(analyzed_frames(video, working, part)):
+        while not frame.keeps_color and place not in stored:
+            number, planes = next(colors)
+            stored = {number: planes}
+        chromas = None if frame.keeps_color else stored[place]
+        yield ColoredFrame(frame, chromas, frame.picture, is_resumable=False, keyframe=None)
+
+
 def joined_steps(
     frames: Iterable[Frame],
     colorize: Callable[[Iterable[Step]], Iterable[ColoredStep]],
@@ -113,7 +136,7 @@ def joined_steps(
 
 def _join(frame: Frame, parts: list[ColoredStep]) -> ColoredFrame:
     """A frame from the steps of its views."""
-    chromas = [part.chroma * frame.saturation for part in parts if part.chroma is not None]
+    chromas = [round_chroma(part.chroma * frame.saturation) for part in parts if part.chroma is not None]
     return ColoredFrame(
         frame,
         chromas or None,

@@ -42,11 +42,11 @@ class ShotLog:
         self._end()
 
     def _add(self, colored: ColoredFrame) -> None:
-        if self._shot is None or colored.starts_shot:
+        if colored.starts_shot:
             self._end()
             self._shot = OpenShot(colored, lambda one: _Shown(one, self._video.info))
             self._agreement = _Agreement()
-        else:
+        elif self._shot is not None:  # else it began in an earlier run
             self._shot.add(colored)
         if colored.keyframe is not None:
             self._agreement.add(colored.keyframe.estimate)

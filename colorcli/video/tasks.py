@@ -91,6 +91,9 @@ class VideoTasks:
         spec = VideoSpec(**{field.name: getattr(video, field.name) for field in fields(VideoSpec)})
         working = predictor.working_shape(video.info.height, video.info.width)
         for gap in self._sink.parts():
+            if gap.chroma is not None:
+                yield VideoTask(spec, gap)
+                continue
             for part in _split(analyzed_frames(video, working, gap), gap, memory):
                 yield VideoTask(spec, part)
 

@@ -63,6 +63,13 @@ def times(path: Path) -> list[float]:
         return [frame.time for frame in container.decode(picture(container))]
 
 
+def bitstream(path: Path) -> list[tuple[int, int | None, int | None, bytes]]:
+    """All packets: stream, pts, dts and bytes. Matroska files of the same packets differ by a random number."""
+    with av.open(path) as container:
+        packets = (packet for packet in container.demux() if packet.size)
+        return [(packet.stream_index, packet.pts, packet.dts, bytes(packet)) for packet in packets]
+
+
 def differences(before: Path, after: Path, *, tags: bool = True) -> list[str]:
     """Everything that differs between two videos, except codec and samples of the picture."""
     found: list[str] = []

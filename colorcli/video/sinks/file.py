@@ -4,22 +4,19 @@ import heapq
 import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, replace
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 from av.packet import Packet
 
-from colorcli._version import __version__
 from colorcli.errors import InputError
 from colorcli.events import Note, Sink
 from colorcli.files import atomic_write
 from colorcli.networks.card import ModelCard
-from colorcli.options import VideoOptions
-from colorcli.video.color_sources import color_sources_identity
-from colorcli.video.ffmpeg import file_url, version_line
+from colorcli.options import Existing, VideoOptions
+from colorcli.video.ffmpeg import file_url
 from colorcli.video.frames import ColoredFrame, Timing
 from colorcli.video.muxer import open_output
 from colorcli.video.packet_scan import demux, scan_packets
@@ -30,6 +27,8 @@ from colorcli.video.remux import Remux, write_remuxed
 from colorcli.video.shot_list import Shot, shots_from_starts, write_shots
 from colorcli.video.shots import ShotRule
 from colorcli.video.sinks.base import VideoSink
+from colorcli.video.sinks.identity import encoding_identity, run_identity
+from colorcli.video.sinks.mending import drop_changed
 from colorcli.video.sinks.segment_writer import SegmentWriter
 from colorcli.video.sinks.segments import Record, Segments
 from colorcli.video.timestamps import decode_seconds, number_frames, restore_times
@@ -57,16 +56,21 @@ class FileSink(VideoSink):
             InputError: the folder for the segments cannot be created, or another run writes this output.
             RefusedError: an earlier run has finished segments that would be lost.
         """
-        segments = Segments(video.output, _run_identity(video, card))
+        segments = Segments(video.output, run_identity(video, card), encoding_identity(video))
         with segments.claimed():
-            if segments.open(video.options.existing):
+            keep = video.options.video.keep and video.options.existing is Existing.OVERWRITE
+            if keep and segments.reopen():
+                drop_changed(segments, video.shots)
+                count = sum(len(record.timings) for record in segments.finished)
+                report(Note(video.name, f"{count} frames are kept as they are"))
+            elif segments.open(video.options.existing):
                 count = sum(len(record.timings) for record in segments.records)
                 report(Note(video.name, f"continuing after {count} finished frames"))
             yield cls(video, segments, tags)
 
     @property
     def finished(self) -> list[Record]:
-        return self._segments.records
+        return self._segments.finished
 
     def parts(self) -> list[Part]:
         return list(self._segments.gaps())
@@ -90,7 +94,8 @@ class FileSink(VideoSink):
                 shutil.copyfile(video.source.path, partial)
         else:
             _join(video, segments, self._tags)
-        segments.remove()
+        if not video.options.video.keep:
+            segments.remove()
 
     def _shots(self) -> list[Shot]:
         rule = ShotRule(self._video.shots)
@@ -108,29 +113,11 @@ class FileSink(VideoSink):
         """Whether all shots keep their color and no option changes anything else: then the file is copied."""
         video = self._video
         relevant = replace(
-            video.options.video, shots=None, references=None, contact_sheet=None, stabilize=True
+            video.options.video, shots=None, references=None, contact_sheet=None, stabilize=True, keep=False
         )
         is_same_container = video.source.path.suffix.lower() == video.output.suffix.lower()
         keeps_color = all(shot.skip for shot in shots)
         return relevant == VideoOptions() and not video.options.compare and is_same_container and keeps_color
-
-
-def _run_identity(video: CheckedVideo, card: ModelCard) -> dict[str, Any]:
-    """Everything that the output's frames depend on."""
-    color = {name: value for name, value in asdict(video.options.color).items() if name != "model"}
-    options = {name: value for name, value in asdict(video.options.video).items() if name != "contact_sheet"}
-    return {
-        "colorcli": __version__,
-        "ffmpeg": version_line(),
-        "av": av.__version__,
-        "source": video.source.identity(),
-        "model": asdict(card),
-        "color": color,
-        "video": options,
-        "compare": video.options.compare,
-        "settings": asdict(video.settings),
-        "color_sources": color_sources_identity(video.options),
-    }
 
 
 def _join(video: CheckedVideo, segments: Segments, tags: dict[str, str]) -> None:

@@ -5,12 +5,17 @@ encode a video, and wherever they were killed, its bytes are the same.
 """
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 
+from colorcli.video.chroma_store import ChromaWriter
 from colorcli.video.encoder import Encoder
 from colorcli.video.ffmpeg import file_url
 from colorcli.video.frames import ColoredFrame, Findings, Timing
 from colorcli.video.part import Part, luma_checksum
 from colorcli.video.preflight import CheckedVideo
+from colorcli.video.shot_list import ShotList
+from colorcli.video.shots import Decision, DecisionKey
+from colorcli.video.sinks.identity import encoding_identity
 from colorcli.video.sinks.segments import LONGEST_SEGMENT, Record, Segments, starts_task
 from colorcli.video.temporal_colorizer import Keyframe
 
@@ -20,6 +25,7 @@ class SegmentWriter:
 
     def __init__(self, video: CheckedVideo, segments: Segments) -> None:
         self._video, self._segments = video, segments
+        self._encoding = encoding_identity(video)
 
     def write(self, frames: Iterator[ColoredFrame], part: Part) -> None:
         """Encode the frames of a part.
@@ -30,26 +36,47 @@ class SegmentWriter:
         position, task_start = part.position, part.task_start
         following = next(frames, None)
         while following is not None:
-            segment = _Segment(position, task_start)
-            target = file_url(self._segments.unfinished(position))
-            with Encoder(self._video.settings, self._video.output_info, target) as encoder:
-                while following is not None and not segment.ends_before(following):
-                    encoder.write(following.picture)
-                    segment.add(following)
-                    following = next(frames, None)
-                encoder.finish()
+            segment = _Segment(position, task_start, self._video.shots)
+            following = self._encode(segment, following, frames, keeps_chroma=part.chroma is None)
             is_last = following is None or segment.ends_task_before(following)
             keyframe = None if is_last else segment.keyframe
-            self._segments.commit(segment.record(), keyframe)
+            self._segments.commit(segment.record(self._encoding), keyframe)
             position = segment.end
             task_start = position if keyframe is None else task_start
+
+    def _encode(
+        self,
+        segment: "_Segment",
+        first: ColoredFrame,
+        frames: Iterator[ColoredFrame],
+        *,
+        keeps_chroma: bool,
+    ) -> ColoredFrame | None:
+        """Encode one segment, and store its colors if they are to be kept; the frame that follows it."""
+        following: ColoredFrame | None = first
+        target = file_url(self._segments.unfinished(segment.position))
+        keeps_chroma = keeps_chroma and self._video.options.video.keep
+        chroma = ChromaWriter(self._segments.unfinished_chroma(segment.position)) if keeps_chroma else None
+        with (
+            Encoder(self._video.settings, self._video.output_info, target) as encoder,
+            chroma or nullcontext(),
+        ):
+            while following is not None and not segment.ends_before(following):
+                encoder.write(following.picture)
+                if chroma is not None:
+                    chroma.add(following.chromas)
+                segment.add(following)
+                following = next(frames, None)
+            encoder.finish()
+        return following
 
 
 class _Segment:
     """A segment that is growing."""
 
-    def __init__(self, position: int, task_start: int) -> None:
-        self._position, self._task_start = position, task_start
+    def __init__(self, position: int, task_start: int, shots: ShotList) -> None:
+        self.position, self._task_start = position, task_start
+        self._key = DecisionKey(shots)
         self._numbers: list[int] = []
         self._timings: list[Timing] = []
         self._findings: list[Findings] = []
@@ -59,7 +86,7 @@ class _Segment:
     @property
     def end(self) -> int:
         """The position after the last frame."""
-        return self._position + len(self._numbers)
+        return self.position + len(self._numbers)
 
     @property
     def keyframe(self) -> Keyframe | None:
@@ -72,6 +99,7 @@ class _Segment:
         self._numbers.append(frame.number)
         self._timings.append(frame.timing)
         self._findings.append(frame.findings)
+        self._key.add(frame.number, Decision(frame.starts_shot, frame.keeps_color, frame.saturation))
         self._shots += frame.starts_shot
         self._kept += frame.keeps_color
         self._last = colored
@@ -85,11 +113,11 @@ class _Segment:
     def ends_task_before(self, following: ColoredFrame) -> bool:
         return starts_task(self.end - self._task_start, starts_shot=following.frame.starts_shot)
 
-    def record(self) -> Record:
+    def record(self, encoding: str) -> Record:
         assert self._last is not None
         frame = self._last.frame
         return Record(
-            self._position,
+            self.position,
             self._task_start,
             self._numbers,
             self._timings,
@@ -98,4 +126,6 @@ class _Segment:
             self._shots,
             self._kept,
             luma_checksum(frame.picture),
+            self._key.digest(),
+            encoding,
         )

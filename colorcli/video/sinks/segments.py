@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,19 @@ TASK_FRAMES = 240
 follows depends on nothing before it."""
 LONGEST_SEGMENT = 480
 """Frames after which a segment ends within a shot, at the next keyframe, which it hands on."""
+
+
+_NOT_COLOR = {
+    "settings", "compare", "shots", "codec", "crf", "preset", "pix_fmt", "encoder_args", "keep"
+}  # fmt: skip
+"""Names in an identity, and of video options in it, that the colors of a segment do not depend on, or that it
+knows about itself."""
+
+
+def _color_identity(identity: dict[str, Any]) -> dict[str, Any]:
+    """The part of an identity that the colors of all segments depend on."""
+    options = {name: value for name, value in identity["video"].items() if name not in _NOT_COLOR}
+    return {**{name: value for name, value in identity.items() if name not in _NOT_COLOR}, "video": options}
 
 
 def starts_task(frames: int, *, starts_shot: bool) -> bool:
@@ -59,6 +72,10 @@ class Record:
     """How many of its frames keep their own color."""
     checksum: int
     """Of its last frame's luma (`part.luma_checksum`)."""
+    key: str
+    """A digest of the decisions about its frames (`shots.DecisionKey`)."""
+    encoding: str
+    """A digest of how it is encoded."""
 
     @property
     def end(self) -> int:
@@ -92,14 +109,23 @@ def _differences(earlier: dict[str, Any], now: dict[str, Any]) -> Iterator[str]:
 class Segments:
     """The segments of one output."""
 
-    def __init__(self, output: Path, identity: dict[str, Any]) -> None:
-        """`identity`: everything that the frames depend on, as JSON can hold it."""
+    def __init__(self, output: Path, identity: dict[str, Any], encoding: str = "") -> None:
+        """`identity`: everything that the frames depend on, as JSON can hold it.
+
+        `encoding`: a digest of how frames are encoded now.
+        """
         self.folder = output.with_name(f".{output.name}.colorcli")
         self._output = output
+        self._encoding = encoding
         identity = {**identity, "keyframe": [field.name for field in fields(Keyframe)]}
         self._identity = json.dumps(identity, sort_keys=True, default=str, indent=1)
         self.records: list[Record] = []
-        """Of the finished segments, in the order of the video."""
+        """Of the segments that are colorized, in the order of the video."""
+
+    @property
+    def finished(self) -> list[Record]:
+        """Those that are also encoded as they should be now."""
+        return [record for record in self.records if record.encoding == self._encoding]
 
     @contextmanager
     def claimed(self) -> Iterator[None]:
@@ -137,6 +163,38 @@ class Segments:
             partial.write_text(self._identity)
         return False
 
+    def reopen(self) -> bool:
+        """Prepare the folder that a finished run has kept; False if its colors are of no use to this one.
+
+        The segments without a gap before them stay, if their colors are stored.
+        """
+        manifest = self.folder / "run.json"
+        try:
+            earlier, now = json.loads(manifest.read_text()), json.loads(self._identity)
+            is_usable = _color_identity(earlier) == _color_identity(now)
+        except (OSError, ValueError, KeyError, TypeError):
+            return False
+        if not is_usable:
+            return False
+        self.load()
+        kept = [record for record in self.records if self.chroma(record.position).is_file()]
+        whole = [
+            record
+            for record, end in zip(kept, [0, *(one.end for one in kept)], strict=False)
+            if record.position == end
+        ]
+        self.drop([record for record in self.records if record not in whole])
+        with atomic_write(manifest) as partial:
+            partial.write_text(self._identity)
+        return True
+
+    def drop(self, records: list[Record]) -> None:
+        """Remove segments, which are then colorized again."""
+        for record in records:
+            for path in self.folder.glob(f"{record.position:08d}.*"):
+                path.unlink()
+        self.load()
+
     def _check_continued(self, existing: Existing, earlier: str) -> None:
         count = sum(len(record.timings) for record in self.records)
         frames = f"{count:,} finished frames"
@@ -160,12 +218,24 @@ class Segments:
         for record in self.records:
             if record.position > (position := done[-1].end if done else 0):
                 yield self._part_after(done, record.position - position)
+            if record.encoding != self._encoding:
+                part = self._part_after(done, len(record.timings))
+                chroma = self.chroma(record.position)
+                yield replace(part, task_start=record.task_start, chroma=chroma, findings=record.findings)
             done.append(record)
         yield self._part_after(done, None)
 
     def encoded(self, record: Record) -> Path:
         """The encoded frames of a finished segment."""
         return self._path(record.position, "nut")
+
+    def chroma(self, position: int) -> Path:
+        """The colors of a segment, if they are kept."""
+        return self._path(position, "chroma.nut")
+
+    def unfinished_chroma(self, position: int) -> Path:
+        """Where they are written until the segment is finished."""
+        return self._path(position, f"{os.getpid()}.chroma.part.nut")
 
     def unfinished(self, position: int) -> Path:
         """Where the encoded frames of a segment are written until it is finished.
@@ -176,6 +246,8 @@ class Segments:
 
     def commit(self, record: Record, keyframe: Keyframe | None) -> None:
         """Finish a segment durably: first the frames, then the keyframe, then the record."""
+        if (chroma := self.unfinished_chroma(record.position)).is_file():
+            publish(chroma, self.chroma(record.position))
         publish(self.unfinished(record.position), self.encoded(record))
         if keyframe is not None:
             with atomic_write(self._path(record.position, "npz")) as partial:

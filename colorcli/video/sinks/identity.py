@@ -1,0 +1,42 @@
+"""What a video's frames depend on: a resumed run must find all of it unchanged, a mended one only a part."""
+
+import hashlib
+import json
+from dataclasses import asdict, replace
+from typing import Any
+
+import av
+
+from colorcli._version import __version__
+from colorcli.networks.card import ModelCard
+from colorcli.video.color_sources import color_sources_identity
+from colorcli.video.ffmpeg import version_line
+from colorcli.video.preflight import CheckedVideo, VideoSpec
+
+
+def run_identity(video: CheckedVideo, card: ModelCard) -> dict[str, Any]:
+    """Everything that the output's frames depend on."""
+    color = {name: value for name, value in asdict(video.options.color).items() if name != "model"}
+    options = {name: value for name, value in asdict(video.options.video).items() if name != "contact_sheet"}
+    path = video.options.video.shots
+    without_shots = replace(video.options, video=replace(video.options.video, shots=None))
+    return {
+        "colorcli": __version__,
+        "ffmpeg": version_line(),
+        "av": av.__version__,
+        "source": video.source.identity(),
+        "model": asdict(card),
+        "color": color,
+        "video": options,
+        "compare": video.options.compare,
+        "settings": asdict(video.settings),
+        # A shot list that did not exist is written at the end of the run only: its name stands for it.
+        "shots": hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else str(path),
+        "color_sources": color_sources_identity(without_shots),
+    }
+
+
+def encoding_identity(video: VideoSpec) -> str:
+    """A digest of what the encoded bytes depend on beside the colored frames."""
+    depends = [version_line(), asdict(video.settings), asdict(video.output_info)]
+    return hashlib.sha256(json.dumps(depends, default=str).encode()).hexdigest()[:32]

@@ -1,0 +1,87 @@
+"""Mending a kept film: only what a change touches is colorized again, and the result is a full run's."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from support.cli import events
+from support.videos import bitstream, colorcli, differences, gray, make, run
+
+SHOTS = "start,end,saturation,skip\n260,300,0.5,no\n"
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three tasks, with sound."""
+    return make(
+        tmp_path_factory.mktemp("video") / "in.mkv", *gray(9.7, "64x48"),
+        *gray(9.8, "64x48", source="mandelbrot"), *gray(2, "64x48", source="testsrc"),
+        "-f", "lavfi", "-i", "sine=d=21", "-filter_complex", "[0:v][1:v][2:v]concat=n=3[v]", "-map", "[v]",
+        "-map", "3:a", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-g", "100",
+        "-c:a", "flac",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def kept(tmp_path_factory: pytest.TempPathFactory, toy_model: Path, video: Path) -> Path:
+    """A finished film with its state."""
+    output = tmp_path_factory.mktemp("kept") / "out.mkv"
+    run(toy_model, video, output, "--keep")
+    return output
+
+
+def mend(model: Path, video: Path, output: Path, *flags: object) -> dict[str, object]:
+    """Run again; the facts of the result."""
+    done = colorcli("run", video, "-o", output, "--model", model, "--keep", "--overwrite", "--json", *flags)
+    assert done.returncode == 0, done.stderr
+    return next(event["facts"] for event in events(done.stdout) if event["event"] == "done")
+
+
+def copied(kept: Path, folder: Path) -> Path:
+    subprocess.run(["cp", "-a", f"{kept.parent}/.", str(folder)], check=True)
+    return folder / kept.name
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_changed_shot_list_colorizes_its_tasks_only(
+    jobs: int, tmp_path: Path, toy_model: Path, video: Path, kept: Path
+) -> None:
+    output, shots = copied(kept, tmp_path), tmp_path / "shots.csv"
+    shots.write_text(SHOTS)
+    facts = mend(toy_model, video, output, "--shots", shots, "--jobs", jobs)
+    assert facts["resumed"] == 243 + 50
+    full = tmp_path / "full.mkv"
+    run(toy_model, video, full, "--shots", shots)
+    assert bitstream(output) == bitstream(full) != bitstream(kept)
+    assert differences(video, output) == []
+    shots.unlink()
+    mend(toy_model, video, output)
+    assert bitstream(output) == bitstream(kept), "the change was not taken back"
+
+
+def test_another_encoding_needs_no_network(tmp_path: Path, toy_model: Path, video: Path, kept: Path) -> None:
+    output, full = copied(kept, tmp_path), tmp_path / "full.mkv"
+    colors = {path: path.stat().st_mtime_ns for path in tmp_path.glob(".out*/*.chroma.nut")}
+    assert len(colors) == 3
+    mend(toy_model, video, output, "--codec", "ffv1")
+    assert {path: path.stat().st_mtime_ns for path in colors} == colors, "the colors were made again"
+    run(toy_model, video, full, "--codec", "ffv1")
+    assert bitstream(output) == bitstream(full)
+
+
+def test_other_colors_start_over(tmp_path: Path, toy_model: Path, video: Path, kept: Path) -> None:
+    output, full = copied(kept, tmp_path), tmp_path / "full.mkv"
+    facts = mend(toy_model, video, output, "--saturation", 0.5)
+    assert "resumed" not in facts
+    run(toy_model, video, full, "--saturation", 0.5)
+    assert bitstream(output) == bitstream(full)
+
+
+def test_what_was_damaged_is_made_again(tmp_path: Path, toy_model: Path, video: Path, kept: Path) -> None:
+    output = copied(kept, tmp_path)
+    for path in tmp_path.glob(".out*/*243.json"):
+        path.write_text(json.dumps({}))
+    facts = mend(toy_model, video, output)
+    assert facts["resumed"] == 243
+    assert bitstream(output) == bitstream(kept)

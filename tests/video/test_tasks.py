@@ -1,0 +1,73 @@
+"""A film in tasks: however many processes do it, and wherever they are killed, the bytes are the same."""
+
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from support.cli import COMMAND, events
+from support.videos import bitstream, colorcli, differences, gray, make, run
+
+KILL_SECONDS = 0.005
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three tasks, the second of them a take without a cut that is two segments long; with sound."""
+    return make(
+        tmp_path_factory.mktemp("video") / "in.mkv", *gray(9.7, "64x48"),
+        *gray(20.1, "64x48", source="mandelbrot"), *gray(2, "64x48", source="testsrc"),
+        "-f", "lavfi", "-i", "sine=d=31", "-filter_complex", "[0:v][1:v][2:v]concat=n=3[v]", "-map", "[v]",
+        "-map", "3:a", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-g", "100",
+        "-c:a", "flac",
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=["ffv1", "libx264"])
+def codec(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory, toy_model: Path, video: Path, codec: str) -> Path:
+    """What one process makes of it."""
+    output = tmp_path_factory.mktemp("whole") / "whole.mkv"
+    run(toy_model, video, output, "--codec", codec, "--jobs", 1)
+    return output
+
+
+def test_two_processes_give_the_bytes_of_one(
+    tmp_path: Path, toy_model: Path, video: Path, whole: Path, codec: str
+) -> None:
+    output = tmp_path / "out.mkv"
+    reported = events(run(toy_model, video, output, "--codec", codec, "--jobs", 2, "--json"))
+    assert bitstream(output) == bitstream(whole)
+    assert differences(video, output) == []
+    assert not list(tmp_path.glob(".*")), "the run's folder was left behind"
+    done = next(event for event in reported if event["event"] == "done")
+    assert done["facts"]["frames"] == 796
+    counts = [event["done"] for event in reported if event["event"] == "progress"]
+    assert counts == sorted(counts)
+
+
+@pytest.mark.parametrize(("first", "then"), [(1, 2), (2, 1)])
+def test_a_killed_run_is_continued_by_any_number_of_processes(
+    first: int, then: int, tmp_path: Path, toy_model: Path, video: Path, whole: Path, codec: str
+) -> None:
+    output = tmp_path / "out.mkv"
+    flags = ["--model", toy_model, "--codec", codec]
+    command = [*COMMAND, "run", video, "-o", output, *flags, "--jobs", first]
+    running = subprocess.Popen(list(map(str, command)), stderr=subprocess.DEVNULL, start_new_session=True)
+    while not list((tmp_path / ".out.mkv.colorcli").glob("0*.json")):
+        assert running.poll() is None, "it ended before it could be killed"
+        time.sleep(KILL_SECONDS)
+    os.killpg(running.pid, signal.SIGKILL)
+    running.wait()
+    assert not output.exists()
+    done = colorcli("run", video, "-o", output, *flags, "--jobs", then, "--resume", "--json")
+    assert done.returncode == 0, done.stderr
+    assert bitstream(output) == bitstream(whole)
+    facts = next(event["facts"] for event in events(done.stdout) if event["event"] == "done")
+    assert facts["resumed"] > 0
