@@ -64,7 +64,7 @@ def times(path: Path) -> list[float]:
 
 
 def bitstream(path: Path) -> list[tuple[int, int | None, int | None, bytes]]:
-    """All packets: stream, pts, dts and bytes. Matroska files of the same packets differ by a random number."""
+    """All packets: stream, pts, dts and bytes. Two Matroska files differ by a random number in the header."""
     with av.open(path) as container:
         packets = (packet for packet in container.demux() if packet.size)
         return [(packet.stream_index, packet.pts, packet.dts, bytes(packet)) for packet in packets]
