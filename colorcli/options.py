@@ -175,7 +175,7 @@ class RunOptions:
     video: VideoOptions = field(default_factory=VideoOptions)
     existing: Existing = Existing.REFUSE
     fail_fast: Annotated[bool, Flag("Stop at the first failure.")] = False
-    jobs: Annotated[int | None, Flag("Worker processes for images.", env=True, min=1)] = None
+    jobs: Annotated[int | None, Flag("Worker processes.", env=True, min=1)] = None
     """None fits them to cores and memory."""
     max_pixels: Annotated[int, Flag("Refuse images with more pixels.", env=True, min=1)] = MAX_PIXELS
     """Checked against the header, before decoding."""

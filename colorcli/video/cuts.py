@@ -24,20 +24,20 @@ class CutDetector:
     """Finds cuts in pictures that are given in order."""
 
     def __init__(self) -> None:
-        self._previous: tuple[Plane, FlowImage] | None = None
-        """Thumbnail and image of the picture before."""
+        self._previous: tuple[Plane, Plane] | None = None
+        """Luma and thumbnail of the picture before."""
 
     def is_cut(self, small: Plane) -> bool:
         """Whether the next picture, by its luma [h, w] at the working size, starts a shot; the first does."""
         thumbnail = cv2.resize(small, THUMBNAIL, interpolation=cv2.INTER_AREA)
-        image = FlowImage.of(small)
-        before, self._previous = self._previous, (thumbnail, image)
+        before, self._previous = self._previous, (small, thumbnail)
         if before is None:
             return True
-        if float(np.abs(thumbnail - before[0]).mean()) < LEAST_DIFFERENCE:
+        if float(np.abs(thumbnail - before[1]).mean()) < LEAST_DIFFERENCE:
             return False
-        backward, _, trust, _ = FlowMeter().between(before[1], image)
-        return is_cut(before[1], image, backward, trust)
+        previous, image = FlowImage.of(before[0]), FlowImage.of(small)
+        backward, _, trust, _ = FlowMeter().between(previous, image)
+        return is_cut(previous, image, backward, trust)
 
 
 def is_cut(previous: FlowImage, image: FlowImage, backward: Positions, trust: Plane) -> bool:
