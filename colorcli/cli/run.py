@@ -24,6 +24,7 @@ from colorcli.jobs.per_file import is_for_each
 from colorcli.jobs.plan import Plan, make_plan
 from colorcli.jobs.shard import Shard
 from colorcli.jobs.state import RunState
+from colorcli.jobs.storage import url_of
 from colorcli.jobs.walk import WHOLE
 from colorcli.options import Existing, Flag, Json, RunOptions
 
@@ -159,6 +160,9 @@ def _state(
         if batch.is_shared:
             raise UsageError("--join and --cluster", "need a folder for OUT", "name a folder")
         return nullcontext(None)
+    if batch.is_shared and url_of(plan.folder):
+        remedy = "divide the work with --shard K/N, or mount it"
+        raise UsageError((batch.cluster and "--cluster") or "--join", "needs a shared folder for OUT", remedy)
     state = RunState(plan.folder, identity_of(options), shard)
     if options.existing is Existing.RESUME and not batch.force_resume:
         state.check()

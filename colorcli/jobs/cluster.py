@@ -42,7 +42,9 @@ STRAGGLING = 3.0
 SPARE = 4
 """Actors that are asked for beyond those that the cluster has room for: nodes that join find work, and an
 autoscaler sees demand."""
-TICK, PROGRESS_SECONDS = 0.2, 1.0
+TICK, PROGRESS_SECONDS, FLUSH_SECONDS = 0.2, 1.0, 0.5
+
+_Message = tuple[Job, Event | Finished]
 
 
 class ClusterWorker:
@@ -74,21 +76,28 @@ class ClusterWorker:
         """Finish the picture under way, give up a film, and begin no other."""
         self._stopped = True
 
-    def run(self, batch: list[tuple[Job, str]]) -> Iterator[tuple[Job, Event | Finished]]:
-        """Do jobs, each with the name for its partial file; yield events and results as they come."""
+    def run(self, batch: list[tuple[Job, str]]) -> Iterator[list[_Message]]:
+        """Do jobs, each with the name for its partial file; yield events and results twice a second."""
+        messages: list[_Message] = []
+        flushed = time.monotonic()
         for job, writer in batch:
             if self._stopped:
-                return
+                break
             os.environ[WRITER] = writer
-            yield job, Started(str(job.source), str(job.output))
-            yield from self._run_one(job)
+            messages.append((job, Started(str(job.source), str(job.output))))
+            for message in self._run_one(job):
+                messages.append((job, message))
+                if time.monotonic() - flushed > FLUSH_SECONDS:
+                    yield messages
+                    messages, flushed = [], time.monotonic()
+        yield messages
 
-    def _run_one(self, job: Job) -> Iterator[tuple[Job, Event | Finished]]:
+    def _run_one(self, job: Job) -> Iterator[Event | Finished]:
         messages: SimpleQueue[Event | Finished | None] = SimpleQueue()
         thread = Thread(target=self._execute, args=(job, messages))
         thread.start()
         while (message := messages.get()) is not None:
-            yield job, message
+            yield message
         thread.join()
 
     def _execute(self, job: Job, messages: "SimpleQueue[Event | Finished | None]") -> None:
@@ -223,9 +232,7 @@ class _Run:
         if self._ray.wait(list(references), num_returns=1, timeout=TICK)[0]:
             ready, _ = self._ray.wait(list(references), num_returns=len(references), timeout=0)
             for reference in ready:
-                finished = self._receive(references[reference])
-                if finished is not None:
-                    yield finished
+                yield from self._receive(references[reference])
 
     def close(self) -> None:
         """End all actors, and remove what they leave half done."""
@@ -272,28 +279,33 @@ class _Run:
         pairs = [(todo.job, todo.writers[-1]) for todo in batch]
         actor.reference = actor.handle.run.options(num_returns="streaming").remote(pairs)
 
-    def _receive(self, actor: _Actor) -> Finished | None:
+    def _receive(self, actor: _Actor) -> Iterator[Finished]:
         """Take the next thing that an actor gives."""
         actor.heard = time.monotonic()
         try:
             if not actor.is_open:
                 self._opened(actor, self._ray.get(actor.reference))
-                return None
-            job, message = self._ray.get(next(actor.reference))
+                return
+            messages: list[_Message] = self._ray.get(next(actor.reference))
         except StopIteration:
             self._batch_seconds.append(time.monotonic() - actor.since)
             actor.batch, actor.reference = [], None
-            return None
+            return
         except self._ray.exceptions.RayError:
-            return self._lose(actor)
-        if isinstance(message, Finished):
-            return self._finish(actor, message)
-        is_again = isinstance(message, Started) and any(
+            yield from self._lose(actor)
+            return
+        for job, message in messages:
+            if isinstance(message, Finished):
+                yield from self._finish(actor, message)
+            elif not self._is_known(actor, job, message):
+                self._report(message)
+
+    def _is_known(self, actor: _Actor, job: Job, event: Event) -> bool:
+        """Whether an event is of a job that is finished, or has begun before."""
+        is_again = isinstance(event, Started) and any(
             todo.attempts > 1 for todo in actor.batch if todo.job == job
         )
-        if job not in self._finished and not is_again:
-            self._report(message)
-        return None
+        return is_again or job in self._finished
 
     def _opened(self, actor: _Actor, error: ColorcliError | None) -> None:
         actor.reference, actor.is_open = None, error is None
@@ -303,22 +315,23 @@ class _Run:
             if not any(each.is_open for each in self._actors):
                 raise error
 
-    def _finish(self, actor: _Actor, finished: Finished) -> Finished | None:
+    def _finish(self, actor: _Actor, finished: Finished) -> Iterator[Finished]:
         is_first = finished.job not in self._finished
         for each in self._actors if actor.doubled else [actor]:
             each.batch = [todo for todo in each.batch if todo.job != finished.job]
         if actor.doubled:
             self._finished.add(finished.job)
         self._seconds.append(finished.seconds)
-        return finished if is_first else None
+        if is_first:
+            yield finished
 
-    def _lose(self, actor: _Actor) -> Finished | None:
+    def _lose(self, actor: _Actor) -> Iterator[Finished]:
         """An actor or its node is dead: its jobs wait again. One that has cost too many actors has failed."""
         self._actors.remove(actor)
         others = [todo for each in self._actors if actor.doubled for todo in each.batch]
         left = [todo for todo in actor.batch if todo not in others]
         if not left:
-            return None
+            return
         first, *others = left
         _clean(first)
         for todo in reversed(others):
@@ -326,9 +339,9 @@ class _Run:
         first.lost += 1
         if first.lost < TRIES:
             self._waiting.appendleft(first)
-            return None
+            return
         cause = f"crashed {TRIES} workers of the cluster"
-        return Finished(first.job, InputError(first.job.source, cause, "check the file"), 0.0)
+        yield Finished(first.job, InputError(first.job.source, cause, "check the file"), 0.0)
 
     def _hire(self) -> None:
         """Keep a few actors asked for, as long as jobs wait for them."""

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from colorcli.errors import ColorcliError, InputError, bug
-from colorcli.events import Note, Progress, Sink
+from colorcli.events import Event, Note, Progress, Sink
 from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.per_file import is_for_each, options_for
 from colorcli.jobs.stdio import as_files
+from colorcli.jobs.storage import fetched
 from colorcli.options import Existing, Outcome, RunOptions
 
 if TYPE_CHECKING:
@@ -65,9 +66,9 @@ def execute(job: Job, context: Context, report: Sink) -> Outcome:
         ColorcliError: why there is no output.
         BrokenPipeError: the reader of standard output has closed it.
     """
-    with reported_errors(job.source):
-        context = context_for(job, context, report)
-        outcome = _do(job, context, report)
+    with reported_errors(job.source), fetched(job) as local:
+        context = context_for(local, context, report)
+        outcome = _do(local, context, report if local is job else _renamed(job, report))
         if note := context.predictor.take_note():
             report(Note(str(job.source), note))
         return outcome
@@ -120,6 +121,15 @@ def _do(job: Job, context: Context, report: Sink) -> Outcome:
         return _video(job, context, report)
     with as_files(job, context.options.stream_format) as (source, output):
         return _image(job, source, output, context, report)
+
+
+def _renamed(job: Job, report: Sink) -> Sink:
+    """The same sink, for events that name a local copy of the job's source."""
+
+    def named(event: Event) -> None:
+        report(replace(event, input=str(job.source)) if isinstance(event, Progress | Note) else event)
+
+    return named
 
 
 def _video(job: Job, context: Context, report: Sink) -> Outcome:

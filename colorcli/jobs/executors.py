@@ -16,6 +16,7 @@ from colorcli.jobs.execute import execute, open_context
 from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.process_pool import Died, Pool
 from colorcli.jobs.resources import film_worker_count, worker_count, worker_memory
+from colorcli.jobs.storage import url_of
 from colorcli.jobs.work import FilmTask, Finished, Unit, Work
 from colorcli.options import Outcome, RunOptions
 from colorcli.signals import StopSignals
@@ -74,6 +75,8 @@ class DefaultExecutor:
             return False
         if job.kind is Kind.IMAGE:
             return True
+        if url_of(job.source) or url_of(job.output):
+            return False
         from colorcli.video.tasks import can_be_split
 
         is_worth_it = film_worker_count(self._options.jobs) > 1

@@ -2,6 +2,7 @@
 
 import json
 import sqlite3
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -12,6 +13,7 @@ from typing import Any
 from colorcli.errors import UsageError
 from colorcli.events import Done, Failed
 from colorcli.jobs.state import FOLDER, LOST_AFTER
+from colorcli.jobs.storage import fetch, is_folder, url_of
 
 KINDS = ("colorized", "copied", "skipped", "failed")
 
@@ -39,7 +41,13 @@ class History:
 
     def __init__(self, output: Path) -> None:
         """Raises UsageError if no run has written there."""
-        self._logs = sorted((output / FOLDER / "log").glob("*.ndjson"))
+        folder = output / FOLDER / "log"
+        if url_of(output):
+            self._copy = tempfile.TemporaryDirectory(prefix="colorcli-")
+            folder = Path(self._copy.name) / "log"
+            if is_folder(output / FOLDER / "log"):
+                fetch(output / FOLDER / "log", folder)
+        self._logs = sorted(folder.glob("*.ndjson"))
         if not self._logs:
             raise UsageError(output, "holds no log of a run", "name the folder that was given with -o")
 

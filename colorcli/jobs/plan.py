@@ -23,6 +23,7 @@ from colorcli.jobs.naming import (
 )
 from colorcli.jobs.per_file import options_for
 from colorcli.jobs.shard import Shard
+from colorcli.jobs.storage import exists, is_folder, refresh, url_of
 from colorcli.jobs.walk import (
     APPLE_DOUBLE,
     WHOLE,
@@ -77,15 +78,16 @@ def make_plan(
     Raises:
         UsageError: the inputs and the output do not go together: collisions, output inside an input, ...
     """
+    refresh()
     if output == STDIO:
         _check_stdout(inputs)
     output, template = split_template(output)
     into_folder = output != STDIO and (into_folder or bool(template) or _is_folder(inputs, output))
     naming = _naming(output, template, options, into_folder=into_folder)
     for folder in inputs:
-        if folder != STDIO and folder.is_dir():
+        if folder != STDIO and is_folder(folder):
             _check_outside(folder, output)
-    if len(inputs) == 1 and inputs[0] != STDIO and inputs[0].is_dir():
+    if len(inputs) == 1 and inputs[0] != STDIO and is_folder(inputs[0]) and _keeps_folders(template):
         found = partial(walk, inputs[0], output, report, shard, naming, selection)
         return Plan(lambda: (_checked(job, options) for job in found()), None, output)
     named = _named_jobs(inputs, output, options, report, naming if into_folder else None)
@@ -94,6 +96,11 @@ def make_plan(
     _check_collisions(jobs)
     jobs = [job for job in jobs if shard.has(job.key)]
     return Plan(lambda: (_checked(job, options) for job in jobs), len(jobs), output if into_folder else None)
+
+
+def _keeps_folders(template: str) -> bool:
+    """Whether only files of one folder can have the same output, which `walk` finds."""
+    return not template or "{parent}/" in template
 
 
 def _naming(output: Path, template: str, options: RunOptions, *, into_folder: bool) -> Naming:
@@ -118,7 +125,7 @@ def _named_jobs(
     for source in inputs:
         if source == STDIO:
             yield _stdin_job(output, naming is not None, options)
-        elif source.is_dir():
+        elif is_folder(source):
             yield from walk(source, output, report, naming=naming or OWN_NAMES)
         elif is_apple_double(source):
             report(Note(str(source), APPLE_DOUBLE))
@@ -147,7 +154,7 @@ def kind_of(head: bytes) -> Kind:
 
 
 def _check_stdout(inputs: list[Path]) -> None:
-    if len(inputs) != 1 or inputs[0].is_dir():
+    if len(inputs) != 1 or is_folder(inputs[0]):
         cause = "standard output takes one image or film"
         raise UsageError("-o -", cause, "name one input, or a folder for OUT")
 
@@ -158,7 +165,7 @@ def _is_folder(inputs: list[Path], output: Path) -> bool:
     Raises:
         UsageError: several inputs go there, and it is or looks like a file.
     """
-    several = len(inputs) > 1 or any(source != STDIO and source.is_dir() for source in inputs)
+    several = len(inputs) > 1 or any(source != STDIO and is_folder(source) for source in inputs)
     if several and output.exists() and not output.is_dir():
         raise UsageError(output, "is a file, but several inputs go there", "name a folder for OUT")
     if several and not output.exists() and output.suffix.lower() in SUFFIXES.keys() | VIDEO_SUFFIXES:
@@ -209,6 +216,11 @@ def _file_job(source: Path, output: Path) -> Job:
     def failed(cause: str, remedy: str) -> Job:
         return Job(source, output, Kind.IMAGE, InputError(source, cause, remedy))
 
+    if url_of(source):
+        kind = kind_by_suffix(source)
+        return (
+            Job(source, output, kind) if kind else failed("neither an image nor a film", "check what it is")
+        )
     if is_frame_pattern(source) and not source.exists():  # "100%done.png" may be a file
         return Job(source, output, Kind.VIDEO)
     try:
@@ -254,7 +266,7 @@ def _may_be_skipped(job: Job, options: RunOptions) -> bool:
     if job.kind is Kind.IMAGE:
         _check_format(job.output, options)
     if job.output != STDIO:
-        if job.output.exists():
+        if exists(job.output):
             if _same_file(job.source, job.output):
                 raise UsageError(job.source, "the output is the input itself", "choose another output")
             if job.output.is_dir():
@@ -263,8 +275,8 @@ def _may_be_skipped(job: Job, options: RunOptions) -> bool:
                 remedy = "choose --overwrite, --skip-existing or --resume"
                 raise RefusedError(job.output, "the output exists already", remedy)
             if options.existing in (Existing.SKIP, Existing.RESUME):
-                return not _lacks_comparison(job, options)
-        if job.kind is Kind.VIDEO:
+                return not lacks_comparison(job, options)
+        if job.kind is Kind.VIDEO and not url_of(job.source) and not url_of(job.output):
             from colorcli.video.colorize import check_video
 
             check_video(job.source, job.output, options_for(job, options))
@@ -284,6 +296,6 @@ def _check_format(output: Path, options: RunOptions) -> None:
         output_format(Path(f"stdout.{asked.lstrip('.')}"), f"--format {asked}")
 
 
-def _lacks_comparison(job: Job, options: RunOptions) -> bool:
+def lacks_comparison(job: Job, options: RunOptions) -> bool:
     """Whether a finished image still needs its `--compare`."""
-    return options.compare and job.kind is Kind.IMAGE and not comparison_path(job.output).exists()
+    return options.compare and job.kind is Kind.IMAGE and not exists(comparison_path(job.output))

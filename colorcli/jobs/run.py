@@ -12,6 +12,7 @@ from colorcli.files import WRITER
 from colorcli.jobs.executors import DefaultExecutor, Executor
 from colorcli.jobs.job import Job
 from colorcli.jobs.leases import Claim, Leases
+from colorcli.jobs.plan import lacks_comparison
 from colorcli.jobs.state import RunState
 from colorcli.jobs.work import Finished
 from colorcli.options import Outcome, RunOptions
@@ -99,7 +100,7 @@ def run_jobs(
         todo = _todo(_announced(jobs, report, signals), tally, options, signals)
         try:
             if state is not None and join:
-                _join(todo, tally, executor, state, signals)
+                _join(todo, tally, executor, state, signals, options)
             else:
                 tally.add_all(executor.run(todo, report, signals))
             signals.check()
@@ -115,7 +116,12 @@ def run_jobs(
 
 
 def _join(
-    jobs: Iterator[Job], tally: _Tally, executor: Executor, state: RunState, signals: StopSignals
+    jobs: Iterator[Job],
+    tally: _Tally,
+    executor: Executor,
+    state: RunState,
+    signals: StopSignals,
+    options: RunOptions,
 ) -> None:
     """Do what other processes do not do; then wait for what they are at, in case one of them dies."""
     leases = Leases(state)
@@ -127,10 +133,11 @@ def _join(
             claim = leases.claim(job)
             if claim is Claim.BUSY:
                 busy.append(job)
-            elif claim is Claim.MINE and job.output.exists():  # done since it was found
-                leases.release(job, failed=False)
             elif claim is Claim.MINE:
-                yield job
+                if job.output.exists() and not lacks_comparison(job, options):  # done since it was found
+                    leases.release(job, failed=False)
+                else:
+                    yield job
 
     try:
         while True:

@@ -4,12 +4,14 @@
     log/HOST-PID-TIME.ndjson    every result of one process, appended; the first line says what the run was
 
 Outputs are the truth; this is what people and later runs can know about them. A process touches its log as
-long as it lives, so that others can tell that it does.
+long as it lives, so that others can tell that it does. On an object store both are copied there whole: the
+identity before the first output, the log at the end.
 """
 
 import json
 import os
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -25,6 +27,7 @@ from colorcli.files import STDIO
 from colorcli.jobs.identity import differences, name_of
 from colorcli.jobs.job import Job
 from colorcli.jobs.shard import Shard
+from colorcli.jobs.storage import fetch, is_folder, publish, url_of
 
 FOLDER = ".colorcli"
 HEARTBEAT = 10.0
@@ -39,6 +42,12 @@ class RunState:
     def __init__(self, output: Path, identity: dict[str, Any], shard: Shard) -> None:
         self.output = output
         self.folder = output / FOLDER
+        self._copy: tempfile.TemporaryDirectory[str] | None = None
+        if url_of(output):
+            self._copy = tempfile.TemporaryDirectory(prefix="colorcli-")
+            self.folder = Path(self._copy.name) / FOLDER
+            if is_folder(output / FOLDER / "identity"):
+                fetch(output / FOLDER / "identity", self.folder / "identity")
         stamp = f"{socket.gethostname()}-{os.getpid()}-{time.time_ns() // 1_000_000:x}"
         self.log = self.folder / "log" / f"{stamp}.ndjson"
         self._identity, self._shard = identity, shard
@@ -60,6 +69,11 @@ class RunState:
                 remedy = "run as before, choose another folder, or keep them with --force-resume"
                 raise RefusedError(self.output, cause, remedy)
 
+    def _publish(self, path: Path) -> None:
+        """Copy a part of the state to where the output is, if that is elsewhere."""
+        if self._copy is not None:
+            publish(path, self.output / FOLDER / path.relative_to(self.folder))
+
     def begin_outputs(self) -> None:
         """Note that outputs with this identity may follow.
 
@@ -67,11 +81,10 @@ class RunState:
             InputError: the folder cannot be written.
         """
         if not self._has_outputs:
+            path = self.folder / "identity" / f"{name_of(self._identity)}.json"
             with self._writing():
-                _write_once(
-                    self.folder / "identity" / f"{name_of(self._identity)}.json",
-                    json.dumps(self._identity, indent=1),
-                )
+                _write_once(path, json.dumps(self._identity, indent=1))
+            self._publish(path)
             self._has_outputs = True
 
     def _begin_log(self) -> None:
@@ -118,6 +131,9 @@ class RunState:
         self._ended.set()
         if self._descriptor is not None:
             os.close(self._descriptor)
+            self._publish(self.log)
+        if self._copy is not None:
+            self._copy.cleanup()
 
     @contextmanager
     def _writing(self) -> Iterator[None]:

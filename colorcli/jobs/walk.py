@@ -9,6 +9,7 @@ from colorcli.errors import ColorcliError, InputError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.images.codecs.animation import is_animated_gif
 from colorcli.images.codecs.registry import HEAD, SUFFIXES, sniff
+from colorcli.jobs import storage
 from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.naming import EVERYTHING, OWN_NAMES, Naming, Selection, sidecars
 from colorcli.jobs.shard import Shard
@@ -26,12 +27,15 @@ def walk(
     naming: Naming = OWN_NAMES,
     selection: Selection = EVERYTHING,
 ) -> Iterator[Job]:
-    """Jobs for everything below a folder, sorted by name, the files of a directory before its directories.
+    """Jobs for everything below a folder or an address, sorted by name, files before directories.
 
     Links are not followed, and files that are neither images nor film are left out; `report` receives a
     `Note` for each, and if there is nothing at all. Of other shards nothing but the names is read. Two files
     of one directory that would have the same output become jobs with a problem.
     """
+    if storage.url_of(folder):
+        yield from _walk_store(folder, output, report, shard, naming, selection)
+        return
     waiting = [folder]
     is_empty = True
     while waiting:
@@ -72,6 +76,24 @@ def with_film_suffix(job: Job) -> Job:
     ):
         return replace(job, output=job.output.with_suffix(".mkv"))
     return job
+
+
+def _walk_store(
+    folder: Path, output: Path, report: Sink, shard: Shard, naming: Naming, selection: Selection
+) -> Iterator[Job]:
+    """As `walk`, for the address of a folder on an object store; what files are, their suffixes say."""
+    for below, names in storage.walk(folder):
+        wanted = [name for name in names if selection.has(below / name)]
+        clashes = _clashes(below, wanted, naming)
+        for relative in (below / name for name in wanted):
+            if not shard.has(relative.as_posix()):
+                continue
+            source, kind = folder / relative, kind_by_suffix(relative)
+            if kind is None:
+                report(Note(str(source), "neither an image nor a film by its suffix, left out"))
+            else:
+                target = output / naming(relative)
+                yield Job(source, target, kind, clashes.get(relative.name), key=relative.as_posix())
 
 
 def kind_by_suffix(source: Path) -> Kind | None:

@@ -1,0 +1,86 @@
+"""How long an archive or a film takes on 1 to 1,000 workers: a simulation from measured times.
+
+    python benchmarks/scale.py
+
+Batches and their sizes are those of `colorcli.jobs.cluster`; what a driver, a start and a job cost is
+measured (see the constants). Nothing here is a measurement of a large cluster: it says where, by these
+figures, the limit would be.
+"""
+
+import heapq
+import random
+import sys
+from dataclasses import dataclass
+
+from colorcli.jobs.cluster import BATCH_SECONDS, LARGEST_BATCH
+
+START = 3.0
+"""Seconds until an actor has its model open."""
+DRIVER_BATCH, DRIVER_JOB = 0.004, 0.0015
+"""Seconds of the driver's CPU for a batch and for a job: its walk, leases, events and log."""
+STORAGE = 1.2e9
+"""Bytes a second of a server with a 10 Gbit/s network."""
+WORKERS = (1, 10, 100, 1000)
+
+
+@dataclass(frozen=True)
+class Load:
+    """Work of one kind."""
+
+    name: str
+    jobs: int
+    seconds: tuple[float, ...]
+    """Measured times of single jobs on one core; drawn from at random."""
+    size: float
+    """Bytes that a job reads and writes."""
+    batched: bool = True
+
+
+@dataclass(frozen=True)
+class Result:
+    wall: float
+    efficiency: float
+    """Share of the workers' time that is work."""
+    driver: float
+    """Share of one core that the driver uses."""
+    storage: float
+    """Share of the storage's speed that is used."""
+
+
+def simulate(load: Load, workers: int, seed: int = 1) -> Result:
+    """Run the batches through the workers, one event for each batch."""
+    chance = random.Random(seed)
+    mean = sum(load.seconds) / len(load.seconds)
+    stretch = max(1.0, workers * load.size / mean / STORAGE)
+    usual = max(1, min(LARGEST_BATCH, round(BATCH_SECONDS / mean))) if load.batched else 1
+    left, driver, work, bytes_moved = load.jobs, 0.0, 0.0, 0.0
+    free = [START] * workers
+    while left:
+        size = min(usual, -(-left // workers))
+        seconds = sum(chance.choices(load.seconds, k=size)) * stretch
+        driver = max(driver, free[0]) + DRIVER_BATCH + DRIVER_JOB * size
+        heapq.heapreplace(free, driver + seconds)
+        left, work, bytes_moved = left - size, work + seconds / stretch, bytes_moved + size * load.size
+    wall = max(free)
+    batches = load.jobs / usual
+    busy = (batches * DRIVER_BATCH + load.jobs * DRIVER_JOB) / wall
+    return Result(wall, work / (wall * workers), busy, bytes_moved / wall / STORAGE)
+
+
+def show(load: Load) -> None:
+    for workers in WORKERS:
+        found = simulate(load, workers)
+        hours = found.wall / 3600
+        text = (
+            f"{load.name:28} {workers:5} workers {hours:9.2f} h   efficiency {found.efficiency:4.0%}   "
+            f"driver {found.driver:4.0%}   storage {found.storage:4.0%}\n"
+        )
+        sys.stdout.write(text)
+
+
+LOADS = (Load("1,000,000 small JPEGs", 1_000_000, (0.154,), 0.5e6),)
+
+
+if __name__ == "__main__":
+    for load in LOADS:
+        show(load)
