@@ -81,7 +81,7 @@ def test_run_leaves_weights_metrics_and_a_sample_sheet(uninterrupted: Path) -> N
     assert list((uninterrupted / "tensorboard").iterdir())
 
 
-@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("stop", [signal.SIGKILL, signal.SIGTERM])
 def test_stopped_and_resumed_equals_uninterrupted(
     data: Path, uninterrupted: Path, stop: signal.Signals
 ) -> None:
@@ -92,7 +92,7 @@ def test_stopped_and_resumed_equals_uninterrupted(
         time.sleep(0.005)
     process.send_signal(stop)
     process.communicate(timeout=60)
-    assert process.returncode == {signal.SIGKILL: -9, signal.SIGINT: 130}[stop]
+    assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}[stop]
     finish(start(data, run, "--resume"))
     weights = "generator.safetensors"
     assert (run / weights).read_bytes() == (uninterrupted / weights).read_bytes()
