@@ -1,6 +1,6 @@
 """How long an archive or a film takes on 1 to 1,000 workers: a simulation from measured times.
 
-    python benchmarks/scale.py
+    python benchmarks/cluster.py
 
 Batches and their sizes are those of `colorcli.jobs.cluster`; what a driver, a start and a job cost is
 measured (see the constants). Nothing here is a measurement of a large cluster: it says where, by these
@@ -83,7 +83,7 @@ LOADS = (
     Load("1 million TIFFs, 12 MP 16 bit", 1_000_000, (1.359, 1.393, 1.402, 1.409, 1.418, 1.423), 95e6),
     Load("67 films of 90 min, 1080p", 67, (129_600 / 17,), 8e9, batched=False),
 )
-"""Times: one core of an AMD EPYC (Zen 4), six files of each kind, those of `archive.py`; film on two cores."""
+"""Times on one core of an AMD EPYC (Zen 4), six files of each kind by `archive.py`; film on two cores."""
 
 
 if __name__ == "__main__":
