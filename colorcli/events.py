@@ -133,6 +133,9 @@ class Summary:
     exit_code: int
     problem: str = ""
     """Why the run could not be done, or not to its end: `subject: cause; remedy`."""
+    dry_run: dict[str, Any] | None = None
+    """Of a dry run: images, pixels, films and frames to be colorized, inputs to_copy, bytes of the inputs and
+    the estimated seconds (None if nothing could be tried)."""
     event: str = "summary"
 
 

@@ -174,6 +174,9 @@ class RunOptions:
     color: ColorOptions = field(default_factory=ColorOptions)
     video: VideoOptions = field(default_factory=VideoOptions)
     existing: Existing = Existing.REFUSE
+    dry_run: Annotated[
+        bool, Flag("Look at all inputs, and say what would be done and how long it takes.")
+    ] = False
     fail_fast: Annotated[bool, Flag("Stop at the first failure.")] = False
     jobs: Annotated[int | None, Flag("Worker processes.", env=True, min=1)] = None
     """None fits them to cores and memory."""
@@ -228,6 +231,7 @@ class Outcome:
     """What became of one input."""
 
     action: str = "colorized"
-    """`colorized`, `copied` (it already had color) or `skipped` (the output existed)."""
+    """`colorized`, `copied` (it already had color) or `skipped` (the output existed); in a dry run
+    `to_colorize` or `to_copy`."""
     facts: dict[str, object] = field(default_factory=dict)
     """Width, height and pages of an image; frames, encoder and resumed (earlier frames) of a film."""

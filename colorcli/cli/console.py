@@ -5,7 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from typing import TextIO
+from typing import Any, TextIO
 
 from rich.console import Console
 from rich.progress import TaskID
@@ -19,7 +19,7 @@ INTERRUPTIONS = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.HUNG_UP)
 FIRST_LINE, LINE_INTERVAL = 10.0, 30.0
 """Seconds without a terminal until the first line of progress, and between lines."""
 SHOWN_NOTES = 3
-"""How often a note is shown that is the same for many inputs; the others are counted."""
+"""How often a note or refusal is shown that is the same for many inputs; the others are counted."""
 
 
 @contextmanager
@@ -110,11 +110,15 @@ class ConsoleSink:
                 self._drop(event.input)
             case Failed():
                 self._drop(event.input)
-                self._line(f"colorcli: {event.input}: {event.cause}; {event.remedy}")
+                self._fail(event)
             case Summary():
                 self._end(event)
-        if not (self._quiet or self._console.is_terminal):
+        if not (self._quiet or self._console.is_terminal or isinstance(event, Summary)):
             self._show_progress()
+
+    def _fail(self, event: Failed) -> None:
+        if not self._counts.is_common(event):
+            self._line(f"colorcli: {event.input}: {event.cause}; {event.remedy}")
 
     def _show_progress(self) -> None:
         """A line now and then, where there is no bar."""
@@ -185,6 +189,11 @@ class _Counts:
                     self.frames += event.facts["frames"] - event.facts.get("resumed", 0)
                     self.film_seconds += event.seconds
 
+    def is_common(self, event: Failed) -> bool:
+        """Whether this refusal has been shown often enough; damaged files are all named."""
+        shown = self.failures[event.reason or event.cause]
+        return event.exit_code == ExitCode.REFUSED and shown > SHOWN_NOTES
+
     def progress(self) -> str:
         """A line that says how far the work is; empty if nothing is known."""
         if self._film is not None and self._film.total:
@@ -223,13 +232,39 @@ def _duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def _dry_table(summary: Summary, facts: dict[str, Any]) -> Table:
+    """What a dry run has found."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    work = []
+    if facts["images"] or not facts["films"]:
+        work.append(f"{facts['images']:,} images, {facts['pixels'] / 1e6:,.1f} megapixels")
+    if facts["films"]:
+        work.append(f"{facts['films']:,} films, {facts['frames']:,} frames")
+    for place, line in enumerate(work):
+        table.add_row("" if place else "would colorize", line)
+    rows = (
+        ("would copy (have color)", facts["to_copy"]),
+        ("would skip (outputs exist)", summary.skipped),
+        ("would fail", summary.failed),
+    )
+    for name, count in rows:
+        if count:
+            table.add_row(name, f"{count:,}")
+    table.add_row("size of inputs", f"{facts['bytes'] / 1e6:,.1f} MB")
+    if facts["seconds"] is not None:
+        table.add_row("would take", f"about {_duration(facts['seconds'])} here")
+    return table
+
+
 def _table(summary: Summary, counts: _Counts) -> Table:
+    if summary.dry_run is not None:
+        return _dry_table(summary, summary.dry_run)
     table = Table(show_header=False, box=None, pad_edge=False)
     done = summary.colorized + summary.copied
     rows = [
         ("colorized", summary.colorized),
         ("copied (already had color)", summary.copied),
-        ("skipped (output exists)", summary.skipped),
+        ("skipped (output exists; --overwrite replaces it)", summary.skipped),
         ("failed", summary.failed),
     ]
     for name, count in rows:

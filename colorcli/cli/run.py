@@ -14,8 +14,7 @@ from typer import Argument
 
 from colorcli.cli.parameters import with_options
 from colorcli.cli.use import check_use, watch_use
-from colorcli.errors import ExitCode, UsageError
-from colorcli.events import Done, Failed, Planned, Sink, Started, Summary
+from colorcli.errors import UsageError
 from colorcli.files import STDIO, check_writable
 from colorcli.jobs.executors import Executor
 from colorcli.jobs.identity import identity_of
@@ -52,7 +51,6 @@ class Batch:
     exclude: Annotated[
         list[str], Flag("No files or folders like this: thumbs. Repeatable.", metavar="PATTERN")
     ] = ALL
-    dry_run: Annotated[bool, Flag("Show what would be done.")] = False
     report: Annotated[Path | None, Flag("HTML page of all results and failures.", metavar="FILE.html")] = None
     json: Json = False
     quiet: Annotated[bool, Flag("Errors only.", short="-q")] = False
@@ -86,6 +84,7 @@ def run(
 ) -> None:
     """Colorize images and film."""
     from colorcli.cli.console import open_sink
+    from colorcli.cli.dry_run import DryRun
     from colorcli.cli.report import report_page
     from colorcli.jobs.run import run_jobs
 
@@ -108,9 +107,9 @@ def run(
                 shard=shard,
                 selection=Selection(tuple(batch.include), tuple(batch.exclude)),
             )
-            if batch.dry_run:
-                _show(plan, sink if batch.json else None)
-                return
+            if options.dry_run:
+                summary = run_jobs(plan, options, DryRun(options, sink, rows=not batch.json))
+                sys.exit(summary.exit_code)
             join = batch.is_shared and existing is Existing.RESUME
             with _state(plan, options, batch, shard) as state:
                 executor = _executor(options, batch)
@@ -196,28 +195,6 @@ def _check(sources: list[str], output: str, options: RunOptions, batch: Batch) -
     for flag, file in (("--report", batch.report), ("--contact-sheet", options.video.contact_sheet)):
         if file is not None and not is_template(file):
             check_writable(file, flag)
-
-
-def _show(plan: Plan, sink: Sink | None) -> None:
-    """Print what a run would do: as rows, or as the events with which it would begin."""
-    if sink is not None:
-        sink(Planned(plan.count or 0, plan.count is not None))
-    count = 0
-    for job in plan:
-        count += 1
-        source, output = str(job.source), str(job.output)
-        if sink is None:
-            action = "skip" if job.skip else "fail" if job.problem else job.kind
-            row = f"{action}\t{source}\t{job.problem.cause if job.problem else output}"
-            typer.echo(row.encode("utf-8", "backslashreplace").decode())
-        elif job.problem:
-            sink(Failed.from_error(source, job.problem))
-        else:
-            sink(Done(source, output, "skipped") if job.skip else Started(source, output))
-    if sink is not None:
-        if plan.count is None:
-            sink(Planned(count))
-        sink(Summary(0, 0, 0, 0, 0.0, int(ExitCode.OK)))
 
 
 def _listed(source: str | None, null: bool) -> list[str]:

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from colorcli.color.detection import has_color
+from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.color_sources import ColorSources
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import ColorcliError, InputError, RefusedError, bug
@@ -59,7 +60,45 @@ def colorize_image(
         SetupError: a format needs a library that is not installed.
     """
     reader, writer = input_format(source).codec, output_format(output).codec
-    same_format = reader is writer
+    with _opened(source, reader, writer, options, on_note) as pages:
+        card = predictor.card if options.color.provenance else None
+        outputs = []
+        for page in pages:
+            chroma = _new_chroma(page, options.color.recolor, predictor, sources)
+            outputs.append(OutputPage(page, chroma, card))
+            on_progress(len(outputs), 2 * len(pages))
+        colorized = any(page.chroma for page in outputs)
+        rewritten = colorized or reader is not writer
+        for note in dict.fromkeys(note for page in outputs for note in page.notes if rewritten):
+            on_note(note)
+        with _output_file(source, output, options.preserve_times) as partial:
+            if rewritten:
+                with partial.open("w+b") as target:
+                    writer.write(target, outputs, lambda done: on_progress(len(pages) + done, 2 * len(pages)))
+            else:
+                shutil.copyfile(source, partial)
+    return Outcome("colorized" if colorized else "copied", _facts(pages))
+
+
+def inspect_image(
+    source: Path,
+    output: Path,
+    options: RunOptions,
+    predictor: ChromaPredictor,
+    on_note: Callable[[str], None] = lambda message: None,
+) -> Outcome:
+    """What `colorize_image` would do, found by decoding; raises what it would raise before it writes."""
+    reader, writer = input_format(source).codec, output_format(output).codec
+    with _opened(source, reader, writer, options, on_note) as pages:
+        keep = [not options.color.recolor and _has_color(*_reduced(page, predictor)) for page in pages]
+        return Outcome("to_copy" if all(keep) else "to_colorize", _facts(pages))
+
+
+@contextmanager
+def _opened(
+    source: Path, reader: Codec, writer: Codec, options: RunOptions, on_note: Callable[[str], None]
+) -> Iterator[Sequence[Page]]:
+    """The pages of an image that can be written as asked."""
     reader = reader.salvaging if options.salvage else reader
     with _errors_named(source, reader):
         _check_size(source, reader, options.max_pixels)
@@ -68,27 +107,12 @@ def colorize_image(
                 cause = f"has {len(pages)} pages, and {writer.name} can hold one"
                 raise InputError(source, cause, "write it as TIFF")
             _check_losses(source, pages, writer, options.lossy, on_note)
-            card = predictor.card if options.color.provenance else None
-            outputs = []
-            for page in pages:
-                chroma = _new_chroma(page, options.color.recolor, predictor, sources)
-                outputs.append(OutputPage(page, chroma, card))
-                on_progress(len(outputs), 2 * len(pages))
-            colorized = any(page.chroma for page in outputs)
-            rewritten = colorized or not same_format
-            for note in dict.fromkeys(note for page in outputs for note in page.notes if rewritten):
-                on_note(note)
-            with _output_file(source, output, options.preserve_times) as partial:
-                if rewritten:
-                    with partial.open("w+b") as target:
-                        writer.write(
-                            target, outputs, lambda done: on_progress(len(pages) + done, 2 * len(pages))
-                        )
-                else:
-                    shutil.copyfile(source, partial)
+            yield pages
+
+
+def _facts(pages: Sequence[Page]) -> dict[str, object]:
     first = pages[0].raster
-    facts: dict[str, object] = {"width": first.width, "height": first.height, "pages": len(pages)}
-    return Outcome("colorized" if colorized else "copied", facts)
+    return {"width": first.width, "height": first.height, "pages": len(pages)}
 
 
 def _new_chroma(
@@ -99,13 +123,21 @@ def _new_chroma(
     The network and the user's hints see the page as it is displayed.
     """
     height, width = page.raster.height, page.raster.width
-    luma, own = page.reduced(*predictor.working_shape(height, width))
-    if own is not None and not recolor and has_color(luma, own):
+    luma, own = _reduced(page, predictor)
+    if not recolor and _has_color(luma, own):
         return None
     upright = np.ascontiguousarray(displayed(luma, page.orientation))
     shape = displayed_shape(height, width, page.orientation)
     (chroma,) = predictor.predict([upright], [sources.hints_for(shape, upright, predictor)])
     return GuidedChroma.fit(np.ascontiguousarray(stored(chroma, page.orientation)), luma)
+
+
+def _reduced(page: Page, predictor: ChromaPredictor) -> tuple[Plane, Plane | None]:
+    return page.reduced(*predictor.working_shape(page.raster.height, page.raster.width))
+
+
+def _has_color(luma: Plane, chroma: Plane | None) -> bool:
+    return chroma is not None and has_color(luma, chroma)
 
 
 def _check_size(source: Path, codec: Codec, max_pixels: int) -> None:

