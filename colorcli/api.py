@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING, Any, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from colorcli.color.condition import Hints
 from colorcli.color.hints import Point, Points, parse_color, read_hints
 from colorcli.color.palette_transfer import CELL
 from colorcli.colorizer.color_sources import ColorSources, ReferencePicture
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import ColorcliError, UsageError
 from colorcli.events import Event, Note, Progress
-from colorcli.images.chroma import GuidedChroma, colorized
-from colorcli.images.raster import Raster, gray_of
+from colorcli.images.colorize import colorize_array
 from colorcli.jobs.executors import InProcessExecutor
 from colorcli.jobs.job import Kind
 from colorcli.jobs.plan import make_plan
@@ -97,13 +95,8 @@ class Colorizer:
             InputError: a hint lies outside the picture.
         """
         pixels = _as_array(picture)
-        height, width = pixels.shape[:2]
-        raster = Raster.of(pixels.reshape(height, width, -1))
-        luma = gray_of(raster.reduced(*self._predictor.working_shape(height, width)))
         sources = ColorSources(_read_hints(hints), _read_reference(reference))
-        known: Hints | None = sources.hints_for((height, width), luma, self._predictor)
-        (chroma,) = self._predictor.predict([luma], [known])
-        return colorized(raster, GuidedChroma.fit(chroma, luma)).array()
+        return colorize_array(pixels, self._predictor, sources)
 
     def close(self) -> None:
         """Free the model; the colorizer cannot be used afterwards."""

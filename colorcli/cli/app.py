@@ -22,8 +22,8 @@ app = typer.Typer(
 )
 
 COMMANDS = {
-    "run": "run", "shots": "shots", "refs": "refs", "status": "status", "merge": "merge", "train": "train",
-    "export": "export", "eval": "evaluate", "doctor": "doctor",
+    "run": "run", "shots": "shots", "refs": "refs", "touch": "touch", "status": "status", "merge": "merge",
+    "train": "train", "export": "export", "eval": "evaluate", "doctor": "doctor",
 }  # fmt: skip
 """Command name -> its module and function in `colorcli.cli`."""
 

@@ -22,11 +22,12 @@ from colorcli.colorizer.color_sources import ColorSources
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import ColorcliError, InputError, RefusedError, bug
 from colorcli.files import atomic_write
-from colorcli.images.chroma import GuidedChroma
+from colorcli.images.chroma import GuidedChroma, colorized
 from colorcli.images.codecs.base import FEATURES, Codec, OutputPage, Page
 from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.registry import input_format, output_format
 from colorcli.images.orientation import displayed, displayed_shape, stored
+from colorcli.images.raster import Pixels, Raster, gray_of
 from colorcli.options import Outcome, RunOptions
 
 ROOT = Path(__file__).parents[1]
@@ -67,8 +68,8 @@ def colorize_image(
             chroma = _new_chroma(page, options.color.recolor, predictor, sources)
             outputs.append(OutputPage(page, chroma, card))
             on_progress(len(outputs), 2 * len(pages))
-        colorized = any(page.chroma for page in outputs)
-        rewritten = colorized or reader is not writer
+        has_new_color = any(page.chroma for page in outputs)
+        rewritten = has_new_color or reader is not writer
         for note in dict.fromkeys(note for page in outputs for note in page.notes if rewritten):
             on_note(note)
         with _output_file(source, output, options.preserve_times) as partial:
@@ -77,7 +78,7 @@ def colorize_image(
                     writer.write(target, outputs, lambda done: on_progress(len(pages) + done, 2 * len(pages)))
             else:
                 shutil.copyfile(source, partial)
-    return Outcome("colorized" if colorized else "copied", _facts(pages))
+    return Outcome("colorized" if has_new_color else "copied", _facts(pages))
 
 
 def inspect_image(
@@ -113,6 +114,19 @@ def _opened(
 def _facts(pages: Sequence[Page]) -> dict[str, object]:
     first = pages[0].raster
     return {"width": first.width, "height": first.height, "pages": len(pages)}
+
+
+def colorize_array(pixels: Pixels, predictor: ChromaPredictor, sources: ColorSources) -> Pixels:
+    """Colorize a picture in memory, uint8 or uint16: gray [H, W] or RGB [H, W, 3] -> RGB [H, W, 3].
+
+    Raises:
+        InputError: the hints do not belong to this picture.
+    """
+    height, width = pixels.shape[:2]
+    raster = Raster.of(pixels.reshape(height, width, -1))
+    luma = gray_of(raster.reduced(*predictor.working_shape(height, width)))
+    (chroma,) = predictor.predict([luma], [sources.hints_for((height, width), luma, predictor)])
+    return colorized(raster, GuidedChroma.fit(chroma, luma)).array()
 
 
 def _new_chroma(
