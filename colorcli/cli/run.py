@@ -13,6 +13,7 @@ import typer
 from typer import Argument
 
 from colorcli.cli.parameters import with_options
+from colorcli.cli.sample import sampled
 from colorcli.cli.use import check_use, watch_use
 from colorcli.errors import UsageError
 from colorcli.files import STDIO, check_writable
@@ -51,6 +52,9 @@ class Batch:
     exclude: Annotated[
         list[str], Flag("No files or folders like this: thumbs. Repeatable.", metavar="PATTERN")
     ] = ALL
+    sample: Annotated[
+        str | None, Flag("Only pieces from all over a film, so long in all: 60s.", metavar="SECONDS")
+    ] = None
     report: Annotated[Path | None, Flag("HTML page of all results and failures.", metavar="FILE.html")] = None
     json: Json = False
     quiet: Annotated[bool, Flag("Errors only.", short="-q")] = False
@@ -97,7 +101,7 @@ def run(
         _check(sources, output, options, batch)
         check_use([Path(source) for source in sources], options, given)
         shard = Shard.parse(batch.shard) if batch.shard else WHOLE
-        with report_page(batch.report, sink) as sink:
+        with sampled(sources, batch.sample, sink) as (sources, sink), report_page(batch.report, sink) as sink:
             plan = make_plan(
                 [Path(source) for source in sources],
                 Path(output),

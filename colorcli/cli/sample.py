@@ -1,0 +1,54 @@
+"""`colorcli run --sample`: a minute's worth of a film, and what the whole will take."""
+
+import re
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from colorcli.errors import UsageError
+from colorcli.events import Done, Event, Note, Sink
+from colorcli.files import STDIO
+
+
+@contextmanager
+def sampled(sources: list[str], seconds: str | None, sink: Sink) -> Iterator[tuple[list[str], Sink]]:
+    """The sources of a run, or a sample of the one film; with a sink that tells what the whole takes.
+
+    Raises:
+        UsageError: there is no sample of these sources.
+        InputError: the film cannot be read.
+    """
+    if seconds is None:
+        yield sources, sink
+        return
+    if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)s?", seconds)) or not float(found[1]):
+        raise UsageError(f"--sample {seconds}", "is not a number of seconds", "write 60s")
+    if len(sources) != 1 or Path(sources[0]) == STDIO or not Path(sources[0]).is_file():
+        raise UsageError("--sample", "takes one film", "name one file")
+    from colorcli.video.sample import take_sample
+
+    film = Path(sources[0])
+    with tempfile.TemporaryDirectory(prefix="colorcli-") as folder:
+        piece = Path(folder) / f"{film.stem}.mkv"
+        sample = take_sample(film, float(found[1]), piece)
+
+        def watch(event: Event) -> None:
+            sink(event)
+            if isinstance(event, Done):
+                took, size = event.seconds / sample.share, Path(event.output).stat().st_size / sample.share
+                message = f"the whole takes about {_duration(took)} and {_size(size)} without its sound"
+                sink(Note(str(film), f"{sample.pieces} pieces, {100 * sample.share:.2g} %: {message}"))
+
+        yield [str(piece)], watch
+
+
+def _duration(seconds: float) -> str:
+    minutes = round(seconds / 60)
+    if minutes < 1:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def _size(number: float) -> str:
+    return f"{number / 1e9:.1f} GB" if number >= 1e9 else f"{number / 1e6:.1f} MB"
