@@ -43,25 +43,29 @@ def take_sample(film: Path, seconds: float, output: Path) -> Sample:
             copied = _Copied(container, source, target)
             for index in range(count):
                 copied.add(start + length * index / count)
-    return Sample(copied.pieces, float(copied.ticks * source.time_base / length))
+    return Sample(copied.pieces, float(copied.seconds / length))
 
 
 class _Copied:
     """The pieces so far, one after another on a rising clock."""
 
     def __init__(self, container: InputContainer, source: VideoStream, target: OutputContainer) -> None:
+        assert source.time_base is not None
         self._container, self._source, self._target = container, source, target
+        self._base = source.time_base
         self._stream = target.add_stream_from_template(source)
-        self.pieces = self.ticks = 0
-        """Ticks of the source's time base that have been copied."""
+        self.pieces = self._ticks = 0
         self._last: int | None = None
         """Decoding time of the first packet of the piece before."""
 
+    @property
+    def seconds(self) -> Fraction:
+        """Length of all pieces."""
+        return self._ticks * self._base
+
     def add(self, seconds: Fraction) -> None:
         """Add the piece that begins at the keyframe at or before a time, unless it was added already."""
-        base = self._source.time_base
-        assert base is not None
-        self._container.seek(int(seconds / base), stream=self._source)
+        self._container.seek(int(seconds / self._base), stream=self._source)
         decoded = shown = None
         shift = end = 0
         for packet in self._container.demux(self._source):
@@ -72,13 +76,13 @@ class _Copied:
                     return
                 decoded, shown = packet.dts, packet.pts
                 self._last = decoded
-                shift = self.ticks - decoded
+                shift = self._ticks - decoded
                 self.pieces += 1
-            if packet.dts - decoded >= PIECE / base:
+            if packet.dts - decoded >= PIECE / self._base:
                 break
             # The next piece begins after the last frame shown, which need not be the last one decoded.
             end = max(end, packet.pts + (packet.duration or 0) - shown)
             packet.dts, packet.pts = packet.dts + shift, packet.pts + shift
             packet.stream = self._stream
             self._target.mux(packet)
-        self.ticks += end
+        self._ticks += end
