@@ -186,7 +186,7 @@ class RunOptions:
     """Without it such a conversion is refused: alpha, 16 bits, metadata."""
     salvage: Annotated[bool, Flag("Colorize what can be read of damaged JPEGs.")] = False
     """The rest is gray. Without it such files are refused."""
-    compare: Annotated[bool, Flag("Write gray and color side by side.")] = False
+    compare: Annotated[bool, Flag("Gray beside color: images get OUT.compare.jpg, film becomes it.")] = False
     preserve_times: Annotated[bool, Flag("Keep modification times.")] = False
     stream_format: Annotated[
         str | None,

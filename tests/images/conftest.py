@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support.scenes import Colorize
@@ -38,5 +39,20 @@ def colorize(model: ModelAdapter) -> Colorize:
         predictor = ChromaPredictor(model, saturation=saturation)
         hints = ColorSources.load(settings.color)
         return colorize_image(source, output, settings, predictor, hints, on_note=on_note)
+
+    return run
+
+
+@pytest.fixture
+def colorized(tmp_path: Path, colorize: Colorize) -> Callable[..., tuple[Path, list[str]]]:
+    """Colorize bytes under a name: the output, and the notes."""
+
+    def run(data: bytes, name: str, output: str = "", **options: Any) -> tuple[Path, list[str]]:
+        source = tmp_path / name
+        source.write_bytes(data)
+        target = tmp_path / "out" / (output or name)
+        notes: list[str] = []
+        colorize(source, target, on_note=notes.append, **options)
+        return target, notes
 
     return run

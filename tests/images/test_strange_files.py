@@ -5,7 +5,6 @@ import shutil
 import struct
 import subprocess
 import zlib
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from support.broken import encoded
 from support.images import gray, load
-from support.scenes import Colorize, scene
+from support.scenes import scene
 from support.strange import (
     GRAY,
     PACKETS,
@@ -37,21 +36,6 @@ from colorcli.images.metadata import icc
 
 exiftool = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
 exiv2 = pytest.mark.skipif(shutil.which("exiv2") is None, reason="exiv2 is not installed")
-
-
-@pytest.fixture
-def colorized(tmp_path: Path, colorize: Colorize) -> Callable[..., tuple[Path, list[str]]]:
-    """Colorize bytes under a name: the output, and the notes."""
-
-    def run(data: bytes, name: str, output: str = "", **options: Any) -> tuple[Path, list[str]]:
-        source = tmp_path / name
-        source.write_bytes(data)
-        target = tmp_path / "out" / (output or name)
-        notes: list[str] = []
-        colorize(source, target, on_note=notes.append, **options)
-        return target, notes
-
-    return run
 
 
 def exif_value(path: Path, tag: str) -> bytes:
@@ -401,23 +385,3 @@ def test_bmp_keeps_its_alpha(colorized: Any) -> None:
         image = Image.open(path)
         assert image.mode == "RGBA"
         assert (np.asarray(image)[:, :, 3] == rgba[:, :, 3]).all()
-
-
-@pytest.mark.parametrize("bits", [10, 12])
-def test_deep_avif_is_refused(bits: int, colorized: Any) -> None:
-    pixels = scene(40, 50, 65535) >> (16 - bits)
-    data = imagecodecs.avif_encode(np.stack([pixels] * 3, axis=2), bitspersample=bits)
-    with pytest.raises(InputError, match="more than 8 bits"):
-        colorized(bytes(data), "in.avif")
-
-
-def test_of_several_stills_in_heic_the_primary_one_is_colorized(colorized: Any) -> None:
-    heif = pytest.importorskip("pillow_heif")
-    file = heif.HeifFile()
-    for shade in (scene(64, 80), scene(64, 80)[::-1].copy()):
-        file.add_from_pillow(Image.fromarray(np.stack([shade] * 3, axis=2)))
-    target = io.BytesIO()
-    file.save(target, quality=-1, chroma=444, matrix_coefficients=0, primary_index=1)
-    output, notes = colorized(target.getvalue(), "in.heic")
-    assert np.abs(gray(load(output)) - scene(64, 80)[::-1].astype(int)).max() <= 1
-    assert any("holds 2 images" in note for note in notes)
