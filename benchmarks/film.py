@@ -49,7 +49,7 @@ from colorcli.video.flow import (
     luma_agreement,
     sample,
 )
-from colorcli.video.temporal_colorizer import PerFrameColorizer, ShotStart, Step, TemporalColorizer
+from colorcli.video.temporal_colorizer import PerFrameColorizer, Step, TemporalColorizer
 
 SHORT_SIDE = 256
 SAMPLED = 6
@@ -102,7 +102,7 @@ def steady(clips: Clips, model: Model = DEFAULT_MODEL, frames: int = 100) -> Non
 def _steps(lumas: list[Plane]) -> Iterator[Step]:
     cuts = CutDetector()
     for number, luma in enumerate(lumas):
-        yield Step(number, luma, shot_start=ShotStart() if cuts.is_cut(luma) else None)
+        yield Step(number, luma, starts_shot=cuts.is_cut(luma))
 
 
 def _timed(command: list[str]) -> tuple[float, float]:

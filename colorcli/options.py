@@ -138,6 +138,7 @@ class VideoOptions:
     """Seconds (`12.5`, `12.5s`), timecode (`00:01:02.5`, `00:01:02:12`) or frame number (`300f`)."""
     end: Annotated[str | None, Flag("End, exclusive, written like --start.")] = None
     stabilize: Annotated[bool, Flag("Keep colors stable within a shot.")] = True
+    memory: Annotated[bool, Flag("Give what earlier shots showed the same colors again.")] = True
     references: Annotated[
         Path | None, Flag("Frames colorized by hand, named by number or timecode.", metavar="FOLDER")
     ] = None

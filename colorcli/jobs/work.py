@@ -180,7 +180,7 @@ class Work:
             except ColorcliError as error:
                 self._finished.append(Finished(job, error, time.monotonic() - start))
                 return
-            planned = stack.enter_context(Prefetch(tasks.plan(predictor), AHEAD))
+            planned = stack.enter_context(Prefetch(tasks.plan(predictor, self._context.sources), AHEAD))
             film = _Film(job, stack.pop_all(), tasks, planned, start, done=tasks.finished_frames())
             self._films.append(film)
 

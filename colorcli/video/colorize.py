@@ -21,7 +21,7 @@ from colorcli.video.color_sources import open_color_sources
 from colorcli.video.contact_sheet import evenly_spaced, write_contact_sheet
 from colorcli.video.frame_converter import FrameConverter
 from colorcli.video.frame_log import FrameLog
-from colorcli.video.pipeline import colored_frames
+from colorcli.video.pipeline import colored_frames, open_memory
 from colorcli.video.preflight import CheckedVideo, preflight
 from colorcli.video.shot_log import ShotLog
 from colorcli.video.sinks.base import VideoSink
@@ -58,9 +58,12 @@ def colorize_video(
             _open_sink(video, predictor.card, report) as sink,
         ):
             log = FrameLog(video, sink.finished, report)
+            memory = open_memory(options.video, sink.folder)
             for part in sink.parts():
+                if memory is not None:
+                    memory.restore(part.first_number)
                 shot_log = ShotLog(video, video.shots, report, done=part.shots_before)
-                with colored_frames(video, predictor, hints, part) as frames:
+                with colored_frames(video, predictor, hints, part, memory) as frames:
                     sink.write(log.watch(shot_log.watch(frames)), part)
             sink.finish()
         return finish_output(video, log, report)

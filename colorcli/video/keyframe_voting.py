@@ -86,6 +86,13 @@ class KeyframePrediction:
     """How certain its colors are by hints: [h, w] in [0, 1]."""
     from_previous: AccumulatedFlow | None
     """Flow of the previous keyframe with this one as the reference; None where a shot starts."""
+    anchor: Plane | float = 0.0
+    """How far the memory of other shots decides its colors: [h, w] in [0, 1]."""
+
+    @property
+    def weight(self) -> Plane | float:
+        """How far its colors are decided beforehand: [h, w] in [0, 1]."""
+        return np.maximum(self.certainty, self.anchor)
 
 
 def vote(predictions: Sequence[KeyframePrediction]) -> ColorEstimate:
@@ -96,12 +103,12 @@ def vote(predictions: Sequence[KeyframePrediction]) -> ColorEstimate:
     planes = first.estimate.planes.copy()
     for place, prediction in enumerate(later, 1):
         flow = _flow_to_last(first.image, predictions[1 : place + 1])
-        (certainty,) = flow.warp(np.broadcast_to(np.float32(prediction.certainty), total.shape)[None])
+        (certainty,) = flow.warp(np.broadcast_to(np.float32(prediction.weight), total.shape)[None])
         weight = flow_weight(flow, (height, width)) * (1 + np.float32(HINT_WEIGHT) * certainty)
         planes += weight * prediction.estimate.warp(flow).planes
         total += weight
     mean = ColorEstimate(planes / total)
-    return first.estimate.toward(mean, 1 - np.broadcast_to(first.certainty, total.shape))
+    return first.estimate.toward(mean, 1 - np.broadcast_to(first.weight, total.shape))
 
 
 def correct(warped: ColorEstimate, voted: ColorEstimate, trust: Plane, steps: int) -> ColorEstimate:

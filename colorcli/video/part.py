@@ -8,7 +8,8 @@ from pathlib import Path
 from av.video.frame import VideoFrame
 
 from colorcli.video.frames import Findings
-from colorcli.video.temporal_colorizer import Keyframe, ShotStart
+from colorcli.video.shot_memory import Correction
+from colorcli.video.temporal_colorizer import Keyframe
 
 WARM_UP = 4
 """Frames before a place that filters are given after seeking; deinterlacing needs two."""
@@ -50,8 +51,13 @@ class Part:
     """Where its colors are stored (`chroma_store`), if it is only to be encoded again."""
     findings: Sequence[Findings] | None = None
     """What a planning pass found in its frames; None to find it now."""
-    shot_starts: Sequence[ShotStart] = ()
-    """With `findings`: what each shot that is colorized in it starts with."""
+    corrections: Sequence[Correction] | None = None
+    """With `findings`: what corrects the first and last keyframes of its shots; None without memory."""
+
+    @property
+    def first_number(self) -> int:
+        """The number of its first frame, or a smaller one after the frame before."""
+        return 0 if self.before is None else self.before.number + 1
 
 
 def luma_checksum(picture: VideoFrame) -> int:

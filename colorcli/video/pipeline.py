@@ -15,30 +15,27 @@ from pathlib import Path
 from colorcli.color.detection import ColorDetector
 from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.predictor import ChromaPredictor
+from colorcli.options import VideoOptions
 from colorcli.video.chroma_store import read_chroma, round_chroma
 from colorcli.video.frames import ColoredFrame, Frame
 from colorcli.video.part import Part
 from colorcli.video.prefetch import Prefetch
 from colorcli.video.preflight import CheckedVideo
+from colorcli.video.shot_memory import Memory, ShotMemory
 from colorcli.video.shots import ShotAnalyzer, ShotRule
 from colorcli.video.temporal_colorizer import (
     ColoredStep,
     HintSource,
     PerFrameColorizer,
-    ShotStart,
     Step,
     TemporalColorizer,
     lookahead_for,
 )
 
-ShotMemory = Callable[[int, Plane], ShotStart]
-"""What a shot starts with, by the number and the luma [h, w] of its first picture at the working size. Called
-for each shot that is colorized, in order."""
 
-
-def no_memory(number: int, small: Plane) -> ShotStart:
-    """Every shot starts with nothing."""
-    return ShotStart()
+def open_memory(options: VideoOptions, folder: Path | None = None) -> ShotMemory | None:
+    """The memory of a run; `folder` keeps it for a run that continues this one."""
+    return ShotMemory(folder) if options.memory and options.stabilize else None
 
 
 @contextmanager
@@ -47,7 +44,7 @@ def colored_frames(
     predictor: ChromaPredictor,
     hints: HintSource,
     part: Part,
-    memory: ShotMemory = no_memory,
+    memory: Memory | None = None,
 ) -> Iterator[Iterator[ColoredFrame]]:
     """The frames of a part with their colors, ready for the encoder.
 
@@ -69,18 +66,18 @@ def unconverted_frames(
     predictor: ChromaPredictor,
     hints: HintSource,
     part: Part,
-    memory: ShotMemory = no_memory,
+    memory: Memory | None = None,
 ) -> Iterator[Iterator[ColoredFrame]]:
     """The same with the source's pictures; their colors are at the working size only."""
     options = video.options
     converter = video.converter()
     colorizer = (TemporalColorizer if options.video.stabilize else PerFrameColorizer)(
-        predictor, hints, part.keyframe, lookahead_for(converter.view_bytes)
+        predictor, hints, part.keyframe, lookahead_for(converter.view_bytes), memory
     )
     working = predictor.working_shape(video.info.height, video.info.width)
     with (
         Prefetch(analyzed_frames(video, working, part)) as analyzed,
-        Prefetch(joined_steps(analyzed, colorizer.run, memory)) as colored,
+        Prefetch(joined_steps(analyzed, colorizer.run)) as colored,
     ):
         yield colored
 
@@ -113,7 +110,6 @@ def _stored_frames(
 def joined_steps(
     frames: Iterable[Frame],
     colorize: Callable[[Iterable[Step]], Iterable[ColoredStep]],
-    memory: ShotMemory = no_memory,
 ) -> Iterator[ColoredFrame]:
     """Each frame with its colors; an interlaced frame is two steps of the temporal colorizer."""
     waiting: deque[Frame] = deque()
@@ -122,9 +118,7 @@ def joined_steps(
         for frame in frames:
             waiting.append(frame)
             for view, is_start in zip(frame.views, frame.shot_starts, strict=True):
-                remembers = is_start and not frame.keeps_color
-                start = memory(frame.number, view.small) if remembers else None
-                yield Step(frame.number, view.small, frame.keeps_color, start)
+                yield Step(frame.number, view.small, frame.keeps_color, is_start)
 
     parts: list[ColoredStep] = []
     for part in colorize(steps()):

@@ -16,7 +16,7 @@ from colorcli.video.color_sources import open_color_sources
 from colorcli.video.frame_converter import FrameConverter
 from colorcli.video.frames import ColoredFrame
 from colorcli.video.part import Part
-from colorcli.video.pipeline import joined_steps, unconverted_frames
+from colorcli.video.pipeline import joined_steps, open_memory, unconverted_frames
 from colorcli.video.pixel_formats import all_samples, unit_chroma, unit_luma
 from colorcli.video.prefetch import Prefetch
 from colorcli.video.preflight import CheckedVideo
@@ -70,7 +70,7 @@ def color_shots(
     """The shots of a video with the colors that a run gives to the frame that stands for each."""
     with (
         open_color_sources(video, shots, predictor, sources, report) as hints,
-        unconverted_frames(video, predictor, hints, Part()) as frames,
+        unconverted_frames(video, predictor, hints, Part(), open_memory(video.options.video)) as frames,
     ):
         yield from _grouped(frames, video, report)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 
+from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.color_sources import ColorSources
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.events import Sink
@@ -23,14 +24,16 @@ from colorcli.video.colorize import finish_output, open_file_sink
 from colorcli.video.formats import is_frame_pattern
 from colorcli.video.frame_log import FrameLog
 from colorcli.video.frames import Findings, Frame
+from colorcli.video.keyframe_voting import ColorEstimate
 from colorcli.video.part import WARM_UP, Part, Place, luma_checksum
-from colorcli.video.pipeline import ShotMemory, analyzed_frames, colored_frames, no_memory
+from colorcli.video.pipeline import analyzed_frames, colored_frames, open_memory
 from colorcli.video.preflight import CheckedVideo, VideoSpec, open_source, preflight
 from colorcli.video.shot_log import ShotLog
+from colorcli.video.shot_memory import Correction, PlannedMemory, ShotMemory
 from colorcli.video.sinks.file import FileSink
 from colorcli.video.sinks.segment_writer import SegmentWriter
 from colorcli.video.sinks.segments import Segments, starts_task
-from colorcli.video.temporal_colorizer import ShotStart
+from colorcli.video.temporal_colorizer import HintSource, predict
 
 
 @dataclass(frozen=True)
@@ -84,18 +87,24 @@ class VideoTasks:
         """How many frames earlier runs have finished."""
         return self._log.earlier
 
-    def plan(self, predictor: ChromaPredictor, memory: ShotMemory = no_memory) -> Iterator[VideoTask]:
+    def plan(self, predictor: ChromaPredictor, sources: ColorSources) -> Iterator[VideoTask]:
         """Read the video and give each task when its end is found."""
         cv2.setNumThreads(1)
         video = self._video
         spec = VideoSpec(**{field.name: getattr(video, field.name) for field in fields(VideoSpec)})
         working = predictor.working_shape(video.info.height, video.info.width)
-        for gap in self._sink.parts():
-            if gap.chroma is not None:
-                yield VideoTask(spec, gap)
-                continue
-            for part in _split(analyzed_frames(video, working, gap), gap, memory):
-                yield VideoTask(spec, part)
+        memory = open_memory(video.options.video, self._sink.folder)
+        with open_color_sources(video, video.shots, predictor, sources, self._report) as hints:
+            for gap in self._sink.parts():
+                if gap.chroma is not None:
+                    yield VideoTask(spec, gap)
+                    continue
+                plan = None
+                if memory is not None:
+                    memory.restore(gap.first_number)
+                    plan = _MemoryPlan(memory, predictor, hints, in_shot=gap.keyframe is not None)
+                for part in _split(analyzed_frames(video, working, gap), gap, plan):
+                    yield VideoTask(spec, part)
 
     def finish(self) -> Outcome:
         """Write the output when all tasks are done.
@@ -109,16 +118,58 @@ class VideoTasks:
         return finish_output(self._video, log, self._report)
 
 
-def _split(frames: Iterable[Frame], gap: Part, memory: ShotMemory) -> Iterator[Part]:
+def _split(frames: Iterable[Frame], gap: Part, plan: "_MemoryPlan | None") -> Iterator[Part]:
     """The tasks of the frames of a part."""
     growing = _GrowingPart(gap)
     for frame in frames:
         if growing.ends_before(frame):
-            yield growing.part()
+            yield growing.part(None if plan is None else plan.end_task())
             growing = _GrowingPart(growing.following())
-        growing.add(frame, memory)
+        growing.add(frame)
+        if plan is not None:
+            plan.add(frame)
     if growing.findings:
-        yield growing.part()
+        yield growing.part(None if plan is None else plan.end_task())
+
+
+class _MemoryPlan:
+    """Corrects the first and the last picture of each shot, as the temporal colorizer does."""
+
+    def __init__(
+        self, memory: ShotMemory, predictor: ChromaPredictor, hints: HintSource, *, in_shot: bool
+    ) -> None:
+        """`in_shot`: whether the first frame continues a shot."""
+        self._memory, self._predictor, self._hints = memory, predictor, hints
+        self._corrections: list[Correction] = []
+        self._is_open = in_shot
+        self._last: tuple[int, Plane] | None = None
+        """The last picture of the open shot, if it is not its first."""
+
+    def add(self, frame: Frame) -> None:
+        for view, starts_shot in zip(frame.views, frame.shot_starts, strict=True):
+            if starts_shot or frame.keeps_color or not self._is_open:
+                self._end_shot()
+                self._is_open = not frame.keeps_color
+                if self._is_open:
+                    self._correct(frame.number, view.small, is_last=False)
+            else:
+                self._last = frame.number, view.small
+
+    def end_task(self) -> list[Correction]:
+        """The corrections of the task that ends here, at a cut."""
+        self._end_shot()
+        corrections, self._corrections = self._corrections, []
+        return corrections
+
+    def _end_shot(self) -> None:
+        if self._last is not None:
+            self._correct(*self._last, is_last=True)
+        self._last, self._is_open = None, False
+
+    def _correct(self, number: int, small: Plane, *, is_last: bool) -> None:
+        chroma, _ = predict(self._predictor, self._hints, number, small)
+        estimate = ColorEstimate.of(chroma)
+        self._corrections.append(self._memory.correct(number, small, estimate, is_last=is_last))
 
 
 class _GrowingPart:
@@ -128,7 +179,6 @@ class _GrowingPart:
         """`part`: where it begins, and what precedes it."""
         self._part = part
         self.findings: list[Findings] = []
-        self._starts: list[ShotStart] = []
         self._shots = part.shots_before
         self._earlier_pts = deque[int](maxlen=WARM_UP + 1)
         self._last: Frame | None = None
@@ -137,19 +187,16 @@ class _GrowingPart:
         length = self._part.position + len(self.findings) - self._part.task_start
         return bool(self.findings) and starts_task(length, starts_shot=frame.starts_shot)
 
-    def add(self, frame: Frame, memory: ShotMemory) -> None:
+    def add(self, frame: Frame) -> None:
         assert frame.findings is not None
         self.findings.append(frame.findings)
         self._shots += frame.starts_shot
         self._earlier_pts.append(frame.timing.pts)
         self._last = frame
-        if not frame.keeps_color:
-            views = zip(frame.views, frame.shot_starts, strict=True)
-            self._starts += [memory(frame.number, view.small) for view, is_start in views if is_start]
 
-    def part(self) -> Part:
+    def part(self, corrections: list[Correction] | None) -> Part:
         start = {field.name: getattr(self._part, field.name) for field in fields(Part)}
-        known = {"length": len(self.findings), "findings": self.findings, "shot_starts": self._starts}
+        known = {"length": len(self.findings), "findings": self.findings, "corrections": corrections}
         return Part(**{**start, **known})
 
     def following(self) -> Part:
@@ -175,7 +222,7 @@ def colorize_task(task: VideoTask, predictor: ChromaPredictor, sources: ColorSou
     """
     cv2.setNumThreads(1)
     spec, part = task.video, task.part
-    starts = iter(part.shot_starts)
+    memory = None if part.corrections is None else PlannedMemory(part.corrections)
     with open_source(spec) as source:
         video = CheckedVideo(source=source, **vars(spec))
         log = FrameLog(video, (), report)
@@ -183,6 +230,6 @@ def colorize_task(task: VideoTask, predictor: ChromaPredictor, sources: ColorSou
         writer = SegmentWriter(video, Segments(video.output, {}))
         with (
             open_color_sources(video, video.shots, predictor, sources, report) as hints,
-            colored_frames(video, predictor, hints, part, lambda number, small: next(starts)) as frames,
+            colored_frames(video, predictor, hints, part, memory) as frames,
         ):
             writer.write(log.watch(shot_log.watch(frames)), part)

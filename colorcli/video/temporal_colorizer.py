@@ -16,7 +16,7 @@ was 5.8, 3.4 and 4.6.
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 
 import cv2
@@ -34,6 +34,7 @@ from colorcli.video.keyframe_voting import (
     flow_weight,
     vote,
 )
+from colorcli.video.shot_memory import Memory
 
 LOOKAHEAD = 24
 """Steps that are read after a keyframe before its colors are final; the keyframes among them vote. Up to
@@ -54,18 +55,6 @@ HintSource = Callable[[int, Plane], Hints | None]
 
 
 @dataclass(frozen=True)
-class ShotStart:
-    """What a shot starts with.
-
-    It depends on the first pictures of this shot and of the shots before it, and on nothing else. So a
-    planning pass can find it for every shot in order, and the shots can then be colorized in any order.
-    """
-
-    hints: Hints | None = None
-    """Colors that earlier shots give to the first picture, at the working size."""
-
-
-@dataclass(frozen=True)
 class Step:
     """One picture, a frame or a field, to be colorized."""
 
@@ -75,8 +64,8 @@ class Step:
     """Luma [h, w] in [0, 1] at the working size."""
     keeps_color: bool = False
     """It has color already and keeps it."""
-    shot_start: ShotStart | None = None
-    """What the shot starts with that this picture is the first of; None within a shot."""
+    starts_shot: bool = False
+    """It is the first one of a shot."""
 
 
 @dataclass(frozen=True)
@@ -143,12 +132,14 @@ class TemporalColorizer:
         hint_source: HintSource,
         keyframe: Keyframe | None = None,
         lookahead: int = LOOKAHEAD,
+        memory: Memory | None = None,
     ) -> None:
         """Start before a video's first picture or, with the previous picture's `keyframe`, continue a run.
 
         `lookahead`: steps after a keyframe until its colors are final; less than twice as many are held.
+        `memory`: what earlier shots showed; None if each shot is for itself.
         """
-        self._predictor, self._hint_source = predictor, hint_source
+        self._predictor, self._hint_source, self._memory = predictor, hint_source, memory
         self._lookahead, self._longest_window = lookahead, lookahead // 2
         self._entries: list[_WindowEntry] = []
         """Of the window that is growing."""
@@ -167,7 +158,7 @@ class TemporalColorizer:
             if step.keeps_color:
                 yield from self._end_shot()
                 yield ColoredStep(step, None, is_resumable=True)
-            elif self._origin is None or step.shot_start is not None:
+            elif self._origin is None or step.starts_shot:
                 yield from self._end_shot()
                 self._start_shot(step)
             else:
@@ -183,6 +174,7 @@ class TemporalColorizer:
         image = FlowImage.of(step.small)
         chroma, certainty = self._predict(step)
         prediction = KeyframePrediction(image, ColorEstimate.of(chroma), certainty, None)
+        prediction = self._remember(step, prediction, is_last=False)
         self._waiting.append(_Window([], step, prediction, []))
         self._start_window(image)
 
@@ -195,14 +187,19 @@ class TemporalColorizer:
         return len(self._entries) >= self._longest_window or coverage < LEAST_COVERAGE
 
     def _predict(self, step: Step) -> tuple[Plane, Plane | float]:
-        """The network's colors with the hinted ones put in, and how certain these are (the hints' mask)."""
-        hints = self._hint_source(step.number, step.small)
-        if hints is None and step.shot_start is not None:
-            hints = step.shot_start.hints
-        (chroma,) = self._predictor.predict([step.small], [hints])
-        if hints is None:
-            return chroma, 0.0
-        return chroma + hints.mask * (hints.chroma - chroma), hints.mask
+        return predict(self._predictor, self._hint_source, step.number, step.small)
+
+    def _remember(self, step: Step, prediction: KeyframePrediction, *, is_last: bool) -> KeyframePrediction:
+        """A shot's first or last keyframe with the colors of what earlier shots showed.
+
+        The last one is as the memory has it, everywhere: a shot that goes on later starts from there.
+        """
+        if self._memory is None:
+            return prediction
+        correction = self._memory.correct(step.number, step.small, prediction.estimate, is_last=is_last)
+        estimate = correction.apply(prediction.estimate, prediction.certainty)
+        anchor = 1.0 if is_last else correction.trust_at(step.small.shape)
+        return replace(prediction, estimate=estimate, anchor=anchor)
 
     def _extend_window(self, step: Step, origin: FlowImage) -> None:
         """Add a step to the window that starts after `origin`."""
@@ -232,6 +229,10 @@ class TemporalColorizer:
         """Finish all windows, and forget the shot."""
         if self._entries:
             self._complete_window()
+        if self._waiting and self._waiting[-1].entries:
+            window = self._waiting.pop()
+            prediction = self._remember(window.last, window.prediction, is_last=True)
+            self._waiting.append(replace(window, prediction=prediction))
         while self._waiting:
             yield from self._finish_window()
         self._keyframe = self._origin = None
@@ -244,7 +245,7 @@ class TemporalColorizer:
         opening = self._keyframe
         if opening is not None:
             flow = window.entries[-1].to_keyframe
-            trust = flow_weight(flow, small.shape) * (1 - certainty)
+            trust = flow_weight(flow, small.shape) * (1 - window.prediction.weight)
             warped = ColorEstimate(opening.estimate).warp(flow)
             estimate = correct(warped, estimate, trust, len(window.entries))
         closing = self._keyframe = Keyframe(small, estimate.chroma(certainty), estimate.planes)
@@ -264,6 +265,17 @@ class PerFrameColorizer(TemporalColorizer):
         for step in steps:
             chroma = None if step.keeps_color else self._predict(step)[0]
             yield ColoredStep(step, chroma, is_resumable=True)
+
+
+def predict(
+    predictor: ChromaPredictor, hint_source: HintSource, number: int, small: Plane
+) -> tuple[Plane, Plane | float]:
+    """The network's colors with the hinted ones put in, and how certain these are (the hints' mask)."""
+    hints = hint_source(number, small)
+    (chroma,) = predictor.predict([small], [hints])
+    if hints is None:
+        return chroma, 0.0
+    return chroma + hints.mask * (hints.chroma - chroma), hints.mask
 
 
 def _flows_to_last(origin: FlowImage, entries: list[_WindowEntry]) -> list[AccumulatedFlow]:

@@ -15,7 +15,6 @@ from colorcli.video.temporal_colorizer import (
     MOST_HELD_BYTES,
     ColoredStep,
     PerFrameColorizer,
-    ShotStart,
     Step,
     TemporalColorizer,
     lookahead_for,
@@ -71,10 +70,7 @@ def pan(seed: int, count: int, speed: int = 2) -> list[Plane]:
 
 def steps(lumas: list[Plane], start: int = 0, shots: Sequence[int] = (0,)) -> list[Step]:
     """Steps numbered from `start`; a shot starts at the numbers `shots`."""
-    return [
-        Step(number, luma, shot_start=ShotStart() if number in shots else None)
-        for number, luma in enumerate(lumas, start)
-    ]
+    return [Step(number, luma, starts_shot=number in shots) for number, luma in enumerate(lumas, start)]
 
 
 def colorize(lumas: list[Plane], **kwargs: object) -> list[ColoredStep]:
@@ -197,15 +193,6 @@ def test_a_cut_resets_the_colors() -> None:
     assert again is not None
     # Nothing of the first shot is in it, but the network's own change from call to call.
     assert np.abs(keyframe.chroma - again).max() < 0.05
-
-
-def test_a_shot_starts_with_the_colors_that_it_is_given() -> None:
-    hints = Hints(
-        np.broadcast_to(BLUE[:, None, None], (2, HEIGHT, WIDTH)), np.ones((HEIGHT, WIDTH), np.float32)
-    )
-    given = [Step(0, pan(1, 1)[0], shot_start=ShotStart(hints))]
-    (colored,) = TemporalColorizer(Predictor(), unknown).run(given)  # type: ignore[arg-type]
-    assert colored.chroma == pytest.approx(hints.chroma, abs=1e-6)
 
 
 def test_frames_that_keep_their_color_have_no_chroma() -> None:

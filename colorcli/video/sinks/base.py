@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 from colorcli.video.frames import ColoredFrame
 from colorcli.video.part import Part
@@ -10,6 +11,9 @@ from colorcli.video.sinks.segments import Record
 
 class VideoSink(ABC):
     """Writes one output."""
+
+    folder: Path | None = None
+    """Where the state of an unfinished output is kept."""
 
     @property
     def finished(self) -> Sequence[Record]:

@@ -44,6 +44,7 @@ class FileSink(VideoSink):
     def __init__(self, video: CheckedVideo, segments: Segments, tags: dict[str, str]) -> None:
         self._video, self._segments, self._tags = video, segments, tags
         self._writer = SegmentWriter(video, segments)
+        self.folder = segments.folder
 
     @classmethod
     @contextmanager
@@ -113,7 +114,13 @@ class FileSink(VideoSink):
         """Whether all shots keep their color and no option changes anything else: then the file is copied."""
         video = self._video
         relevant = replace(
-            video.options.video, shots=None, references=None, contact_sheet=None, stabilize=True, keep=False
+            video.options.video,
+            shots=None,
+            references=None,
+            contact_sheet=None,
+            stabilize=True,
+            memory=True,
+            keep=False,
         )
         is_same_container = video.source.path.suffix.lower() == video.output.suffix.lower()
         keeps_color = all(shot.skip for shot in shots)

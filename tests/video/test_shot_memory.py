@@ -1,0 +1,138 @@
+"""Memory across shots: a scene that comes back has its colors again, and nothing else changes."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from colorcli.color.condition import Hints
+from colorcli.color.ycbcr import Plane
+from colorcli.video import shot_memory
+from colorcli.video.keyframe_voting import ColorEstimate
+from colorcli.video.shot_memory import Memory, PlannedMemory, ShotMemory
+from colorcli.video.temporal_colorizer import ColoredStep, Step, TemporalColorizer
+
+HEIGHT, WIDTH = 128, 192
+
+
+class Network:
+    """A network that predicts one color for the whole picture, another one for each picture."""
+
+    def predict(self, lumas: Sequence[Plane], hints: Sequence[Hints | None]) -> list[Plane]:
+        color = 0.15 * np.sin(1e4 * lumas[0].mean(dtype=np.float64) + np.array([0, 2]))
+        return [np.broadcast_to(color[:, None, None], (2, HEIGHT, WIDTH)).astype(np.float32)]
+
+
+def scene(seed: int) -> Plane:
+    """Things of several sizes, sharp as photographs are."""
+    random = np.random.default_rng(seed)
+    picture = np.full((HEIGHT, 2 * WIDTH), 0.5, np.float32)
+    for size in np.linspace(60, 4, 60):
+        x, y = random.integers(0, 2 * WIDTH), random.integers(0, HEIGHT)
+        shape = cv2.ellipse if random.random() < 0.5 else cv2.rectangle
+        level = float(random.random())
+        if shape is cv2.rectangle:
+            cv2.rectangle(picture, (int(x), int(y)), (int(x + size), int(y + size)), level, -1)
+        else:
+            axes = int(size), int(size / 2)
+            cv2.ellipse(picture, (int(x), int(y)), axes, float(random.integers(180)), 0, 360, level, -1)
+    return cv2.GaussianBlur(picture, (0, 0), 0.8)
+
+
+def film(shots: Sequence[tuple[int, int]], length: int = 6) -> list[Step]:
+    """Shots, each given by the seed of its scene and the place where the camera's pan begins."""
+    lumas = [
+        (scene(seed)[:, place + k : place + k + WIDTH], k == 0)
+        for seed, place in shots
+        for k in range(length)
+    ]
+    return [Step(number, luma, starts_shot=starts) for number, (luma, starts) in enumerate(lumas)]
+
+
+def unknown(number: int, small: Plane) -> None:
+    """No hints."""
+
+
+def colorize(steps: list[Step], memory: Memory | None) -> list[Plane]:
+    colorizer = TemporalColorizer(Network(), unknown, memory=memory)  # type: ignore[arg-type]
+    return [chroma_of(colored) for colored in colorizer.run(steps)]
+
+
+def chroma_of(colored: ColoredStep) -> Plane:
+    assert colored.chroma is not None
+    return colored.chroma
+
+
+def test_a_shot_that_goes_on_has_its_colors_again() -> None:
+    steps = film([(1, 0), (2, 0), (1, 6)])
+
+    def change(chromas: list[Plane]) -> float:
+        """From the end of the first shot to the beginning of the third."""
+        return float(np.abs(chromas[5] - chromas[12]).mean())
+
+    forgetful = change(colorize(steps, None))
+    assert forgetful > 0.05
+    assert change(colorize(steps, ShotMemory())) < 0.2 * forgetful
+
+
+def test_what_is_new_keeps_the_networks_colors() -> None:
+    steps = film([(seed, 0) for seed in range(10, 20)], length=1)
+    for one, other in zip(colorize(steps, None), colorize(steps, ShotMemory()), strict=True):
+        assert one == pytest.approx(other, abs=1e-6)
+
+
+class Recorder:
+    """A memory that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.memory, self.asked, self.answers = ShotMemory(), [], []  # type: ignore[var-annotated]
+
+    def correct(
+        self, number: int, small: Plane, estimate: ColorEstimate, *, is_last: bool
+    ) -> shot_memory.Correction:
+        self.asked.append((number, is_last))
+        self.answers.append(self.memory.correct(number, small, estimate, is_last=is_last))
+        return self.answers[-1]
+
+
+def test_first_and_last_pictures_alone_are_remembered_so_that_they_can_be_planned() -> None:
+    steps = film([(1, 0), (2, 0), (1, 6)])
+    recorder = Recorder()
+    online = colorize(steps, recorder)
+    assert recorder.asked == [(0, False), (5, True), (6, False), (11, True), (12, False), (17, True)]
+    ahead = ShotMemory()
+    planned = []
+    for number, is_last in recorder.asked:
+        small = steps[number].small
+        estimate = ColorEstimate.of(Network().predict([small], [None])[0])
+        planned.append(ahead.correct(number, small, estimate, is_last=is_last))
+    parts = [
+        colorize(steps[12:], PlannedMemory(planned[4:])),
+        colorize(steps[:12], PlannedMemory(planned[:4])),
+    ]
+    for one, other in zip(online, parts[1] + parts[0], strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_a_continued_run_remembers_the_same(tmp_path: Path) -> None:
+    steps = film([(1, 0), (2, 0), (1, 6)])
+    whole = colorize(steps, ShotMemory(tmp_path))
+    again = ShotMemory(tmp_path)
+    again.restore(12)
+    for one, other in zip(whole[12:], colorize(steps[12:], again), strict=True):
+        assert np.array_equal(one, other)
+
+
+def test_the_memory_is_bounded_and_what_is_useful_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shot_memory, "CAPACITY", 3)
+    memory = ShotMemory()
+
+    def see(shots: Sequence[int]) -> Iterator[bool]:
+        for number, seed in enumerate(shots):
+            small = scene(seed)[:, :WIDTH]
+            estimate = ColorEstimate.of(np.full((2, HEIGHT, WIDTH), 0.01 * number, np.float32))
+            yield bool(memory.correct(number, small, estimate, is_last=False).trust.any())
+
+    assert list(see([1, 2, 1, 3, 1, 2])) == [False, False, True, False, True, False]
