@@ -76,8 +76,8 @@ class Matches:
 def match(features: Features, luma: Plane, other_features: Features, other_luma: Plane) -> Matches:
     """Match the cells of a keyframe, given by features and luma [rows, columns], with another's."""
     rows, columns = luma.shape
-    likeness = features.reshape(rows * columns, -1) @ other_features.reshape(other_luma.size, -1).T
-    there, back = likeness.argmax(axis=1), likeness.argmax(axis=0)
+    likeness = _products(features, other_features)
+    there, back = likeness.argmax(axis=1), cv2.reduceArgMax(likeness, 0)[0]
     best = likeness[np.arange(len(there)), there]
     here = _cells(np.arange(rows * columns), columns)
     positions = _cells(there, other_luma.shape[1])
@@ -108,7 +108,14 @@ def summary(features: NDArray[Any]) -> NDArray[np.float32]:
 
 def likeness_of(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     """How alike a picture is to another one as a whole, from 0 to 1, by their summaries."""
-    return float((one @ other.T).max(axis=1).mean())
+    return float(_products(one, other).max(axis=1).mean())
+
+
+def _products(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Dot products of all vectors; the threads of NumPy's would take the cores of the other stages."""
+    rows, columns = (part.reshape(-1, part.shape[-1]) for part in (one, other))
+    products: NDArray[np.float32] = cv2.gemm(rows, columns, 1, None, 0, flags=cv2.GEMM_2_T)
+    return products
 
 
 def _spread(
