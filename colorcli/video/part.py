@@ -5,9 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from av.video.frame import VideoFrame
-
-from colorcli.video.frames import Findings
+from colorcli.video.frames import Findings, Frame
 from colorcli.video.shot_memory import Correction
 from colorcli.video.temporal_colorizer import Keyframe
 
@@ -24,7 +22,7 @@ class Place:
     earlier_pts: int
     """Of a frame a few frames before it, from which filters that need earlier frames are warm."""
     checksum: int
-    """Of its luma, as `luma_checksum` gives it: a file that cannot be sought safely gives another one."""
+    """As `frame_checksum` gives it: in a file that cannot be sought safely it is another one."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +58,13 @@ class Part:
         return 0 if self.before is None else self.before.number + 1
 
 
-def luma_checksum(picture: VideoFrame) -> int:
-    """CRC-32 of the first plane of a planar picture, without the padding of its rows."""
+def frame_checksum(frame: Frame) -> int:
+    """CRC-32 of the duration and the luma of a planar frame, without the padding of its rows."""
+    picture = frame.picture
     plane = picture.planes[0]
     rows = memoryview(plane)
     width = plane.width * (picture.format.components[0].bits + 7 >> 3)
-    checksum = 0
-    if width == plane.line_size:
-        return zlib.crc32(rows[: width * plane.height])
+    checksum = zlib.crc32(str(frame.timing.duration).encode())
     for top in range(0, plane.height * plane.line_size, plane.line_size):
         checksum = zlib.crc32(rows[top : top + width], checksum)
     return checksum

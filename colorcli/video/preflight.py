@@ -22,7 +22,7 @@ from colorcli.video.frame_converter import FrameConverter, open_converter
 from colorcli.video.frames import Frame
 from colorcli.video.hidden_content import has_captions, lost_matroska_elements
 from colorcli.video.info import BOTTOM_FIRST, TOP_FIRST, VideoInfo
-from colorcli.video.part import Place, luma_checksum
+from colorcli.video.part import Place, frame_checksum
 from colorcli.video.pixel_formats import natural_layout
 from colorcli.video.probe import moving_streams
 from colorcli.video.shot_list import ShotList, read_shot_list
@@ -110,7 +110,7 @@ class CheckedVideo(VideoSpec):
         return open_converter(self.info, self.settings.layout, compare=self.options.compare)
 
     def _checksum(self, frame: Frame) -> int:
-        return luma_checksum(self.converter().planar(frame.picture))
+        return frame_checksum(replace(frame, picture=self.converter().planar(frame.picture)))
 
     def _kept(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         return self._filtered(self.trim.keep(frames, self.info, self.source.origin))

@@ -25,7 +25,7 @@ from colorcli.video.formats import is_frame_pattern
 from colorcli.video.frame_log import FrameLog
 from colorcli.video.frames import Findings, Frame
 from colorcli.video.keyframe_voting import ColorEstimate
-from colorcli.video.part import WARM_UP, Part, Place, luma_checksum
+from colorcli.video.part import WARM_UP, Part, Place, frame_checksum
 from colorcli.video.pipeline import analyzed_frames, colored_frames, open_memory
 from colorcli.video.preflight import CheckedVideo, VideoSpec, open_source, preflight
 from colorcli.video.shot_log import ShotLog
@@ -203,7 +203,7 @@ class _GrowingPart:
         """The part that follows, as far as it is known."""
         last, position = self._last, self._part.position + len(self.findings)
         assert last is not None and last.findings is not None
-        checksum = luma_checksum(last.picture)
+        checksum = frame_checksum(last)
         return Part(
             position,
             Place(last.number, last.timing.pts, self._earlier_pts[0], checksum),

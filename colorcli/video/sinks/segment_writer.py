@@ -11,7 +11,7 @@ from colorcli.video.chroma_store import ChromaWriter
 from colorcli.video.encoder import Encoder
 from colorcli.video.ffmpeg import file_url
 from colorcli.video.frames import ColoredFrame, Findings, Timing
-from colorcli.video.part import Part, luma_checksum
+from colorcli.video.part import Part, frame_checksum
 from colorcli.video.preflight import CheckedVideo
 from colorcli.video.shot_list import ShotList
 from colorcli.video.shots import Decision, DecisionKey
@@ -125,7 +125,7 @@ class _Segment:
             frame.keeps_color,
             self._shots,
             self._kept,
-            luma_checksum(frame.picture),
+            frame_checksum(frame),
             self._key.digest(),
             encoding,
         )

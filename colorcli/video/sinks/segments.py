@@ -71,7 +71,7 @@ class Record:
     kept: int
     """How many of its frames keep their own color."""
     checksum: int
-    """Of its last frame's luma (`part.luma_checksum`)."""
+    """Of its last frame (`part.frame_checksum`)."""
     key: str
     """A digest of the decisions about its frames (`shots.DecisionKey`)."""
     encoding: str

@@ -137,7 +137,8 @@ class VideoFileSource(FrameSource):
         """Go to a frame a few frames before a place; its number, 0 where the file cannot be sought."""
         with suppress(av.FFmpegError, _DamageError):
             earlier: deque[VideoFrame] = deque(maxlen=WARM_UP + 1)
-            if self.scan.is_regular:
+            # Where the container states no duration, FFmpeg guesses those of frames from all frames before.
+            if self.scan.is_regular and self.container.duration is not None:
                 self.container.seek(place.earlier_pts, stream=self._stream)
                 self._stream.codec_context.flush_buffers()
                 self._alpha_decoder = _alpha_decoder(self._stream)
