@@ -15,12 +15,12 @@ KILL_SECONDS = 0.005
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Three tasks, the second of them a take without a cut that is two segments long; with sound."""
+    """Two tasks, the second of them a take without a cut that is two segments long; with sound."""
     return make(
         tmp_path_factory.mktemp("video") / "in.mkv", *gray(9.7, "64x48"),
-        *gray(20.1, "64x48", source="mandelbrot"), *gray(2, "64x48", source="testsrc"),
-        "-f", "lavfi", "-i", "sine=d=31", "-filter_complex", "[0:v][1:v][2:v]concat=n=3[v]", "-map", "[v]",
-        "-map", "3:a", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-g", "100",
+        *gray(20.1, "64x48", source="mandelbrot"), "-f", "lavfi", "-i", "sine=d=29",
+        "-filter_complex", "[0:v][1:v]concat=n=2[v]", "-map", "[v]", "-map", "2:a", "-pix_fmt", "yuv420p",
+        "-c:v", "libx264", "-preset", "ultrafast", "-g", "100",
         "-c:a", "flac",
     )  # fmt: skip
 
@@ -47,15 +47,15 @@ def test_two_processes_give_the_bytes_of_one(
     assert differences(video, output) == []
     assert not list(tmp_path.glob(".*")), "the run's folder was left behind"
     done = next(event for event in reported if event["event"] == "done")
-    assert done["facts"]["frames"] == 796
+    assert done["facts"]["frames"] == 746
     counts = [event["done"] for event in reported if event["event"] == "progress"]
     assert counts == sorted(counts)
 
 
-@pytest.mark.parametrize(("first", "then"), [(1, 2), (2, 1)])
-def test_a_killed_run_is_continued_by_any_number_of_processes(
-    first: int, then: int, tmp_path: Path, toy_model: Path, video: Path, whole: Path, codec: str
+def test_a_killed_run_is_continued_by_another_number_of_processes(
+    tmp_path: Path, toy_model: Path, video: Path, whole: Path, codec: str
 ) -> None:
+    first, then = (1, 2) if codec == "ffv1" else (2, 1)
     output = tmp_path / "out.mkv"
     flags = ["--model", toy_model, "--codec", codec]
     command = [*COMMAND, "run", video, "-o", output, *flags, "--jobs", first]
