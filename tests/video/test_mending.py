@@ -17,8 +17,8 @@ def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make(
         tmp_path_factory.mktemp("video") / "in.mkv", *gray(9.7, "64x48"),
         *gray(2, "64x48", source="testsrc"), "-f", "lavfi", "-i", "sine=d=12",
-        "-filter_complex", "[0:v][1:v]concat=n=2[v]", "-map", "[v]", "-map", "2:a", "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-g", "100",
-        "-c:a", "flac",
+        "-filter_complex", "[0:v][1:v]concat=n=2[v]", "-map", "[v]", "-map", "2:a", "-pix_fmt", "yuv420p",
+        "-c:v", "libx264", "-preset", "ultrafast", "-g", "100", "-c:a", "flac",
     )  # fmt: skip
 
 
