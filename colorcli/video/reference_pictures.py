@@ -5,6 +5,7 @@ which then does not fit, or drops it. So only a file that shows what was written
 """
 
 import hashlib
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,15 @@ def write_reference(path: Path, rgb: NDArray[np.uint8]) -> None:
 
 def is_unchanged(path: Path) -> bool:
     """Whether a file shows the very pixels that `write_reference` wrote; False if it cannot be read."""
+    try:
+        return _is_unchanged(path, path.stat().st_mtime_ns)
+    except OSError:
+        return False
+
+
+@cache
+def _is_unchanged(path: Path, modified: int) -> bool:
+    """Remembered, because every part of a film asks for the references anew; `modified`: time of the file."""
     try:
         with Image.open(path, formats=["PNG"]) as picture:
             mark = picture.info.get(MARK)

@@ -26,6 +26,7 @@ from colorcli.errors import UsageError
 from colorcli.video.cuts import is_cut
 from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, Positions
 from colorcli.video.info import VideoInfo
+from colorcli.video.reference_pictures import is_unchanged
 from colorcli.video.timecode import parse_timecode
 
 FARTHEST_BACK = 3000
@@ -48,8 +49,10 @@ class Reference:
 def find_references(folder: Path, rate: Fraction) -> list[Reference]:
     """The pictures in a folder, by the frames in their names: `shot2_000123.png` or `00-01-02-12.png`.
 
+    Frames that `colorcli refs` has written and nobody has changed since are not among them.
+
     Raises:
-        UsageError: the folder does not exist, or no picture in it names a frame.
+        UsageError: the folder does not exist, no picture in it names a frame, or none was changed.
     """
     if not folder.is_dir():
         raise UsageError(folder, "is not a folder", "give --references a folder of colorized frames")
@@ -61,7 +64,11 @@ def find_references(folder: Path, rate: Fraction) -> list[Reference]:
     if not found:
         cause = "contains no picture whose name gives a frame"
         raise UsageError(folder, cause, "name them 000123.png or 00-01-02-12.png")
-    return [found[number] for number in sorted(found)]
+    changed = [found[number] for number in sorted(found) if not is_unchanged(found[number].path)]
+    if not changed:
+        cause = "contains only frames as `colorcli refs` wrote them"
+        raise UsageError(folder, cause, "paint over one, or leave --references out")
+    return changed
 
 
 def _frame_number(stem: str, rate: Fraction) -> int | None:

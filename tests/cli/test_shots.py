@@ -3,15 +3,17 @@
 import csv
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.cli import run_cli
-from support.images import load
+from support.images import load, save
 from support.videos import make, planes, run
 
 from colorcli.video.reference_pictures import is_unchanged
+from colorcli.video.references import find_references
 from colorcli.video.shot_list import read_shots
 
 SHOTS = [(0, 20), (20, 45), (45, 60)]
@@ -109,4 +111,13 @@ def test_each_shot_gets_a_frame_with_the_colors_of_a_run(film: Path, toy_model: 
         blue = (rgb[..., 2] - rgb @ [0.299, 0.587, 0.114]) / 1.772
         assert abs(blue.mean() - (cb.mean() - 128) * 255 / 224) < 1.5
         assert cr.std() > 0
+    unpainted = run_cli(
+        "run", film, "-o", tmp_path / "again.mkv", "--model", toy_model, "--references", folder
+    )
+    assert unpainted.returncode == 2
+    assert b"only frames as" in unpainted.stderr
+    painted = load(paths[1]).copy()
+    painted[10:30, 10:30] = (200, 40, 90)
+    save(paths[1], painted)
+    assert [one.path for one in find_references(folder, Fraction(25))] == [paths[1]]
     assert b"contains pictures already" in run_cli("refs", film, "-o", folder, "--model", toy_model).stderr
