@@ -77,7 +77,8 @@ def publish(partial: Path, output: Path) -> None:
     """Give a finished file its name, durably: fsync the contents, rename, fsync the folder."""
     _sync(partial)
     partial.replace(output)
-    _sync(output.parent)
+    with suppress(PermissionError):  # Windows opens no folders, and needs no such thing
+        _sync(output.parent)
 
 
 @contextmanager
@@ -125,7 +126,7 @@ def _remove(partial: Path) -> None:
 
 
 def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
     try:
         os.fsync(descriptor)
     finally:

@@ -9,7 +9,7 @@ from typing import Any
 
 import onnxruntime as ort
 
-from colorcli.errors import SetupError
+from colorcli.errors import SetupError, install_command
 
 
 @dataclass(frozen=True)
@@ -17,11 +17,15 @@ class Plugin:
     """A package with one execution provider."""
 
     device: str
-    """Name of the device that it makes usable."""
+    """Name of the device that it makes usable, and of the extra that brings it."""
     module: str
-    install: str
     needs: str
     """What it needs of the system, for who sees it fail."""
+
+    @property
+    def install(self) -> str:
+        """Command that installs it."""
+        return install_command(self.device)
 
     @property
     def is_installed(self) -> bool:
@@ -42,13 +46,11 @@ _ALL = (
     Plugin(
         "webgpu",
         "onnxruntime_ep_webgpu",
-        "pip install 'colorcli[webgpu]'",
         "a graphics driver, and on Linux the Vulkan loader (libvulkan1)",
     ),
     Plugin(
         "rtx",
         "onnxruntime_ep_nv_tensorrt_rtx",
-        "pip install 'colorcli[rtx]'",
         "NVIDIA's driver for a card of the RTX 30, 40 or 50 series",
     ),
 )

@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass, field, fields, is_dataclass
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -136,7 +137,8 @@ def _build(kind: type[Any], values: dict[str, Any]) -> Any:
     for name, value in values.items():
         expected = known.get(name)
         if expected is None:
-            raise TypeError(f"unknown setting {name}")
+            near = get_close_matches(name, known, 1)
+            raise TypeError(f"unknown setting {name}" + (f"; did you mean {near[0]}?" if near else ""))
         if isinstance(value, int) and expected is float:
             values[name] = float(value)
         elif isinstance(expected, type) and not isinstance(value, expected):

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from colorcli.color.detection import has_color
-from colorcli.errors import InputError
+from colorcli.errors import InputError, UsageError
 from colorcli.evaluation.metrics import colorfulness
 from colorcli.evaluation.pictures import Picture, read_picture, to_planes
 from colorcli.train.config import DataConfig
@@ -71,6 +71,25 @@ def pack_pictures(
         counts = f"{len(content['corrupt'])} are unreadable, {content['dull']} have too little color"
         raise InputError(path, f"no usable picture: {counts}", "give folders of color pictures")
     return Pack.load(path)
+
+
+def check_same_pictures(files: Sequence[Path], path: Path) -> None:
+    """Check that a run which goes on at `path` has the pictures it began with, wherever they lie now.
+
+    Raises:
+        UsageError: it began with others.
+    """
+    index = path.with_suffix(".json")
+    if not index.exists():
+        return
+    content = json.loads(index.read_text())
+    before = len(content["names"]) + len(content["corrupt"]) + content["dull"]
+    missing = set(content["names"]) - {file.name for file in files}
+    if before != len(files) or missing:
+        cause = (
+            f"began with {before:,} pictures, and DATA has {len(files):,}, {len(missing):,} of them missing"
+        )
+        raise UsageError(path.parent, cause, "name the same DATA, or start another run")
 
 
 def _decode_into(

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import torch
@@ -15,7 +15,12 @@ from colorcli.train.config import Config, load_config
 from colorcli.train.distributed import ProcessGroup
 from colorcli.train.fine_tune import SETTINGS, conclude, fine_tuning, held_out_of
 from colorcli.train.loop import train
-from colorcli.train.pack import Pack, pack_pictures
+from colorcli.train.pack import Pack, check_same_pictures, pack_pictures
+
+BOOKKEEPING = frozenset((
+    "name", "version", "license", "training_data", "checkpoint_every", "validate_every", "workers",
+))  # fmt: skip
+"""Settings that may change while a run goes on: the weights do not depend on them."""
 
 
 def start(
@@ -46,7 +51,7 @@ def start(
     if not processes.is_main:
         console.quiet = True
         processes.barrier()  # process 0 packs the pictures first
-    pack = _pack(data, folder, config, console)
+    pack = _pack(data, folder, config, console, resume=resume)
     if processes.is_main:
         processes.barrier()
     if config.initial_weights:
@@ -69,15 +74,33 @@ def _configuration(
         if folder.resolve().is_relative_to(Path(pictures).resolve()):
             cause = f"lies inside {pictures}, so that its sample sheets would be trained on"
             raise UsageError(folder, cause, "put it elsewhere")
-    if resume and config_file is None and kept.exists():
-        return load_config(kept)
+    if resume and kept.exists():
+        return _resumed(load_config(kept), config_file)
     if source is not None:
         return fine_tuning(source, folder, load_config(config_file) if config_file else SETTINGS)
     return load_config(config_file) if config_file else Config()
 
 
-def _pack(data: Sequence[str], folder: Path, config: Config, console: Console) -> Pack:
+def _resumed(own: Config, config_file: Path | None) -> Config:
+    """The configuration that a run goes on with: its own, with the bookkeeping of another one.
+
+    Raises:
+        UsageError: the other one would make it another run.
+    """
+    if config_file is None:
+        return own
+    other = load_config(config_file)
+    names = [each.name for each in fields(Config) if getattr(own, each.name) != getattr(other, each.name)]
+    if changed := [name for name in names if name not in BOOKKEEPING]:
+        cause = f"differs from what the run began with in {', '.join(changed)}"
+        raise UsageError(config_file, cause, "leave --config out, or start another run")
+    return other
+
+
+def _pack(data: Sequence[str], folder: Path, config: Config, console: Console, *, resume: bool) -> Pack:
     files = find_pictures(data)
+    if resume:
+        check_same_pictures(files, folder / "pictures.rgb")
     with progress_bar(console=console) as bar:
         task = bar.add_task("Decoding pictures", total=len(files))
         target = folder / "pictures.rgb"

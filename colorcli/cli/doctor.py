@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import packages_distributions, version
+from importlib.util import find_spec
 from math import inf
 from pathlib import Path
 from typing import Annotated
@@ -14,8 +15,16 @@ from typing import Annotated
 import typer
 
 from colorcli.cli.parameters import with_options
-from colorcli.errors import ColorcliError, ExitCode
+from colorcli.errors import ColorcliError, ExitCode, install_command
 from colorcli.options import DEFAULT_MODEL, NO_KINDS, Flag, Json, ModelFile, ModelKinds
+
+EXTRAS = {
+    "heic": ("pillow_heif", "HEIC images"),
+    "raw": ("rawpy", "camera raw and DNG"),
+    "pdf": ("pikepdf", "pictures inside of PDFs"),
+    "cluster": ("ray", "--cluster"),
+}
+"""Extra -> the module that it brings, and what for; those of engines are in their own tables."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +84,7 @@ def examine(model: Path, kinds: Sequence[str] = ()) -> Diagnosis:
     """Check the installation, and time a model file in every backend that opens it."""
     from colorcli.models import open_model
 
-    findings = [_machine(), _ffmpeg(), *_backends(), *_plugins(), *_gpus()]
+    findings = [_machine(), _ffmpeg(), *_backends(), *_plugins(), *_extras(), *_gpus()]
     try:
         with open_model(model, kinds=kinds) as opened:
             card, is_own, device = opened.card, opened.kind == "colorcli", opened.device
@@ -118,6 +127,15 @@ def _backends() -> Iterator[Finding]:
             yield Finding(backend.name, state, detail, backend.install)
         else:
             yield Finding(backend.name, "ok", f"{_version(backend.needs[0])}, {kind}")
+
+
+def _extras() -> Iterator[Finding]:
+    for extra, (module, purpose) in EXTRAS.items():
+        if find_spec(module) is None:
+            detail = f"{module} not installed; {purpose}"
+            yield Finding(extra, "missing", detail, install_command(extra))
+        else:
+            yield Finding(extra, "ok", f"{_version(module)}, {purpose}")
 
 
 def _version(module: str) -> str:

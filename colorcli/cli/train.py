@@ -3,17 +3,20 @@
 from pathlib import Path
 from typing import Annotated
 
+import typer
 from typer import Argument
 
 from colorcli.cli.parameters import with_options
-from colorcli.errors import needs_extra
+from colorcli.errors import UsageError, needs_extra
 from colorcli.options import Flag, model_path
 
 
 @with_options
 def train(
-    data: Annotated[list[str], Argument(metavar="DATA...", help="Folders of images, or coco-sample.")],
-    output: Annotated[Path, Flag("Folder for weights and logs.", short="-o", metavar="RUN")],
+    data: Annotated[
+        list[str] | None, Argument(metavar="DATA...", help="Folders of images, or coco-sample.")
+    ] = None,
+    output: Annotated[Path | None, Flag("Folder for weights and logs.", short="-o", metavar="RUN")] = None,
     config: Annotated[Path | None, Flag("Settings other than the defaults.", metavar="FILE.toml")] = None,
     source: Annotated[
         Path | None,
@@ -27,10 +30,20 @@ def train(
         list[str] | None,
         Flag("--from: images of other kinds, which it may color at most 1 % worse.", metavar="FOLDER"),
     ] = None,
+    print_config: Annotated[bool, Flag("Print the settings as TOML for --config, and exit.")] = False,
     resume: Annotated[bool, Flag("Continue the run in RUN.")] = False,
     device: Annotated[str, Flag("auto, cpu, cuda or cuda:N.", env=True)] = "auto",
 ) -> None:
     """Train a model: the generator alone first, then against a discriminator; or fine-tune one."""
+    if print_config:
+        from colorcli.train.config import Config, load_config, to_toml
+
+        typer.echo(to_toml(load_config(config) if config else Config()), nl=False)
+        return
+    if not data or output is None:
+        raise UsageError(
+            "colorcli train", "DATA or -o RUN is missing", "as in: colorcli train photos/ -o run"
+        )
     with needs_extra("colorcli train", "train"):
         from colorcli.train.run import start
     model = model_path(source) if source else None

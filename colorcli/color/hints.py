@@ -37,8 +37,6 @@ ASPECT_TOLERANCE = 0.02
 
 Shape = tuple[int, int]
 """Height, width."""
-Row = tuple[Any, Any, str]
-"""x, y and color as written in the file."""
 
 
 @dataclass(frozen=True)
@@ -149,30 +147,66 @@ def parse_color(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _json_rows(content: bytes) -> Iterator[Row]:
-    for entry in json.loads(content):
-        color = entry["colour"] if "colour" in entry else entry["color"]  # the spelling of 0.1.0 still works
-        yield entry["x"], entry["y"], color if isinstance(color, str) else ",".join(map(str, color))
+def _json_rows(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each hint as a mapping, and what it is called in messages."""
+    try:
+        entries = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"line {error.lineno}: not JSON ({error.msg})") from error
+    if not isinstance(entries, list):
+        raise ValueError("not a list of hints")
+    for number, entry in enumerate(entries, start=1):
+        if not isinstance(entry, dict):
+            raise ValueError(f"hint {number}: not an object with x, y and color")
+        values = dict(entry)
+        if "colour" in values:  # the spelling of 0.1.0 still works
+            values["color"] = values.pop("colour")
+        if isinstance(values.get("color"), list):
+            values["color"] = ",".join(map(str, values["color"]))
+        yield f"hint {number}", values
 
 
-def _csv_rows(content: bytes) -> Iterator[Row]:
-    for line, row in enumerate(csv.reader(io.StringIO(content.decode("utf-8-sig")))):
-        is_heading = line == 0 and row[:1] == ["x"]
+def _csv_rows(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The same of a table, its heading left out."""
+    reader = csv.reader(io.StringIO(content.decode("utf-8-sig")))
+    for number, row in enumerate(reader):
+        is_heading = number == 0 and row[:1] == ["x"]
         if row and not is_heading:
-            x, y, *color = row
-            yield x, y, ",".join(color)  # an unquoted r,g,b takes three cells
+            values = dict(zip(("x", "y"), row, strict=False))
+            if color := ",".join(row[2:]):  # an unquoted r,g,b takes three cells
+                values["color"] = color
+            yield f"line {reader.line_num}", values
 
 
-def _points(path: Path, rows: Iterator[Row]) -> list[Point]:
+def _points(path: Path, rows: Iterator[tuple[str, dict[str, Any]]]) -> list[Point]:
     points: list[Point] = []
     try:
-        points.extend(Point(float(x), float(y), parse_color(color)) for x, y, color in rows)
-    except (ValueError, KeyError, TypeError, csv.Error) as error:
-        cause = f"hint {len(points) + 1} cannot be read ({error})"
-        raise UsageError(path, cause, "each needs x, y and a color: #rrggbb, a name or r,g,b") from error
+        points.extend(_point(place, values) for place, values in rows)
+    except UnicodeDecodeError as error:
+        raise UsageError(path, "not UTF-8 text", "save it as UTF-8") from error
+    except (ValueError, csv.Error) as error:
+        remedy = "each hint needs x, y and a color: #rrggbb, a name or r,g,b"
+        raise UsageError(path, str(error), remedy) from error
     if not points:
         raise UsageError(path, "holds no hints", "give x, y and color of at least one point")
     return points
+
+
+def _point(place: str, values: dict[str, Any]) -> Point:
+    """Raises ValueError, which says what is wrong at which place."""
+    for name in ("x", "y", "color"):
+        if values.get(name) in (None, ""):
+            raise ValueError(f"{place}: {name} is missing")
+    numbers = []
+    for name in ("x", "y"):
+        try:
+            numbers.append(float(values[name]))
+        except (TypeError, ValueError):
+            raise ValueError(f"{place}: {name} is not a number: {values[name]!r}") from None
+    try:
+        return Point(*numbers, parse_color(str(values["color"])))
+    except ValueError:
+        raise ValueError(f"{place}: {values['color']!r} is not a color") from None
 
 
 def _layer(path: Path) -> NDArray[Any]:

@@ -132,7 +132,8 @@ class Pool(Generic[Item]):
         slot = min(set(range(self._size)) - {worker.slot for worker in self._workers})
         arguments = (theirs, *self._arguments(slot))
         process = self._context.Process(target=self._serve, args=arguments, daemon=True)
-        resource_tracker.ensure_running()  # starting it would unblock signals
+        if hasattr(signal, "pthread_sigmask"):
+            resource_tracker.ensure_running()  # starting it would unblock signals
         with blocked_signals():
             process.start()
         theirs.close()

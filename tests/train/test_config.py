@@ -1,6 +1,7 @@
 from pathlib import Path
 
 import pytest
+from support.cli import run_cli
 
 from colorcli.errors import UsageError
 from colorcli.train.config import Config, DataConfig, Phase, load_config, to_toml
@@ -32,6 +33,22 @@ def test_unknown_settings_and_wrong_types_are_refused(tmp_path: Path, text: str)
     path.write_text(text)
     with pytest.raises(UsageError, match=r"c\.toml"):
         load_config(path)
+
+
+def test_a_slip_of_the_pen_is_named(tmp_path: Path) -> None:
+    (tmp_path / "c.toml").write_text("percptual = 2")
+    with pytest.raises(UsageError, match="unknown setting percptual; did you mean perceptual"):
+        load_config(tmp_path / "c.toml")
+
+
+def test_the_settings_are_printed_as_a_file(tmp_path: Path) -> None:
+    """Defaults, and those of a file with what it leaves out."""
+    (tmp_path / "c.toml").write_text("seed = 7")
+    for arguments, config in (((), Config()), (("--config", tmp_path / "c.toml"), Config(seed=7))):
+        printed = run_cli("train", "--print-config", *arguments)
+        (tmp_path / "printed.toml").write_bytes(printed.stdout)
+        assert load_config(tmp_path / "printed.toml") == config
+    assert run_cli("train", tmp_path).returncode == 2
 
 
 def test_the_shipped_configuration_is_valid() -> None:

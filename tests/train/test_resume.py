@@ -1,6 +1,7 @@
 """Killed and resumed equals uninterrupted, through the real command line."""
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -108,6 +109,26 @@ def test_two_processes_train_one_generator(data: Path, uninterrupted: Path) -> N
     assert (run / "generator.safetensors").stat().st_size == (
         uninterrupted / "generator.safetensors"
     ).stat().st_size
+
+
+def test_a_resumed_run_stays_the_same_run(data: Path, uninterrupted: Path, tmp_path: Path) -> None:
+    """Other settings, another length and other pictures would make it another one."""
+    settings = (data / "config.toml").read_text()
+    (tmp_path / "other.toml").write_text(f"seed = 7\n{settings}")
+    fewer = tmp_path / "fewer"
+    fewer.mkdir()
+    shutil.copy(next(data.rglob("*.png")), fewer)
+    for arguments, cause in (
+        (
+            (data, "-o", uninterrupted, "--config", tmp_path / "other.toml"),
+            "differs from what the run began with",
+        ),
+        ((fewer, "-o", uninterrupted), "pictures; DATA has 1"),
+    ):
+        command = [sys.executable, "-m", "colorcli", "train", *map(str, arguments), "--resume"]
+        done = subprocess.run(command, capture_output=True, text=True)
+        assert done.returncode == 2
+        assert cause in done.stderr
 
 
 def test_a_run_inside_its_own_pictures_is_refused(data: Path) -> None:

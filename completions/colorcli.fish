@@ -1,0 +1,1 @@
+complete --command colorcli --no-files --arguments "(env _COLORCLI_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) colorcli)" --condition "env _COLORCLI_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) colorcli"

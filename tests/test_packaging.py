@@ -1,0 +1,54 @@
+"""What is installed with the package, and what the Dockerfile builds from; `.ci/install` runs its steps."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+from support.cli import run_cli
+
+ROOT = Path(__file__).parents[1]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def copied() -> set[str]:
+    """What the first stage of the Dockerfile copies."""
+    lines = re.findall(r"^COPY ([^-].*)$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    return {name for line in lines for name in line.split()[:-1]}
+
+
+def test_the_image_is_built_from_all_that_the_package_needs() -> None:
+    setuptools = PROJECT["tool"]["setuptools"]
+    folders = {name.partition(".")[0] for name in setuptools["packages"]} | {"engines", "train"}
+    files = {name for several in setuptools["data-files"].values() for name in several}
+    texts = {"pyproject.toml", PROJECT["project"]["readme"], *PROJECT["project"]["license-files"]}
+    for name in folders | files | texts:
+        assert (ROOT / name).exists()
+        assert any(name == part or name.startswith(f"{part}/") for part in copied()), name
+
+
+def test_the_build_sees_what_it_copies() -> None:
+    allowed = (ROOT / ".dockerignore").read_text().splitlines()
+    for name in copied():
+        assert f"!{name.partition('/')[0]}" in allowed
+
+
+@pytest.mark.parametrize(
+    ("shell", "file"), [("bash", "colorcli"), ("zsh", "_colorcli"), ("fish", "colorcli.fish")]
+)
+def test_completions_are_the_commands_own(shell: str, file: str) -> None:
+    shown = run_cli("--show-completion", shell, env={"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"})
+    assert shown.returncode == 0, shown.stderr
+    script = (ROOT / "completions" / file).read_text()
+    assert "_COLORCLI_COMPLETE" in script
+    assert script.strip() == shown.stdout.decode().strip()
+
+
+def test_doctor_reports_every_extra() -> None:
+    from colorcli.cli.doctor import EXTRAS
+    from colorcli.engines.plugins import PLUGINS
+    from colorcli.engines.registry import BACKENDS
+
+    engines = {backend.extra for backend in BACKENDS.values() if backend.extra}
+    extras = PROJECT["project"]["optional-dependencies"].keys() - {"dev"}
+    assert EXTRAS.keys() | engines | PLUGINS.keys() == extras
