@@ -197,16 +197,18 @@ def _point(place: str, values: dict[str, Any]) -> Point:
     for name in ("x", "y", "color"):
         if values.get(name) in (None, ""):
             raise ValueError(f"{place}: {name} is missing")
-    numbers = []
-    for name in ("x", "y"):
-        try:
-            numbers.append(float(values[name]))
-        except (TypeError, ValueError):
-            raise ValueError(f"{place}: {name} is not a number: {values[name]!r}") from None
+    x, y = (_number(place, name, values[name]) for name in ("x", "y"))
     try:
-        return Point(*numbers, parse_color(str(values["color"])))
+        return Point(x, y, parse_color(str(values["color"])))
     except ValueError:
         raise ValueError(f"{place}: {values['color']!r} is not a color") from None
+
+
+def _number(place: str, name: str, value: Any) -> float:
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{place}: {name} is not a number: {value!r}") from None
 
 
 def _layer(path: Path) -> NDArray[Any]:
