@@ -123,7 +123,7 @@ def test_a_resumed_run_stays_the_same_run(data: Path, uninterrupted: Path, tmp_p
             (data, "-o", uninterrupted, "--config", tmp_path / "other.toml"),
             "differs from what the run began with",
         ),
-        ((fewer, "-o", uninterrupted), "pictures; DATA has 1"),
+        ((fewer, "-o", uninterrupted), "began with 10 pictures, and DATA has 1"),
     ):
         command = [sys.executable, "-m", "colorcli", "train", *map(str, arguments), "--resume"]
         done = subprocess.run(command, capture_output=True, text=True)
