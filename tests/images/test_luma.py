@@ -234,3 +234,17 @@ def test_gray_stays_beside_edges_of_colors_that_clip(
         np.asarray(Image.open(tmp_path / name).convert("L"), int) for name in ("in.jpg", "out.jpg")
     )
     assert np.abs(after - before).max() <= 1
+
+
+def test_without_a_library_for_coefficients_gray_stays_within_a_code_value(
+    tmp_path: Path, colorize: Colorize, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("colorcli.images.codecs.jpeg.codec.can_extract", lambda: False)
+    source = jpeg(tmp_path / "in.jpg", scene(133, 171), "RGB", quality=90)
+    notes: list[str] = []
+    colorize(source, tmp_path / "out.jpg", on_note=notes.append)
+    before, after = (
+        np.asarray(Image.open(tmp_path / name).convert("L"), int) for name in ("in.jpg", "out.jpg")
+    )
+    assert np.abs(after - before).max() <= 1
+    assert "encoded again" in notes[0]
