@@ -40,6 +40,8 @@ ENOUGH = 0.8
 """Share of the picture that is explained at which no further keyframe is compared."""
 LEAST_USEFUL = 0.02
 """Share of a keyframe that another one must explain to count."""
+LEAST_CERTAIN = 0.02
+"""Mean certainty from which a person chose the colors of a keyframe."""
 NEARBY = 2.0
 """Sigma in cells over which corrections reach what matches nothing."""
 FIRST_SHARE, LAST_SHARE = 0.95, 0.5
@@ -59,6 +61,8 @@ class ShotKeyframe:
     """Luma [h, w] of its `FlowImage`."""
     colors: NDArray[np.float16]
     """[3, h, w]: the planes of a `ColorEstimate`."""
+    is_certain: NDArray[np.bool_]
+    """Scalar: whether a person chose its colors, by hints or a reference."""
     recalled: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """Numbers, in the memory, of the keyframes that gave it colors."""
 
@@ -72,9 +76,9 @@ class Correction:
     trust: NDArray[np.float16]
     """[h, w] in [0, 1]: where it is remembered."""
 
-    def apply(self, estimate: ColorEstimate, certainty: Plane | float) -> ColorEstimate:
-        """Correct an estimate at the working size, except where `certainty`, in [0, 1], says not to."""
-        changed = estimate.planes + (1 - certainty) * _resized(self.difference, estimate.planes.shape[1:])
+    def apply(self, estimate: ColorEstimate) -> ColorEstimate:
+        """Correct an estimate of any size."""
+        changed = estimate.planes + _resized(self.difference, estimate.planes.shape[1:])
         np.maximum(changed[2], 0, out=changed[2])
         return ColorEstimate(changed.astype(np.float32))
 
@@ -86,13 +90,16 @@ class Correction:
 class Memory(Protocol):
     """What corrects the keyframes of a video, the first and the last of each shot, in order."""
 
-    def correct(self, number: int, small: Plane, estimate: ColorEstimate, *, is_last: bool) -> Correction:
+    def correct(
+        self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
+    ) -> Correction:
         """The correction of a keyframe.
 
         Args:
             number: of its frame.
             small: luma [h, w] in [0, 1] at the working size.
             estimate: the network's colors for it.
+            certainty: [h, w] in [0, 1]: where they are known by hints, and stay.
             is_last: whether it ends its shot rather than begins it.
         """
 
@@ -103,7 +110,9 @@ class PlannedMemory:
     def __init__(self, corrections: Sequence[Correction]) -> None:
         self._corrections = iter(corrections)
 
-    def correct(self, number: int, small: Plane, estimate: ColorEstimate, *, is_last: bool) -> Correction:
+    def correct(
+        self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
+    ) -> Correction:
         return next(self._corrections)
 
 
@@ -119,10 +128,14 @@ class ShotMemory:
         self._summaries: dict[int, NDArray[np.float32]] = {}
         self._count = 0
 
-    def correct(self, number: int, small: Plane, estimate: ColorEstimate, *, is_last: bool) -> Correction:
-        seen = self._describe(small, estimate)
-        correction, recalled = self._recall(seen, LAST_SHARE if is_last else FIRST_SHARE)
-        colors = correction.apply(ColorEstimate(seen.colors.astype(np.float32)), 0.0).planes
+    def correct(
+        self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
+    ) -> Correction:
+        seen = self._describe(small, estimate, certainty)
+        known = np.broadcast_to(np.float32(certainty), small.shape)
+        free = 1 - _resized(known[None], seen.image.shape)[0]
+        correction, recalled = self._recall(seen, (LAST_SHARE if is_last else FIRST_SHARE) * free)
+        colors = correction.apply(ColorEstimate(seen.colors.astype(np.float32))).planes
         shot = replace(seen, colors=colors.astype(np.float16), recalled=np.array(recalled, np.int64))
         if self._folder is not None:
             with atomic_write(self._folder / f"{number:08d}-{self._count:08d}.memory.npz") as partial:
@@ -141,13 +154,14 @@ class ShotMemory:
                         ShotKeyframe(**{entry.name: arrays[entry.name] for entry in fields(ShotKeyframe)})
                     )
 
-    def _describe(self, small: Plane, estimate: ColorEstimate) -> ShotKeyframe:
+    def _describe(self, small: Plane, estimate: ColorEstimate, certainty: Plane | float) -> ShotKeyframe:
         features, luma = self._extractor(small)
         image = FlowImage.of(small).image
         colors = _resized(estimate.planes, image.shape)
-        return ShotKeyframe(features.astype(np.float16), luma, image, colors.astype(np.float16))
+        is_certain = np.array(np.mean(certainty) > LEAST_CERTAIN)
+        return ShotKeyframe(features.astype(np.float16), luma, image, colors.astype(np.float16), is_certain)
 
-    def _recall(self, seen: ShotKeyframe, share: float) -> tuple[Correction, list[int]]:
+    def _recall(self, seen: ShotKeyframe, share: Plane) -> tuple[Correction, list[int]]:
         trust = np.zeros(seen.image.shape, np.float32)
         difference = np.zeros((3, *trust.shape), np.float32)
         sources = []
@@ -161,9 +175,7 @@ class ShotMemory:
             trust += free
             if trust.mean() > ENOUGH:
                 break
-        return Correction(
-            (np.float32(share) * difference).astype(np.float16), trust.astype(np.float16)
-        ), sources
+        return Correction((share * difference).astype(np.float16), trust.astype(np.float16)), sources
 
     def _add(self, shot: ShotKeyframe) -> None:
         """Remember a keyframe, and that those that gave it colors were useful."""
@@ -182,7 +194,11 @@ class ShotMemory:
         own = summary(seen.features)
         likeness = {number: likeness_of(own, other) for number, other in self._summaries.items()}
         likely = [number for number, value in likeness.items() if value >= LEAST_LIKENESS]
-        yield from sorted(likely, key=lambda number: (-likeness[number], -number))[:MOST_COMPARED]
+        yield from sorted(likely, key=lambda number: self._rank(number, likeness))[:MOST_COMPARED]
+
+    def _rank(self, number: int, likeness: dict[int, float]) -> tuple[bool, float, int]:
+        """What a person chose comes first."""
+        return not self._shots[number].is_certain, -likeness[number], -number
 
 
 def _find(seen: ShotKeyframe, shot: ShotKeyframe) -> tuple[Plane, Plane] | None:

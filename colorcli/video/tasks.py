@@ -167,9 +167,9 @@ class _MemoryPlan:
         self._last, self._is_open = None, False
 
     def _correct(self, number: int, small: Plane, *, is_last: bool) -> None:
-        chroma, _ = predict(self._predictor, self._hints, number, small)
+        chroma, certainty = predict(self._predictor, self._hints, number, small)
         estimate = ColorEstimate.of(chroma)
-        self._corrections.append(self._memory.correct(number, small, estimate, is_last=is_last))
+        self._corrections.append(self._memory.correct(number, small, estimate, certainty, is_last=is_last))
 
 
 class _GrowingPart:

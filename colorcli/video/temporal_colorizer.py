@@ -197,8 +197,10 @@ class TemporalColorizer:
         """
         if self._memory is None:
             return prediction
-        correction = self._memory.correct(step.number, step.small, prediction.estimate, is_last=is_last)
-        estimate = correction.apply(prediction.estimate, prediction.certainty)
+        correction = self._memory.correct(
+            step.number, step.small, prediction.estimate, prediction.certainty, is_last=is_last
+        )
+        estimate = correction.apply(prediction.estimate)
         anchor = 1.0 if is_last else correction.trust_at(step.small.shape)
         return replace(prediction, estimate=estimate, anchor=anchor)
 

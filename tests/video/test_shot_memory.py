@@ -90,10 +90,10 @@ class Recorder:
         self.memory, self.asked, self.answers = ShotMemory(), [], []  # type: ignore[var-annotated]
 
     def correct(
-        self, number: int, small: Plane, estimate: ColorEstimate, *, is_last: bool
+        self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
     ) -> shot_memory.Correction:
         self.asked.append((number, is_last))
-        self.answers.append(self.memory.correct(number, small, estimate, is_last=is_last))
+        self.answers.append(self.memory.correct(number, small, estimate, certainty, is_last=is_last))
         return self.answers[-1]
 
 
@@ -107,7 +107,7 @@ def test_first_and_last_pictures_alone_are_remembered_so_that_they_can_be_planne
     for number, is_last in recorder.asked:
         small = steps[number].small
         estimate = ColorEstimate.of(Network().predict([small], [None])[0])
-        planned.append(ahead.correct(number, small, estimate, is_last=is_last))
+        planned.append(ahead.correct(number, small, estimate, 0.0, is_last=is_last))
     parts = [
         colorize(steps[12:], PlannedMemory(planned[4:])),
         colorize(steps[:12], PlannedMemory(planned[:4])),
@@ -125,6 +125,22 @@ def test_a_continued_run_remembers_the_same(tmp_path: Path) -> None:
         assert np.array_equal(one, other)
 
 
+def test_colors_that_a_person_chose_in_one_shot_show_in_later_ones() -> None:
+    steps = film([(1, 0), (2, 0), (1, 6), (2, 6), (1, 12)])
+    chosen = np.array([-0.2, 0.25], np.float32)[:, None, None]
+
+    def hints(number: int, small: Plane) -> Hints | None:
+        if not 12 <= number < 18:
+            return None
+        return Hints(np.broadcast_to(chosen, (2, *small.shape)), np.ones_like(small))
+
+    colorizer = TemporalColorizer(Network(), hints, memory=ShotMemory())  # type: ignore[arg-type]
+    chromas = [chroma_of(colored) for colored in colorizer.run(steps)]
+    assert np.abs(chromas[12] - chosen).max() < 1e-3
+    assert np.abs(chromas[24] - chosen).mean() < 0.05
+    assert np.abs(chromas[0] - chosen).mean() > 0.1
+
+
 def test_the_memory_is_bounded_and_what_is_useful_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shot_memory, "CAPACITY", 3)
     memory = ShotMemory()
@@ -133,6 +149,6 @@ def test_the_memory_is_bounded_and_what_is_useful_stays(monkeypatch: pytest.Monk
         for number, seed in enumerate(shots):
             small = scene(seed)[:, :WIDTH]
             estimate = ColorEstimate.of(np.full((2, HEIGHT, WIDTH), 0.01 * number, np.float32))
-            yield bool(memory.correct(number, small, estimate, is_last=False).trust.any())
+            yield bool(memory.correct(number, small, estimate, 0.0, is_last=False).trust.any())
 
     assert list(see([1, 2, 1, 3, 1, 2])) == [False, False, True, False, True, False]
