@@ -1,5 +1,6 @@
 """`colorcli train`: images to a model."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ from typer import Argument
 from colorcli.cli.parameters import with_options
 from colorcli.errors import UsageError, needs_extra
 from colorcli.options import Flag, model_path
+from colorcli.signals import Interrupted
 
 
 @with_options
@@ -47,4 +49,7 @@ def train(
     with needs_extra("colorcli train", "train"):
         from colorcli.train.run import start
     model = model_path(source) if source else None
-    start(data, output, config, device, source=model, keep=keep or (), resume=resume)
+    try:
+        start(data, output, config, device, source=model, keep=keep or (), resume=resume)
+    except Interrupted as error:  # Typer would make 130 of every signal
+        sys.exit(error.exit_code)
