@@ -80,7 +80,7 @@ def timed(workers: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         source = film(Path(folder) / "in.mkv", workers * TASKS)
         job = Job(source, Path(folder) / "out.mkv", Kind.VIDEO)
-        options = RunOptions(video=VideoOptions(codec="ffv1"), jobs=workers)
+        options = RunOptions(video=VideoOptions(codec="ffv1", memory=False), jobs=workers)
         start = time.perf_counter()
         with StopSignals() as signals:
             executor = ProcessPoolExecutor(options, serve)
