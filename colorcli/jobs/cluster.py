@@ -7,29 +7,28 @@ system that all nodes share; only events and results travel through Ray.
 
 import logging
 import os
-import socket
 import statistics
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import count, islice
 from pathlib import Path
-from queue import SimpleQueue
-from threading import Thread
 from typing import Any
 
-from colorcli.errors import ColorcliError, ExitCode, InputError, SetupError, needs_extra
-from colorcli.events import Event, Progress, Sink, Started
+from colorcli.errors import ColorcliError, InputError, SetupError, needs_extra
+from colorcli.events import Sink
 from colorcli.files import WRITER, partial_path
-from colorcli.jobs.execute import execute, open_context
-from colorcli.jobs.executors import on_device, patience
+from colorcli.jobs.cluster_worker import GRACE, ClusterWorker, Message
+from colorcli.jobs.execute import open_context
+from colorcli.jobs.executors import job_of, on_device, patience
 from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.leases import attempt_names
-from colorcli.jobs.work import Finished
-from colorcli.options import DEFAULT_MODELS, Outcome, RunOptions
-from colorcli.signals import Interrupted, StopSignals
+from colorcli.jobs.work import FilmTask, Finished, Unit, Work
+from colorcli.jobs.worker import Result
+from colorcli.options import DEFAULT_MODELS, RunOptions
+from colorcli.signals import StopSignals
 
 BATCH_SECONDS, LARGEST_BATCH, FIRST_BATCH = 30.0, 256, 2
 """How long a batch should take, and how many jobs it has at most and before times are known."""
@@ -42,91 +41,17 @@ STRAGGLING = 3.0
 SPARE = 4
 """Actors that are asked for beyond those that the cluster has room for: nodes that join find work, and an
 autoscaler sees demand."""
-TICK, PROGRESS_SECONDS, FLUSH_SECONDS = 0.2, 1.0, 0.5
-
-_Message = tuple[Job, Event | Finished]
-
-
-class ClusterWorker:
-    """The actor: does batches of jobs."""
-
-    def __init__(self, options: RunOptions, folder: str) -> None:
-        """`folder`: what relative names are relative to."""
-        if options.color.model is None:  # the included model, wherever it is installed here
-            options = replace(options, color=replace(options.color, model=DEFAULT_MODELS))
-        self._options, self._folder, self._stopped = options, folder, False
-
-    def open(self) -> ColorcliError | None:
-        """Open the model; why that cannot be done."""
-        import cv2
-
-        cv2.setNumThreads(1)
-        try:
-            os.chdir(self._folder)
-            self._context = open_context(self._options, threads=1)
-            self._open = self._context.__enter__()
-        except OSError as error:
-            cause = f"{socket.gethostname()} cannot open it ({error.strerror})"
-            return SetupError(self._folder, cause, "share it with all nodes, and start there")
-        except ColorcliError as error:
-            return error
-        return None
-
-    def stop(self) -> None:
-        """Finish the picture under way, give up a film, and begin no other."""
-        self._stopped = True
-
-    def run(self, batch: list[tuple[Job, str]]) -> Iterator[list[_Message]]:
-        """Do jobs, each with the name for its partial file; yield events and results twice a second."""
-        messages: list[_Message] = []
-        flushed = time.monotonic()
-        for job, writer in batch:
-            if self._stopped:
-                break
-            os.environ[WRITER] = writer
-            messages.append((job, Started(str(job.source), str(job.output))))
-            for message in self._run_one(job):
-                messages.append((job, message))
-                if time.monotonic() - flushed > FLUSH_SECONDS:
-                    yield messages
-                    messages, flushed = [], time.monotonic()
-        yield messages
-
-    def _run_one(self, job: Job) -> Iterator[Event | Finished]:
-        messages: SimpleQueue[Event | Finished | None] = SimpleQueue()
-        thread = Thread(target=self._execute, args=(job, messages))
-        thread.start()
-        while (message := messages.get()) is not None:
-            yield message
-        thread.join()
-
-    def _execute(self, job: Job, messages: "SimpleQueue[Event | Finished | None]") -> None:
-        start = reported = time.monotonic()
-
-        def report(event: Event) -> None:
-            nonlocal reported
-            if self._stopped and job.kind is Kind.VIDEO:
-                raise Interrupted(ExitCode.TERMINATED)
-            if not isinstance(event, Progress) or time.monotonic() - reported > PROGRESS_SECONDS:
-                reported = time.monotonic()
-                messages.put(event)
-
-        try:
-            result: Outcome | ColorcliError = execute(job, self._open, report)
-            messages.put(Finished(job, result, time.monotonic() - start))
-        except ColorcliError as error:
-            messages.put(Finished(job, error, time.monotonic() - start))
-        except Interrupted:
-            pass
-        finally:
-            messages.put(None)
+MOST_TASKS = 10_000
+"""Tasks of films that may be under way: as many as there are actors."""
+TICK = 0.2
 
 
 @dataclass
 class _Todo:
-    """A job that waits or is under way."""
+    """A unit of work that waits or is under way."""
 
-    job: Job
+    number: int
+    unit: Unit
     attempts: int = 0
     lost: int = 0
     """How often its actor died."""
@@ -181,6 +106,7 @@ class ClusterExecutor:
         try:
             while run.hand_out(signals):
                 yield from run.collect()
+            yield from run.results()
         finally:
             run.close()
         signals.check()
@@ -190,7 +116,16 @@ class _Run:
     """One run's actors and what they are at."""
 
     def __init__(self, ray: Any, options: RunOptions, jobs: Iterable[Job], report: Sink) -> None:
-        self._ray, self._report = ray, report
+        self._ray, self._stack = ray, ExitStack()
+        device = options.color.device
+        here = on_device(options, "auto" if ":" in device else device)  # films are planned in this process
+        self._work = Work(
+            _longest_first(jobs),
+            lambda: self._stack.enter_context(open_context(here, threads=1)),
+            report,
+            MOST_TASKS,
+            lambda job: job.kind is Kind.IMAGE or not _can_be_split(job, options),
+        )
         if options.color.model == DEFAULT_MODELS:
             options = replace(options, color=replace(options.color, model=None))  # type: ignore[arg-type]
         resources = _resources(ray, options)
@@ -198,10 +133,10 @@ class _Run:
             options = on_device(options, options.color.device.partition(":")[0])
         self._remote = ray.remote(max_concurrency=2, max_restarts=0, **resources)(ClusterWorker)
         self._options = options
-        self._jobs = _longest_first(jobs)
         self._waiting: deque[_Todo] = deque()
-        self._finished: set[Job] = set()
-        """Those of batches that are under way twice."""
+        self._numbers = count()
+        self._finished: set[int] = set()
+        """What is finished of batches that are under way twice."""
         self._actors: list[_Actor] = []
         self._seconds: deque[float] = deque(maxlen=200)
         self._batch_seconds: deque[float] = deque(maxlen=200)
@@ -218,29 +153,47 @@ class _Run:
                 batch = self._next_batch() or self._straggling()
                 if batch:
                     self._begin(actor, batch)
-            elif actor.batch and time.monotonic() - actor.heard > patience(actor.batch[0].job):
+            elif actor.batch and time.monotonic() - actor.heard > patience(actor.batch[0].unit):
                 self._ray.kill(actor.handle)
         if not self._stopped:
             self._hire()
-        return any(actor.batch for actor in self._actors) or (bool(self._waiting) and not self._stopped)
+        if any(actor.batch for actor in self._actors):
+            return True
+        return not self._stopped and (bool(self._waiting) or not self._work.is_over())
 
     def collect(self) -> Iterator[Finished]:
         """What has come from the actors within a moment."""
         references = {actor.reference: actor for actor in self._actors if actor.reference is not None}
         if not references:
-            return
-        if self._ray.wait(list(references), num_returns=1, timeout=TICK)[0]:
+            time.sleep(TICK)
+        elif self._ray.wait(list(references), num_returns=1, timeout=TICK)[0]:
             ready, _ = self._ray.wait(list(references), num_returns=len(references), timeout=0)
             for reference in ready:
-                yield from self._receive(references[reference])
+                self._receive(references[reference])
+        yield from self.results()
+
+    def results(self) -> Iterator[Finished]:
+        """The jobs that are over by now."""
+        return self._work.results()
 
     def close(self) -> None:
         """End all actors, and remove what they leave half done."""
+        late = [actor for actor in self._actors if actor.doubled and actor.reference is not None]
+        if late:  # what they are at, others have done: they may not leave it half done
+            stopped = [actor.handle.stop.remote() for actor in late]
+            self._ray.wait(stopped, num_returns=len(stopped), timeout=GRACE)
         for actor in self._actors:
             self._ray.kill(actor.handle)
         for actor in self._actors:
             for todo in actor.batch:
                 _clean(todo)
+        self._work.close()
+        self._stack.close()
+
+    def _look_ahead(self, units: int) -> None:
+        """Have so many units waiting, if there is something to do at the moment."""
+        while len(self._waiting) < units and (unit := self._work.next()) is not None:
+            self._waiting.append(_Todo(next(self._numbers), unit))
 
     def _next_batch(self) -> list[_Todo]:
         if self._stopped:
@@ -249,24 +202,29 @@ class _Run:
         if self._seconds:
             size = round(BATCH_SECONDS / max(statistics.fmean(self._seconds), 0.001))
         size = max(1, min(size, LARGEST_BATCH))
+        workers = max(1, sum(actor.is_open for actor in self._actors))
         if not self._waiting:
-            ahead = size * max(1, sum(actor.is_open for actor in self._actors))
-            self._waiting += map(_Todo, islice(self._jobs, ahead))
-            # At the end of the jobs batches shrink, so that all actors end together.
-        share = -(-len(self._waiting) // max(1, sum(actor.is_open for actor in self._actors)))
-        size = min(size, share)
-        if self._waiting and (self._waiting[0].lost or self._waiting[0].job.kind is Kind.VIDEO):
-            size = 1  # what cost an actor goes alone
-        return [self._waiting.popleft() for _ in range(min(size, len(self._waiting)))]
+            self._look_ahead(size * workers)
+        size = min(size, -(-len(self._waiting) // workers))  # at the end all shall end together
+        batch: list[_Todo] = []
+        while self._waiting and len(batch) < size:
+            todo = self._waiting[0]
+            goes_alone = todo.lost or job_of(todo.unit).kind is Kind.VIDEO
+            if goes_alone and batch:
+                break
+            batch.append(self._waiting.popleft())
+            if goes_alone:
+                break
+        return batch
 
     def _straggling(self) -> list[_Todo]:
         """The rest of a batch that takes far longer than others, to be done a second time."""
         if self._stopped or len(self._batch_seconds) < 3:
             return []
-        limit = STRAGGLING * statistics.median(self._batch_seconds)
+        limit = max(STRAGGLING * statistics.median(self._batch_seconds), 1.0)
         for actor in self._actors:
-            is_late = time.monotonic() - actor.since > max(limit, 1.0)
-            if is_late and actor.batch and not actor.doubled and actor.batch[0].job.kind is Kind.IMAGE:
+            is_late = time.monotonic() - actor.since > limit
+            if is_late and not actor.doubled and actor.batch and _is_image(actor.batch[0].unit):
                 actor.doubled = True
                 return list(actor.batch)
         return []
@@ -276,36 +234,32 @@ class _Run:
             todo.attempts += 1
         actor.batch, actor.doubled = list(batch), any(todo.attempts > todo.lost + 1 for todo in batch)
         actor.since = actor.heard = time.monotonic()
-        pairs = [(todo.job, todo.writers[-1]) for todo in batch]
-        actor.reference = actor.handle.run.options(num_returns="streaming").remote(pairs)
+        sent = [(todo.number, todo.unit, todo.writers[-1]) for todo in batch]
+        actor.reference = actor.handle.run.options(num_returns="streaming").remote(sent)
 
-    def _receive(self, actor: _Actor) -> Iterator[Finished]:
+    def _receive(self, actor: _Actor) -> None:
         """Take the next thing that an actor gives."""
         actor.heard = time.monotonic()
         try:
             if not actor.is_open:
                 self._opened(actor, self._ray.get(actor.reference))
                 return
-            messages: list[_Message] = self._ray.get(next(actor.reference))
+            messages: list[Message] = self._ray.get(next(actor.reference))
         except StopIteration:
             self._batch_seconds.append(time.monotonic() - actor.since)
             actor.batch, actor.reference = [], None
             return
         except self._ray.exceptions.RayError:
-            yield from self._lose(actor)
+            self._lose(actor)
             return
-        for job, message in messages:
-            if isinstance(message, Finished):
-                yield from self._finish(actor, message)
-            elif not self._is_known(actor, job, message):
-                self._report(message)
-
-    def _is_known(self, actor: _Actor, job: Job, event: Event) -> bool:
-        """Whether an event is of a job that is finished, or has begun before."""
-        is_again = isinstance(event, Started) and any(
-            todo.attempts > 1 for todo in actor.batch if todo.job == job
-        )
-        return is_again or job in self._finished
+        for number, message in messages:
+            todo = next((todo for todo in actor.batch if todo.number == number), None)
+            if todo is None or number in self._finished:
+                continue
+            if isinstance(message, Result):
+                self._finish(actor, todo, message)
+            else:
+                self._work.hear(todo.unit, message)
 
     def _opened(self, actor: _Actor, error: ColorcliError | None) -> None:
         actor.reference, actor.is_open = None, error is None
@@ -315,38 +269,34 @@ class _Run:
             if not any(each.is_open for each in self._actors):
                 raise error
 
-    def _finish(self, actor: _Actor, finished: Finished) -> Iterator[Finished]:
-        is_first = finished.job not in self._finished
+    def _finish(self, actor: _Actor, todo: _Todo, result: Result) -> None:
         for each in self._actors if actor.doubled else [actor]:
-            each.batch = [todo for todo in each.batch if todo.job != finished.job]
+            each.batch = [one for one in each.batch if one is not todo]
         if actor.doubled:
-            self._finished.add(finished.job)
-        self._seconds.append(finished.seconds)
-        if is_first:
-            yield finished
+            self._finished.add(todo.number)
+        if isinstance(todo.unit, Job):
+            self._seconds.append(result.seconds)
+        self._work.answer(todo.unit, result.outcome, result.seconds)
 
-    def _lose(self, actor: _Actor) -> Iterator[Finished]:
-        """An actor or its node is dead: its jobs wait again. One that has cost too many actors has failed."""
+    def _lose(self, actor: _Actor) -> None:
+        """An actor or its node is dead: its work waits again. What has cost too many actors has failed."""
         self._actors.remove(actor)
         others = [todo for each in self._actors if actor.doubled for todo in each.batch]
         left = [todo for todo in actor.batch if todo not in others]
         if not left:
             return
-        first, *others = left
+        first = left[0]
         _clean(first)
-        for todo in reversed(others):
-            self._waiting.appendleft(todo)
         first.lost += 1
-        if first.lost < TRIES:
-            self._waiting.appendleft(first)
-            return
-        cause = f"crashed {TRIES} workers of the cluster"
-        yield Finished(first.job, InputError(first.job.source, cause, "check the file"), 0.0)
+        if first.lost == TRIES:
+            cause = f"crashed {TRIES} workers of the cluster"
+            error = InputError(job_of(first.unit).source, cause, "check the file")
+            self._work.answer(left.pop(0).unit, error, 0.0)
+        self._waiting.extendleft(reversed(left))
 
     def _hire(self) -> None:
-        """Keep a few actors asked for, as long as jobs wait for them."""
-        if not self._waiting:
-            self._waiting += map(_Todo, islice(self._jobs, 1))
+        """Keep a few actors asked for, as long as work waits for them."""
+        self._look_ahead(1)
         if self._waiting and self._broken < SPARE:
             for _ in range(SPARE - sum(not actor.is_open for actor in self._actors)):
                 handle = self._remote.remote(self._options, str(Path.cwd()))
@@ -358,6 +308,12 @@ class _Run:
             for actor in self._actors:
                 if actor.batch:
                     actor.handle.stop.remote()
+
+
+def _can_be_split(job: Job, options: RunOptions) -> bool:
+    from colorcli.video.tasks import can_be_split
+
+    return can_be_split(job.source, job.output, options)
 
 
 def _resources(ray: Any, options: RunOptions) -> dict[str, float]:
@@ -382,7 +338,14 @@ def _weight(job: Job) -> tuple[bool, int]:
     return False, 0
 
 
+def _is_image(unit: Unit) -> bool:
+    return job_of(unit).kind is Kind.IMAGE
+
+
 def _clean(todo: _Todo) -> None:
+    """Remove what dead actors leave half done; a film's finished segments stay."""
+    if isinstance(todo.unit, FilmTask):
+        return
     for writer in todo.writers:
         with suppress(OSError):
-            partial_path(todo.job.output, writer).unlink(missing_ok=True)
+            partial_path(todo.unit.output, writer).unlink(missing_ok=True)

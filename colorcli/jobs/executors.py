@@ -178,14 +178,15 @@ def _hear(work: Work, unit: Unit, message: object) -> bool:
             raise message
         case Died(reason):
             _clean(unit)
-            work.answer(unit, InputError(_job(unit).source, reason, "check the file"), 0.0)
+            work.answer(unit, InputError(job_of(unit).source, reason, "check the file"), 0.0)
             return True
         case Progress() | Note() | ShotDone():
             work.hear(unit, message)
     return False
 
 
-def _job(unit: Unit) -> Job:
+def job_of(unit: Unit) -> Job:
+    """The job that a unit is, or belongs to."""
     return unit.job if isinstance(unit, FilmTask) else unit
 
 
@@ -198,7 +199,7 @@ def _clean(unit: Unit) -> None:
 def patience(unit: Unit) -> float:
     """Seconds for which a worker may be silent: more for a larger file."""
     try:
-        size = _job(unit).source.stat().st_size
+        size = job_of(unit).source.stat().st_size
     except OSError:
         size = 0
     return PATIENCE + PATIENCE_PER_MEGABYTE * size / 1e6

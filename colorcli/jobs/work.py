@@ -70,9 +70,16 @@ class Work:
     """Jobs and tasks in the order in which they are begun. Close it at the end."""
 
     def __init__(
-        self, jobs: Iterator[Job], open_context: Callable[[], Context], report: Sink, tasks_at_once: int
+        self,
+        jobs: Iterator[Job],
+        open_context: Callable[[], Context],
+        report: Sink,
+        tasks_at_once: int,
+        is_whole: Callable[[Job], bool] = lambda job: job.kind is Kind.IMAGE,
     ) -> None:
-        """`open_context`: called when the first film is planned; `tasks_at_once`: tasks of films at most."""
+        """`open_context`: called when the first film is planned; `tasks_at_once`: tasks of films at most;
+        `is_whole`: whether a job is done in one go."""
+        self._is_whole = is_whole
         self._jobs, self._open_context, self._report = jobs, open_context, report
         self._tasks_at_once = tasks_at_once
         self._context: Context | None = None
@@ -89,7 +96,7 @@ class Work:
             return task
         is_planning = bool(self._films) and not self._is_planned(self._films[-1])
         while (job := self._next_job()) is not None:
-            if job.kind is Kind.IMAGE:
+            if self._is_whole(job):
                 self._report(Started(str(job.source), str(job.output)))
                 return job
             if is_planning:

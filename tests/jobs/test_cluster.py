@@ -109,8 +109,10 @@ def expected(tmp_path_factory: pytest.TempPathFactory, scans: Path, toy_model: P
 def test_pictures_and_film_equal_those_of_one_machine(cluster: Any, tmp_path: Path, toy_model: Path) -> None:
     pictures(tmp_path / "in", 6)
     bad = write_all(tmp_path / "in", {"bad.jpg": BROKEN["text.jpg"]})
+    cut = ["-filter_complex", "[0:v][1:v]concat=n=2[v]", "-map", "[v]"]  # two tasks
     for name, encoder in (("lossless.mkv", "ffv1"), ("film.mkv", "libx264")):
-        make(tmp_path / "in" / name, *gray(1, "96x64"), "-c:v", encoder, "-threads", "1")
+        shots = [*gray(11, "96x64"), *gray(11, "96x64", source="testsrc")]
+        make(tmp_path / "in" / name, *shots, *cut, "-pix_fmt", "yuv420p", "-c:v", encoder)
     common = ("run", tmp_path / "in", "--model", toy_model, "--json")
     local = run_cli(*common, "-o", tmp_path / "local")
     remote = run_cli(*common, "-o", tmp_path / "remote", "--cluster", cluster.address)
@@ -135,7 +137,10 @@ def test_a_node_that_is_taken_away_and_an_actor_that_is_killed(
     node = add_node(cluster)
     run = on(cluster, scans, "-o", out, "--model", toy_model)
     wait_for(run, "done")
-    os.kill(actors()[0], signal.SIGKILL)
+    while not (busy := actors()):
+        assert run.poll() is None, "it ended before an actor could be killed"
+        time.sleep(0.01)
+    os.kill(busy[0], signal.SIGKILL)
     wait_for(run, "done")
     cluster.remove_node(node, allow_graceful=False)
     add_node(cluster)
