@@ -3,7 +3,8 @@
     python benchmarks/feeding.py PICTURES examples/market_street_1906.mkv
 
 The simulated card answers gray after a millisecond a call. What is left is the time for decoding, optical
-flow, upsampling and encoding, so the figures are the most that any card can be kept busy with.
+flow, upsampling and encoding, so the figures are the most that any card can be kept busy with. The time to
+start is that of a run of one picture a worker, or of a few frames; it is subtracted.
 """
 
 import argparse
@@ -16,6 +17,8 @@ from tempfile import TemporaryDirectory
 from time import perf_counter
 
 import av
+
+from colorcli.video.formats import VIDEO_SUFFIXES
 
 CARD = """
 import time
@@ -32,6 +35,8 @@ module.OnnxEngine = Card
 """
 LONGEST = 12
 """Lines of the profile that are printed."""
+SHORT = 4
+"""Frames of the run whose time is subtracted, as the time to start."""
 
 
 def main() -> None:
@@ -41,13 +46,16 @@ def main() -> None:
         (folder / "sitecustomize.py").write_text(CARD.format(seconds=arguments.milliseconds / 1000))
         pictures = sorted(path for path in arguments.pictures.iterdir() if path.is_file())
         for jobs in arguments.jobs:
-            seconds = timed(folder, [*map(str, pictures), "--jobs", str(jobs)])
-            report(f"{len(pictures)} pictures, {jobs} workers", len(pictures) / seconds, "pictures")
+            options = ["--jobs", str(jobs)]
+            start = timed(folder, [*map(str, pictures[:jobs]), *options])
+            seconds = timed(folder, [*map(str, pictures), *options]) - start
+            report(f"pictures, {jobs} workers", len(pictures) - jobs, seconds)
         with av.open(arguments.film) as film:
             frames = sum(1 for _ in film.decode(video=0))
-        report(f"{frames} frames of film", frames / timed(folder, [str(arguments.film)]), "frames")
-        for what in (str(pictures[0]), str(arguments.film)):
-            profile(folder, what)
+        start = timed(folder, [str(arguments.film), "--end", f"{SHORT}f"])
+        report("frames of film", frames - SHORT, timed(folder, [str(arguments.film)]) - start)
+        for source in (pictures[0], arguments.film):
+            profile(folder, source)
 
 
 def parse() -> argparse.Namespace:
@@ -60,30 +68,32 @@ def parse() -> argparse.Namespace:
 
 
 def timed(site: Path, arguments: list[str]) -> float:
-    """Seconds that a run takes on the simulated card, without its start."""
+    """Seconds that a run takes on the simulated card."""
+    options = ["-o", str(site / "out"), "--device", "cpu", "--overwrite", "--quiet"]
     start = perf_counter()
-    run(site, ["--version"])
-    middle = perf_counter()
-    run(site, ["run", *arguments, "-o", str(site / "out"), "--device", "cpu", "--overwrite", "--quiet"])
-    return perf_counter() - middle - (middle - start)
+    python(site, ["-m", "colorcli", "run", *arguments, *options])
+    return perf_counter() - start
 
 
-def run(site: Path, arguments: list[str]) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(site)}
-    subprocess.run([sys.executable, "-m", "colorcli", *arguments], env=environment, check=True)
-
-
-def profile(site: Path, source: str) -> None:
-    """Print where the time of one input goes."""
-    stats = site / "profile"
-    arguments = ["run", source, "-o", str(site / "out"), "--overwrite", "--quiet", "--jobs", "1"]
-    command = [sys.executable, "-m", "cProfile", "-o", str(stats), "-m", "colorcli", *arguments]
-    subprocess.run(command, env={**os.environ, "PYTHONPATH": str(site)}, check=False)
+def profile(site: Path, source: Path) -> None:
+    """Print where the time of one input goes, in one process."""
+    stats, script = site / "profile", site / "one.py"
+    kind = "video" if source.suffix in VIDEO_SUFFIXES else "image"
+    output = site / f"output{source.suffix}"
+    script.write_text(
+        f"import colorcli\ncolorcli.colorize_{kind}({str(source)!r}, {str(output)!r}, device='cpu')\n"
+    )
+    python(site, ["-m", "cProfile", "-o", str(stats), str(script)])
     pstats.Stats(str(stats)).sort_stats("tottime").print_stats(LONGEST)
 
 
-def report(what: str, rate: float, unit: str) -> None:
-    sys.stdout.write(f"{what}: {rate:.1f} {unit} a second\n")
+def python(site: Path, arguments: list[str]) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(site)}
+    subprocess.run([sys.executable, *arguments], env=environment, check=True)
+
+
+def report(what: str, count: int, seconds: float) -> None:
+    sys.stdout.write(f"{count} {what}: {count / seconds:.1f} a second\n")
 
 
 if __name__ == "__main__":

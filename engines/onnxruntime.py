@@ -29,7 +29,6 @@ class OnnxEngine(Engine):
         requested = Device.parse(device)
         options = ort.SessionOptions()
         options.log_severity_level = 3  # published exports cause warnings that no user can do anything about
-        options.log_severity_level = 3  # errors: they are raised, and warnings are for developers
         options.intra_op_num_threads = threads or cpu_threads()
         # Picture sizes vary: a memory pattern for each shape costs memory and gains no time.
         options.enable_mem_pattern = False

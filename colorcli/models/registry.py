@@ -42,8 +42,8 @@ def open_model(
     Args:
         files: `.onnx`, a checkpoint (`.safetensors`) or a TensorRT engine (`.engine`). Several are blended;
             each may end in `:WEIGHT`.
-        device: `auto`, `cpu`, `openvino`, `cuda`, `cuda:N`, `tensorrt` or `tensorrt:N`; `auto` takes a GPU
-            where there is one.
+        device: a name that `engines.device.Device.parse` reads; `auto` takes a GPU that was measured to be
+            faster than the CPU.
         threads: CPU threads to use; None uses all cores.
         kinds: one of `KINDS` for each file, in order; none leaves all to `auto`.
 

@@ -13,6 +13,7 @@ from colorcli.engines.builders.quiet import quiet
 FLOAT_PARTS = ("generator.encoder.blocks.0.",)
 """Prefixes of the weights of convolutions that stay float32. The encoder's first depthwise weights reach 56:
 in float16 they move the shipped model's chroma by 0.5 code values in the mean, in float32 by 0.1 to 0.25."""
+PRODUCTS = ("MatMul", "Gemm", "Conv")
 FLOAT_OPERATORS = [*DEFAULT_OP_BLOCK_LIST, "ReduceMean"]
 """Means over a whole picture add up more values than float16 can hold."""
 
@@ -46,7 +47,7 @@ def _named(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def _choices(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """Every softmax, and the nodes from the last matrix product before it to the first one after it."""
+    """Every softmax, with the nodes from the last product before it on, and those that use it."""
     maker = {name: node for node in graph.node for name in node.output}
     users: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
@@ -57,5 +58,5 @@ def _choices(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
         before = maker.get(softmax.input[0])
         while before is not None:
             yield before
-            before = None if before.op_type == "MatMul" else maker.get(before.input[0])
+            before = None if before.op_type in PRODUCTS else maker.get(before.input[0])
         yield from users.get(softmax.output[0], [])

@@ -103,10 +103,10 @@ def test_a_gpu_comes_with_the_command_that_uses_it(
     )
     done = run(radeon, hidden, "doctor", "--json", "--model", toy_model)
     (gpu,) = (each for each in json.loads(done.stdout)["findings"] if each["what"].startswith("AMD"))
-    assert gpu["remedy"] == "pip install 'colorcli[webgpu]'"
+    assert gpu["remedy"] == PLUGINS["webgpu"].install
     done = run(radeon, hidden, "run", PHOTOGRAPH, "-o", tmp_path / "out", "--device", "webgpu")
     assert done.returncode == 3
-    assert "pip install 'colorcli[webgpu]'" in done.stderr
+    assert PLUGINS["webgpu"].install in done.stderr
 
 
 def test_webgpu_without_a_gpu_is_refused(environment: dict[str, str], tmp_path: Path) -> None:
