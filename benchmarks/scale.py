@@ -14,7 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -49,19 +50,13 @@ class Sleeper(ChromaPredictor):
 
 def serve(connection: Connection, options: RunOptions, memory: int) -> None:
     """As `worker.serve`, with the sleeper."""
-    opened = execute.open_context
 
-    def open_context(options: RunOptions, threads: int | None = None):  # type: ignore[no-untyped-def]
-        from contextlib import contextmanager
+    @contextmanager
+    def asleep(options: RunOptions, threads: int | None = None) -> Iterator[execute.Context]:
+        with execute.open_context(options, threads) as context:
+            yield replace(context, predictor=Sleeper(context.predictor._model))
 
-        @contextmanager
-        def asleep():  # type: ignore[no-untyped-def]
-            with opened(options, threads) as context:
-                yield replace(context, predictor=Sleeper(context.predictor._model))
-
-        return asleep()
-
-    worker.open_context = open_context  # type: ignore[assignment]
+    vars(worker)["open_context"] = asleep
     worker.serve(connection, options, memory)
 
 
