@@ -156,9 +156,9 @@ def _do(work: Work, pool: Pool[Unit], signals: StopSignals) -> Iterator[Finished
     while True:
         if signals.received():
             pool.abandon(lambda unit: isinstance(unit, FilmTask))
+        yield from work.results()  # before more is begun: it may be the last thing that is wanted
         while pool.has_room() and not signals.received() and (unit := work.next()) is not None:
             pool.submit(unit, unit, patience(unit))
-        yield from work.results()
         if not pool.busy:
             if signals.received() or work.is_over():
                 return

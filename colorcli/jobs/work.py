@@ -108,7 +108,7 @@ class Work:
 
     def is_over(self) -> bool:
         """Whether there is nothing left but what workers are doing."""
-        return not self._has_jobs and self._held is None and not self._films
+        return not (self._has_jobs or self._held or self._films or self._finished)
 
     def hear(self, unit: Unit, event: Event) -> None:
         """Pass an event on; progress of a task becomes progress of its film."""

@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("torch", reason="eval needs the extra `train`")
 
 from colorcli.colorizer.predictor import ChromaPredictor
+from colorcli.evaluation import coco
 from colorcli.evaluation import evaluate as evaluation
 from colorcli.evaluation.evaluate import evaluate_predictor, evaluation_files
 from colorcli.evaluation.pictures import Picture
@@ -94,5 +95,5 @@ def test_progress_counts_every_file(predictor: ChromaPredictor, files: list[Path
 
 def test_coco_sample_means_its_test_part(monkeypatch: pytest.MonkeyPatch, files: list[Path]) -> None:
     sample = [Path(f"{index}.jpg") for index in range(10_000)]
-    monkeypatch.setattr(evaluation, "coco_sample", lambda: sample)
+    monkeypatch.setattr(coco, "coco_sample", lambda: sample)
     assert evaluation_files(["coco-sample", str(files[0].parent)]) == [*sample[8_000:], *files]

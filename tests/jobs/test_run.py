@@ -46,6 +46,7 @@ def test_bad_files_are_named_and_good_ones_done(tmp_path: Path, toy_model: Path)
     assert reported[-1] == {
         "event": "summary", "colorized": len(good), "copied": 0, "skipped": 0, "failed": len(bad),
         "seconds": reported[-1]["seconds"], "exit_code": 1, "problem": "",
+        "dry_run": None,
     }  # fmt: skip
 
 

@@ -259,7 +259,8 @@ def test_film_is_recognized_by_content(tmp_path: Path, toy_model: Path, name: st
     if muxer != "mpeg1video":
         assert is_video(source.read_bytes()[:4096])
     run(toy_model, folder, tmp_path / "out")
-    with av.open(tmp_path / "out" / name) as container:
+    output = tmp_path / "out" / ("a.mkv" if name == "a.gif" else name)  # GIF has too few colors
+    with av.open(output) as container:
         assert sum(1 for _ in container.decode(video=0)) == 10
 
 

@@ -128,7 +128,7 @@ def test_folders_and_pipes(tmp_path: Path, toy_model: Path) -> None:
     written(folder / "b.pnm", "P5", scene(), 255)
     run = run_cli("run", folder, "-o", tmp_path / "out", "--model", toy_model, "--json")
     assert run.returncode == 0, run.stderr
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.ppm", "b.pnm"]
+    assert sorted(path.name for path in (tmp_path / "out").glob("[!.]*")) == ["a.ppm", "b.pnm"]
     assert {event["output"] for event in events(run.stdout) if event["event"] == "done"} == {
         str(tmp_path / "out" / name) for name in ("a.ppm", "b.pnm")
     }
