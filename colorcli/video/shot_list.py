@@ -53,12 +53,14 @@ def read_shots(path: Path) -> list[Shot]:
 
     Raises:
         InputError: it cannot be read.
-        UsageError: a row is invalid; the message gives its line.
+        UsageError: it is not text, or a row is invalid; the message gives its line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(path, f"cannot be read ({error})", "check --shots") from error
+    except OSError as error:
+        raise InputError(path, f"cannot be read ({error.strerror})", "check --shots") from error
+    except UnicodeDecodeError as error:
+        raise UsageError(path, "is not a text file", "save it as CSV in UTF-8") from error
     shots: list[Shot] = []
     header = 1
     if text.startswith(SCENE_CUTS):  # a line that PySceneDetect writes above the header

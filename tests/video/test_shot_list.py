@@ -28,6 +28,13 @@ def test_bad_shot_lists_name_the_line(tmp_path: Path, rows: str) -> None:
         read_shots(path)
 
 
+def test_a_shot_list_that_is_no_text_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "shots.csv"
+    path.write_bytes(b"start,end\n\xff,5\n")
+    with pytest.raises(UsageError, match="not a text file"):
+        read_shots(path)
+
+
 def test_a_shot_list_is_followed(tmp_path: Path, toy_model: Path) -> None:
     source = make(tmp_path / "in.mkv", *gray(0.6), *FFV1)
     (tmp_path / "shots.csv").write_text("start,end,saturation,skip\n0,5,1,no\n5,10,0,no\n10,15,1,yes\n")
