@@ -60,9 +60,14 @@ class RunState:
 
         Raises:
             RefusedError: some were not.
+            InputError: what was noted about them is damaged.
         """
         for path in sorted((self.folder / "identity").glob("*.json")):
-            changed = differences(self._identity, json.loads(path.read_text()))
+            try:
+                known = json.loads(path.read_text())
+            except ValueError as error:
+                raise InputError(path, "damaged", "delete it, or choose another folder") from error
+            changed = differences(self._identity, known)
             if changed:
                 names = ", ".join(f"--{name.replace('_', '-')}" for name in changed)
                 cause = f"has outputs that were made with another {names}"
