@@ -107,7 +107,7 @@ def _shot(event: ShotDone) -> dict[str, Any]:
         "shot": {
             "number": event.number, "start": event.start, "end": event.end, "time": time,
             "shown": event.shown, "decided": event.decided, "certainty": event.certainty, "size": event.size,
-            "line": f"{event.start},{event.end},{time},1,,no",
+            "line": f"{event.start},{event.end},{time},1,0,0,,no",
         },
     }  # fmt: skip
 

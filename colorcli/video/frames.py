@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from av.video.frame import VideoFrame
 
 from colorcli.color.ycbcr import Plane
+from colorcli.video.grade import UNGRADED, Grade
 from colorcli.video.pixel_formats import Samples
 from colorcli.video.temporal_colorizer import Keyframe
 
@@ -52,8 +53,8 @@ class Frame:
     """The frame has color already and keeps it."""
     shot_starts: Sequence[bool] = ()
     """For each view, whether a shot starts with it."""
-    saturation: float = 1.0
-    """Factor for the predicted chroma."""
+    grade: Grade = UNGRADED
+    """Changes to the predicted chroma."""
 
     @property
     def starts_shot(self) -> bool:

@@ -130,7 +130,11 @@ def joined_steps(
 
 def _join(frame: Frame, parts: list[ColoredStep]) -> ColoredFrame:
     """A frame from the steps of its views."""
-    chromas = [round_chroma(part.chroma * frame.saturation) for part in parts if part.chroma is not None]
+    chromas = [
+        round_chroma(frame.grade.apply(part.chroma, part.step.small))
+        for part in parts
+        if part.chroma is not None
+    ]
     return ColoredFrame(
         frame,
         chromas or None,

@@ -11,7 +11,7 @@ from typing import Any
 from colorcli.errors import UsageError
 from colorcli.files import atomic_write
 from colorcli.video.info import VideoInfo
-from colorcli.video.shot_list import Shot
+from colorcli.video.shot_list import DECISIONS, Shot
 
 SCENE_COLUMNS = (
     "Scene Number", "Start Frame", "Start Timecode", "Start Time (seconds)", "End Frame", "End Timecode",
@@ -49,13 +49,12 @@ def scene_csv(shots: Sequence[Shot], info: VideoInfo) -> str:
     """PySceneDetect's scene list, with the columns of the shot list that it has not; `--shots` reads it."""
     table = io.StringIO()
     rows = csv.writer(table, lineterminator="\n")
-    rows.writerow((*SCENE_COLUMNS, "saturation", "reference", "skip"))
+    rows.writerow((*SCENE_COLUMNS, *DECISIONS))
     for number, shot in enumerate(shots, 1):
         length = shot.end - shot.start
-        skip = "yes" if shot.skip else "no"
         rows.writerow((
             number, shot.start + 1, *_times(shot.start, info.rate), shot.end, *_times(shot.end, info.rate),
-            length, *_times(length, info.rate), f"{shot.saturation:g}", shot.reference, skip,
+            length, *_times(length, info.rate), *shot.decisions(),
         ))  # fmt: skip
     return table.getvalue()
 

@@ -1,9 +1,9 @@
 """The shot list: what to do in each shot, as a table that people can edit.
 
 CSV: `start` and `end` are frame numbers from 0, `end` excluded; `time` is the clock time of the start, for
-information only; `saturation` multiplies the shot's colors; `reference` names a picture in the folder of
-references; `skip` is `yes` where the shot keeps the color it has. PySceneDetect's scene lists are read as
-well, with `Start Frame` and `End Frame` for the first two.
+information only; `saturation`, `hue` and `warmth` change the shot's colors as `grade` has them; `reference`
+names a picture in the folder of references; `skip` is `yes` where the shot keeps the color it has.
+PySceneDetect's scene lists are read as well, with `Start Frame` and `End Frame` for the first two.
 """
 
 import csv
@@ -11,13 +11,17 @@ import io
 from bisect import bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
+from math import inf
 from pathlib import Path
 
 from colorcli.errors import InputError, UsageError
 from colorcli.files import atomic_write
+from colorcli.video.grade import UNGRADED, Grade
 
+DECISIONS = ("saturation", "hue", "warmth", "reference", "skip")
+"""The columns that say what to do."""
 SCENE_START, SCENE_CUTS = "Start Frame", "Timecode List:"
-COLUMNS = ("start", "end", "time", "saturation", "reference", "skip")
+COLUMNS = ("start", "end", "time", *DECISIONS)
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,16 @@ class Shot:
     """Number of its first frame."""
     end: int
     """Number of the frame after its last."""
-    saturation: float = 1.0
+    grade: Grade = UNGRADED
     reference: str = ""
     """Name of a picture in the folder of references, empty for none."""
     skip: bool = False
     """It keeps the color it has."""
+
+    def decisions(self) -> tuple[str, ...]:
+        """The values of `DECISIONS` as text."""
+        grade = (f"{value:g}" for value in (self.grade.saturation, self.grade.hue, self.grade.warmth))
+        return *grade, self.reference, "yes" if self.skip else "no"
 
 
 class ShotList:
@@ -93,10 +102,19 @@ def _parse(row: dict[str, str]) -> Shot:
     return Shot(
         start=start,
         end=end,
-        saturation=float(row.get("saturation") or 1),
+        grade=_grade(row),
         reference=(row.get("reference") or "").strip(),
         skip=(row.get("skip") or "").strip().lower() in ("yes", "y", "true", "1"),
     )
+
+
+def _grade(row: dict[str, str]) -> Grade:
+    """Raises ValueError if a value is no number or out of range."""
+    saturation = float(row.get("saturation") or 1)
+    hue, warmth = (float(row.get(name) or 0) for name in ("hue", "warmth"))
+    if not (0 <= saturation < inf and abs(hue) <= 360 and abs(warmth) <= 1):
+        raise ValueError("saturation from 0, hue within 360 degrees, warmth from -1 to 1")
+    return Grade(saturation, hue, warmth)
 
 
 def write_shots(path: Path, shots: list[Shot], rate: Fraction) -> None:
@@ -105,9 +123,7 @@ def write_shots(path: Path, shots: list[Shot], rate: Fraction) -> None:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(COLUMNS)
     for shot in shots:
-        skip = "yes" if shot.skip else "no"
-        clock = _clock(shot.start / rate)
-        writer.writerow((shot.start, shot.end, clock, f"{shot.saturation:g}", shot.reference, skip))
+        writer.writerow((shot.start, shot.end, _clock(shot.start / rate), *shot.decisions()))
     with atomic_write(path) as partial:
         partial.write_text(table.getvalue(), encoding="utf-8")
 

@@ -71,8 +71,8 @@ class ShotLog:
         by_list = row is not None and row.start == start
         begins = "first shot" if start == 0 else "shot list" if by_list else "cut"
         parts = [begins, *(["keeps its color"] if keeps_color else [])]
-        if row is not None and row.saturation != 1:
-            parts.append(f"saturation {row.saturation:g}")
+        if row is not None and str(row.grade):
+            parts.append(str(row.grade))
         if row is not None and row.reference:
             parts.append(f"palette of {row.reference}")
         parts += [f"reference {one.path.name}" for one in self._references if start <= one.frame < end]

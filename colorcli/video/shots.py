@@ -9,6 +9,7 @@ from colorcli.color.detection import ColorDetector, FrameChroma
 from colorcli.video.cuts import CutDetector
 from colorcli.video.frame_converter import FrameConverter
 from colorcli.video.frames import Findings, Frame
+from colorcli.video.grade import UNGRADED, Grade
 from colorcli.video.shot_list import ShotList
 
 
@@ -18,7 +19,7 @@ class Decision:
 
     starts_shot: bool
     keeps_color: bool
-    saturation: float
+    grade: Grade
 
 
 class ShotRule:
@@ -35,7 +36,7 @@ class ShotRule:
         is_listed = shot is not None and shot.start == number
         starts_shot = findings.cuts[0] or is_listed or keeps_color != self._keeps_color
         self._keeps_color = keeps_color
-        return Decision(starts_shot, keeps_color, 1.0 if shot is None else shot.saturation)
+        return Decision(starts_shot, keeps_color, UNGRADED if shot is None else shot.grade)
 
 
 class DecisionKey:
@@ -93,7 +94,7 @@ class ShotAnalyzer:
             yield replace(
                 frame,
                 keeps_color=decision.keeps_color,
-                saturation=decision.saturation,
+                grade=decision.grade,
                 shot_starts=(decision.starts_shot, *frame.findings.cuts[1:]),
             )
 

@@ -193,7 +193,7 @@ def test_a_film_of_two_thousand_shots_works_in_a_browser(tmp_path: Path) -> None
     assert result["unsure"] == [1, 0, 2]
     assert result["open"] is True
     row, again, hint = result["copied"]
-    assert row == again == "50,100,00:00:02.000,1,,no"
+    assert row == again == "50,100,00:00:02.000,1,0,0,,no"
     point = json.loads(hint)
     assert point["frame"] == 60
     assert (point["x"], point["y"]) == pytest.approx((400, 240), abs=2)

@@ -7,23 +7,24 @@ import pytest
 from support.videos import gray, make, planes, run
 
 from colorcli.errors import UsageError
+from colorcli.video.grade import Grade
 from colorcli.video.shot_list import Shot, ShotList, read_shots, write_shots
 
 FFV1 = ["-c:v", "ffv1", "-pix_fmt", "yuv420p"]
 
 
 def test_shot_list_survives_a_round_trip(tmp_path: Path) -> None:
-    shots = [Shot(0, 10, 0.5, "a.png"), Shot(10, 25, skip=True)]
+    shots = [Shot(0, 10, Grade(0.5, -30, 0.25), "a.png"), Shot(10, 25, skip=True)]
     write_shots(tmp_path / "shots.csv", shots, 25)
     assert read_shots(tmp_path / "shots.csv") == shots
     found = ShotList(shots)
     assert [found.find(number) for number in (0, 9, 10, 25)] == [shots[0], shots[0], shots[1], None]
 
 
-@pytest.mark.parametrize("rows", ["x,y", "5,5", "0,9\n8,12"])
+@pytest.mark.parametrize("rows", ["x,y", "5,5", "0,9\n8,12", "0,9,4"])
 def test_bad_shot_lists_name_the_line(tmp_path: Path, rows: str) -> None:
     path = tmp_path / "shots.csv"
-    path.write_text(f"start,end\n{rows}\n")
+    path.write_text(f"start,end,warmth\n{rows}\n")
     with pytest.raises(UsageError, match="line"):
         read_shots(path)
 
@@ -43,3 +44,21 @@ def test_a_shot_list_is_followed(tmp_path: Path, toy_model: Path) -> None:
     spread = [int(np.ptp(chroma)) for chroma in planes(output, 1)]
     assert min(spread[:5]) > 2
     assert max(spread[5:]) == 0
+
+
+def test_hue_and_warmth_change_a_shot_and_not_its_luma(tmp_path: Path, toy_model: Path) -> None:
+    source = make(tmp_path / "in.mkv", *gray(0.4), *FFV1)
+    plain, warm, turned = (tmp_path / name for name in ("plain.mkv", "warm.mkv", "turned.mkv"))
+    run(toy_model, source, plain)
+    for output, column in ((warm, "warmth"), (turned, "hue")):
+        (tmp_path / "shots.csv").write_text(f"start,end,{column}\n0,10,{1 if column == 'warmth' else 180}\n")
+        run(toy_model, source, output, "--shots", tmp_path / "shots.csv")
+        assert all(map(np.array_equal, planes(output), planes(source)))
+
+    def colors(path: Path) -> np.ndarray[tuple[int, ...], np.dtype[np.float64]]:
+        return np.stack([np.stack(planes(path, index)) for index in (1, 2)]).astype(float) - 128
+
+    assert (colors(warm).mean(axis=(1, 2, 3)) - colors(plain).mean(axis=(1, 2, 3)))[0] < -3
+    assert (colors(warm).mean(axis=(1, 2, 3)) - colors(plain).mean(axis=(1, 2, 3)))[1] > 1
+    middle = np.abs(colors(plain)) < 12  # of the gamut: the toy model has strong colors elsewhere
+    assert np.abs(colors(turned) + colors(plain))[middle].mean() < 2

@@ -99,7 +99,7 @@ class _Segment:
         self._numbers.append(frame.number)
         self._timings.append(frame.timing)
         self._findings.append(frame.findings)
-        self._key.add(frame.number, Decision(frame.starts_shot, frame.keeps_color, frame.saturation))
+        self._key.add(frame.number, Decision(frame.starts_shot, frame.keeps_color, frame.grade))
         self._shots += frame.starts_shot
         self._kept += frame.keeps_color
         self._last = colored
