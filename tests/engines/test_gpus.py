@@ -6,6 +6,7 @@ Both need a machine that seems to have a GPU, so root in a mount namespace; and 
 import json
 import os
 import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -53,6 +54,21 @@ def webgpu(environment: dict[str, str]) -> dict[str, str]:
     if not fake_gpus.SWIFTSHADER.is_file():
         pytest.skip("apt-get install chromium libvulkan1, for its driver in software")
     return {**environment, "VK_ICD_FILENAMES": str(fake_gpus.SWIFTSHADER)}
+
+
+def run_contract(bus: Path, environment: dict[str, str], kind: str) -> str:
+    """Run the suite of all engines with this plugin; returns what pytest says."""
+    command = [sys.executable, "-m", "pytest", "-rs", "-p", "no:cacheprovider"]
+    command += [str(Path(__file__).with_name("test_contract.py")), "-k", kind]
+    done = subprocess.run(seeing(bus, command), env=environment, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_webgpu_keeps_the_contract_of_engines(bus: Path, webgpu: dict[str, str]) -> None:
+    said = run_contract(bus, webgpu, "webgpu")
+    assert " passed" in said
+    assert "skipped" not in said
 
 
 def code_values(path: Path) -> list[np.ndarray]:
@@ -128,10 +144,22 @@ def rtx(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -
     """An environment in which NVIDIA's builder takes the machine for one with an RTX 40 card."""
     if not PLUGINS["rtx"].is_installed:
         pytest.skip(PLUGINS["rtx"].install)
+    return {**environment, **stubbed(tmp_path_factory.mktemp("stubs"), (8, 9))}
+
+
+def stubbed(folder: Path, capability: tuple[int, int]) -> dict[str, str]:
+    """The environment of a machine with a card of this compute capability."""
     spec = find_spec(PLUGINS["rtx"].module)
     assert spec is not None and spec.origin is not None
-    stubs = fake_gpus.stub_driver(tmp_path_factory.mktemp("stubs"), Path(spec.origin).parent)
-    return {**environment, **stubs}
+    return fake_gpus.stub_driver(folder, Path(spec.origin).parent, capability)
+
+
+def test_rtx_keeps_the_contract_of_engines_as_far_as_it_goes_without_a_card(
+    bus: Path, rtx: dict[str, str]
+) -> None:
+    said = run_contract(bus, rtx, "rtx")
+    assert " passed" in said
+    assert "only seems to be there" in said
 
 
 ONE = ["1x256x256", "4x512x512", "16x1024x1024"]
@@ -175,6 +203,25 @@ def test_a_file_for_another_card_or_damaged_is_refused_with_its_command(
     assert done.returncode == 3
     assert "damaged" in done.stderr
     assert f"-o {model} --overwrite" in done.stderr
+
+
+def test_a_model_is_compiled_at_first_use_and_kept_for_the_card(
+    bus: Path, rtx: dict[str, str], toy_model: Path, tmp_path: Path
+) -> None:
+    """Opening what was compiled takes a driver: the error names the model, not the file in the cache."""
+    environment = {**rtx, "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    command = ["run", PHOTOGRAPH, "-o", tmp_path / "out", "--model", toy_model, "--device", "rtx"]
+    done = run(bus, environment, *command)
+    assert done.returncode == 3
+    assert f"{toy_model}: " in done.stderr
+    (compiled,) = (tmp_path / "cache" / "colorcli" / "rtx").glob("*.rtx.onnx")
+    assert [node.op_type for node in onnx.load(compiled).graph.node] == ["EPContext"]
+    made = compiled.stat().st_mtime_ns
+    run(bus, environment, *command)
+    assert compiled.stat().st_mtime_ns == made
+    other = stubbed(tmp_path / "stubs", (12, 0))
+    run(bus, {**environment, **other}, *command)
+    assert len(list(compiled.parent.glob("*.rtx.onnx"))) == 2
 
 
 def test_a_plugin_that_does_not_load_says_what_it_needs(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ PHOTOGRAPH = Path(__file__).parents[2] / "examples" / "within_our_gates_1920.jpg
 CARD = """
 import colorcli.engines.onnxruntime as module
 from colorcli.engines import choice
-from colorcli.errors import SetupError
+from colorcli.engines.base import DeviceError
 
 CPU = module.OnnxEngine
 
@@ -27,7 +27,7 @@ class Card(CPU):
         if self.device != "cpu":
             Card.calls += 1
             if len(tensors["condition"]) > {largest} or Card.calls > {calls}:
-                raise SetupError(self.device, "the device failed (simulated)", "use --device cpu")
+                raise DeviceError(self.device, "the device failed (simulated)", "use --device cpu")
         return super().run(tensors)
 
 module.OnnxEngine = Card

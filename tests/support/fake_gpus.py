@@ -7,6 +7,8 @@ from pathlib import Path
 
 SWIFTSHADER = Path("/usr/lib/chromium/vk_swiftshader_icd.json")
 """Chromium's Vulkan driver in software."""
+NO_KERNELS = "COLORCLI_TEST_NO_KERNELS"
+"""Variable that is set where a card only seems to be there: models are built for it, but not run."""
 PCI = Path("/sys/bus/pci/devices")
 CUDA = ("libcuda.so.1", "libnvidia-ml.so.1", "libcudart.so.13")
 PROPERTIES = "cudaGetDeviceProperties"
@@ -61,7 +63,7 @@ def stub_driver(folder: Path, plugin: Path, capability: tuple[int, int] = (8, 9)
         command = ["gcc", "-w", "-shared", "-fPIC", "-o", str(folder / library), str(source)]
         subprocess.run([*command, f"-Wl,-soname={library}", *script], check=True)
     paths = [str(folder), str(plugin), os.environ.get("LD_LIBRARY_PATH", "")]
-    return {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, paths))}
+    return {"LD_LIBRARY_PATH": os.pathsep.join(filter(None, paths)), NO_KERNELS: "1"}
 
 
 def _undefined_symbols(plugin: Path) -> set[str]:
