@@ -1,10 +1,13 @@
 """The interface of every inference engine; `tests/engines/test_contract.py` runs over all of them."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+
+from colorcli.errors import SetupError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -22,6 +25,24 @@ class TensorSpec:
     """None where a dimension is dynamic."""
     dtype: str
     """NumPy's name of the type of its values, such as `float32`."""
+
+
+class DeviceError(SetupError):
+    """A device failed at its work; a smaller batch or another device may do it."""
+
+
+@contextmanager
+def device_errors(device: str) -> Iterator[None]:
+    """Make a `DeviceError` of whatever a runtime raises while it works on a device other than the CPU."""
+    try:
+        yield
+    except SetupError:
+        raise
+    except Exception as error:  # the runtimes' own exceptions share no base class but this
+        if device == "cpu":
+            raise
+        remedy = "continue with --resume, or use --device cpu"
+        raise DeviceError(device, f"the device failed ({error})", remedy) from error
 
 
 class Engine(ABC):
@@ -43,6 +64,9 @@ class Engine(ABC):
         """Compute all outputs from all inputs, whose shapes and types must fit `inputs`.
 
         The inputs are not changed; the outputs stay valid after the next call.
+
+        Raises:
+            DeviceError: a device other than the CPU failed.
         """
 
     def take_note(self) -> str:

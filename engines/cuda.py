@@ -7,6 +7,7 @@ import numpy as np
 from cuda.bindings import runtime as cudart
 from numpy.typing import NDArray
 
+from colorcli.engines.base import DeviceError
 from colorcli.engines.engine_file import Gpu
 from colorcli.errors import SetupError
 
@@ -36,11 +37,12 @@ def call(answer: tuple[Any, ...]) -> tuple[Any, ...]:
     """Check the status in a CUDA call's return values, and return the others.
 
     Raises:
-        SetupError: the call failed.
+        DeviceError: the call failed.
     """
     status, *values = answer
     if status != cudart.cudaError_t.cudaSuccess:
-        raise SetupError("CUDA", _reason(status), "free the GPU's memory, or use a smaller --size")
+        remedy = "free the GPU's memory or give a smaller --size, and continue with --resume"
+        raise DeviceError("CUDA", _reason(status), remedy)
     return tuple(values)
 
 
@@ -56,7 +58,11 @@ class Buffer:
         self._item = np.dtype(dtype).itemsize
         length = self._item * size
         (self.device,) = call(cudart.cudaMalloc(length))
-        (self._host,) = call(cudart.cudaHostAlloc(length, cudart.cudaHostAllocDefault))
+        try:
+            (self._host,) = call(cudart.cudaHostAlloc(length, cudart.cudaHostAllocDefault))
+        except DeviceError:
+            cudart.cudaFree(self.device)
+            raise
         memory = (ctypes.c_uint8 * length).from_address(int(self._host))
         self.values: NDArray[Any] = np.ctypeslib.as_array(memory).view(dtype)
         """The host's copy, [size]."""

@@ -13,6 +13,8 @@ from typing import Any
 from colorcli.errors import SetupError, UsageError
 from colorcli.networks.card import ModelCard
 
+REBUILD_KEY = "colorcli.rebuild"
+"""Key of the command that makes a compiled file again, in its metadata."""
 MAGIC = b"colorcli engine 1\n"
 _LENGTH = struct.Struct("<I")
 _SHAPE = re.compile(r"(\d+)x(\d+)x(\d+)")

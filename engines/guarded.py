@@ -6,34 +6,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from colorcli.engines.base import Engine, Tensors
+from colorcli.engines.base import DeviceError, Engine, Tensors
 from colorcli.errors import SetupError
+
+CPU = "cpu"
 
 
 class GuardedEngine(Engine):
     """Passes runs on to a card's engine until that fails, then to the CPU's."""
 
-    def __init__(self, device: str, open_on: Callable[[str], Engine]) -> None:
-        """Open a model on a card; `open_on` opens it on the device of a name."""
-        self._open_on = open_on
-        self._on_card = True
-        self._note = ""
+    def __init__(self, engine: Engine, open_on_cpu: Callable[[], Engine], note: str = "") -> None:
+        """Guard an engine; `open_on_cpu` opens its model on the CPU, `note` is for the user."""
+        self._engine, self._open_on_cpu, self._note = engine, open_on_cpu, note
         self._largest: int | None = None
         """Pictures that the card takes at once, if fewer than it was given."""
-        try:
-            self._engine = open_on(device)
-        except SetupError as error:
-            self._move_to_cpu(device, error)
-        self.metadata, self.device = self._engine.metadata, self._engine.device
-        self.inputs, self.outputs = self._engine.inputs, self._engine.outputs
+        self.metadata, self.device = engine.metadata, engine.device
+        self.inputs, self.outputs = engine.inputs, engine.outputs
 
     def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
         count = len(next(iter(tensors.values())))
-        while self._on_card:
+        while self.device != CPU:
             piece = min(count, self._largest or count)
             try:
                 return self._run_pieces(tensors, count, piece)
-            except SetupError as error:
+            except DeviceError as error:
                 self._give_up(piece, error)
         return self._engine.run(tensors)
 
@@ -46,20 +42,23 @@ class GuardedEngine(Engine):
         ]
         return {name: np.concatenate([run[name] for run in runs]) for name in runs[0]}
 
-    def _give_up(self, piece: int, error: SetupError) -> None:
-        """Halve the batch; below one picture, move to the CPU."""
+    def _give_up(self, piece: int, error: DeviceError) -> None:
+        """Halve the batch; below one picture, move to the CPU.
+
+        Raises:
+            DeviceError: the model cannot be opened on the CPU.
+        """
         if piece > 1:
             self._largest = piece // 2
             self._note = f"{self.device} failed; batches of {self._largest} from here on ({error.cause})"
-        else:
-            self._engine.close()
-            self._move_to_cpu(self.device, error)
-            self.device = self._engine.device
-
-    def _move_to_cpu(self, lost: str, error: SetupError) -> None:
-        self._on_card = False
-        self._engine = self._open_on("cpu")
-        self._note = f"{lost} failed; on the CPU from here on ({error.cause})"
+            return
+        self._engine.close()
+        try:
+            self._engine = self._open_on_cpu()
+        except SetupError:
+            raise error from None
+        self._note = moved(self.device, error)
+        self.device = self._engine.device
 
     def take_note(self) -> str:
         note, self._note = self._note, ""
@@ -67,3 +66,19 @@ class GuardedEngine(Engine):
 
     def close(self) -> None:
         self._engine.close()
+
+
+def open_guarded(device: str, open_on: Callable[[str], Engine]) -> Engine:
+    """Open a model on the device of this name, or on the CPU where that fails; `open_on` opens it on any."""
+    if device == CPU:
+        return open_on(CPU)
+    try:
+        engine, note = open_on(device), ""
+    except SetupError as error:
+        engine, note = open_on(CPU), moved(device, error)
+    return GuardedEngine(engine, lambda: open_on(CPU), note)
+
+
+def moved(device: str, error: SetupError) -> str:
+    """What the user is told of a device that was lost."""
+    return f"{device} failed; on the CPU from here on ({error.cause})"

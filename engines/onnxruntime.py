@@ -6,7 +6,7 @@ from typing import Any
 import onnxruntime as ort
 from numpy.typing import NDArray
 
-from colorcli.engines.base import Engine, Tensors, TensorSpec
+from colorcli.engines.base import Engine, Tensors, TensorSpec, device_errors
 from colorcli.engines.cache import cache_folder
 from colorcli.engines.device import Device, cpu_threads, is_compiled
 from colorcli.engines.plugins import PLUGINS
@@ -34,9 +34,9 @@ class OnnxEngine(Engine):
         options.enable_mem_pattern = False
         # Threads that wait for work must sleep: decoder, optical flow and encoder need the same cores.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        path, provider = _add_provider(options, requested, path)
+        file, provider = _add_provider(options, requested, path)
         try:
-            session = ort.InferenceSession(str(path), options)
+            session = ort.InferenceSession(str(file), options)
         except Exception as error:  # onnxruntime's own exceptions share no base class but this
             on_gpu = f", or it does not run on {requested}" if provider != CPU else ""
             remedy = "export it again" + (", or use --device cpu" if on_gpu else "")
@@ -53,18 +53,8 @@ class OnnxEngine(Engine):
         self.device = shown.get(requested.kind, str(requested))
 
     def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
-        """See `Engine.run`.
-
-        Raises:
-            SetupError: a device other than the CPU failed.
-        """
-        try:
+        with device_errors(self.device):
             values = self._session.run(self._output_names, dict(tensors))
-        except Exception as error:
-            if self.device == "cpu":
-                raise
-            remedy = "continue with --resume, or use --device cpu"
-            raise SetupError(self.device, f"the device failed ({error})", remedy) from error
         return dict(zip(self._output_names, values, strict=True))
 
 

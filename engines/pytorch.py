@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from colorcli.engines.base import Engine, Tensors, TensorSpec
+from colorcli.engines.base import Engine, Tensors, TensorSpec, device_errors
 from colorcli.engines.device import Device, cpu_threads
 from colorcli.errors import SetupError
 from colorcli.networks.batch_norm import fold_batch_norm
@@ -47,7 +47,7 @@ class TorchEngine(Engine):
             self._runner = partial(_run_on_cpu, generator)
 
     def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
-        with torch.inference_mode():
+        with device_errors(self.device), torch.inference_mode():
             return {"chroma": self._runner(tensors["condition"])}
 
 

@@ -33,6 +33,13 @@ class GraphRunner:
 
     def __call__(self, condition: NDArray[np.float32]) -> NDArray[np.float32]:
         """Condition [N, 4, H, W] -> chroma [N, 2, H, W]."""
+        try:
+            return self._run(condition)
+        except RuntimeError:  # out of memory, for one: a smaller batch needs what recorded shapes hold
+            self._lanes.clear()
+            raise
+
+    def _run(self, condition: NDArray[np.float32]) -> NDArray[np.float32]:
         pictures = len(condition)
         shape = (min(pictures, PIECE), *condition.shape[1:])
         if (

@@ -1,6 +1,8 @@
 """The engines by name: which files each opens, what it needs installed, and what installs it."""
 
 import json
+import shlex
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
@@ -8,8 +10,10 @@ from pathlib import Path
 
 from colorcli.engines.base import Engine
 from colorcli.engines.device import Device, is_compiled
+from colorcli.engines.engine_file import REBUILD_KEY
 from colorcli.errors import SetupError, install_command
-from colorcli.networks.card import CARD_KEY
+from colorcli.networks.card import CARD_KEY, ModelCard
+from colorcli.options import DEFAULT_MODEL
 
 MAX_HEADER = 100_000_000
 """Longest header of a safetensors file in bytes, as its own reader has it."""
@@ -97,23 +101,51 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
     kind = Device.parse(device).kind
     named = [backend for backend in candidates if backend.name == kind]
     backend = (named or candidates)[0]
-    if kind == "auto" and is_compiled(path):
-        return backend.open(path, "rtx", threads)
-    if kind == "auto" and backend.name == "onnxruntime":
-        return _open_fastest(backend, path, threads)
-    return backend.open(path, device, threads)
+    if kind != "auto":
+        return backend.open(path, device, threads)
+    from colorcli.engines.guarded import GuardedEngine, open_guarded
 
-
-def _open_fastest(backend: Backend, path: Path, threads: int | None) -> Engine:
-    backend.require(path)
-    from colorcli.engines.choice import CPU, fastest_device
-    from colorcli.engines.guarded import GuardedEngine
+    if compiled_for := "rtx" if is_compiled(path) else "cuda" if backend.name == "tensorrt" else "":
+        engine = backend.open(path, compiled_for, threads)
+        return GuardedEngine(engine, lambda: _open_source(path, engine.metadata, threads))
 
     def open_on(device: str) -> Engine:
         return backend.open(path, device, threads)
 
-    device = fastest_device(path, open_on)
-    return open_on(CPU) if device == CPU else GuardedEngine(device, open_on)
+    backend.require(path)
+    return open_guarded(_best_device(backend, path, open_on), open_on)
+
+
+def _best_device(backend: Backend, path: Path, open_on: Callable[[str], Engine]) -> str:
+    if backend.name == "onnxruntime":
+        from colorcli.engines.choice import fastest_device
+
+        return fastest_device(path, open_on)
+    if backend.name == "openvino":
+        return "cpu"
+    from colorcli.engines.pytorch import available
+
+    return str(available(Device("auto")))
+
+
+def _open_source(path: Path, metadata: Mapping[str, str], threads: int | None) -> Engine:
+    """Open on the CPU what a compiled file was made of: the built-in model, or what its command names.
+
+    Raises:
+        SetupError: neither has the weights of the compiled file.
+    """
+    named = shlex.split(metadata.get(REBUILD_KEY, ""))[2:3]
+    for source in (DEFAULT_MODEL, *map(Path, named)):
+        if source.is_file() and (candidates := backends_for(source)):
+            engine = candidates[0].open(source, "cpu", threads)
+            if _digest(engine.metadata) == _digest(metadata) != "":
+                return engine
+            engine.close()
+    raise SetupError(path, "runs on its card only, and what it was made of is gone", "give that as --model")
+
+
+def _digest(metadata: Mapping[str, str]) -> str:
+    return ModelCard.from_metadata(metadata).digest if CARD_KEY in metadata else ""
 
 
 def backends_for(path: Path) -> list[Backend]:

@@ -15,7 +15,7 @@ import onnxruntime as ort
 from google.protobuf.message import DecodeError
 
 from colorcli.engines.cache import cache_folder
-from colorcli.engines.engine_file import Profile, RtxOptions
+from colorcli.engines.engine_file import REBUILD_KEY, Profile, RtxOptions
 from colorcli.engines.gpus import find_gpus
 from colorcli.engines.plugins import PLUGINS
 from colorcli.errors import SetupError
@@ -38,8 +38,6 @@ class RtxHeader:
     """Architecture, such as `sm89`."""
     library: str
     """Version of the plugin that compiled it."""
-    rebuild: str
-    """Command that compiles it again."""
 
 
 def compile_model(model: Path, output: Path, options: RtxOptions, rebuild: str) -> None:
@@ -65,9 +63,10 @@ def compile_model(model: Path, output: Path, options: RtxOptions, rebuild: str) 
         ) from error
     if {node.op_type for node in compiled.graph.node} != {CONTEXT}:
         raise SetupError(model, "TensorRT for RTX takes parts of it only", "use --device webgpu")
-    header = RtxHeader(target, str(device.ep_metadata["version"]), rebuild)
+    header = RtxHeader(target, str(device.ep_metadata["version"]))
     metadata = {entry.key: entry.value for entry in compiled.metadata_props}
-    onnx.helper.set_model_props(compiled, {**metadata, KEY: json.dumps(asdict(header))})
+    metadata |= {KEY: json.dumps(asdict(header)), REBUILD_KEY: rebuild}
+    onnx.helper.set_model_props(compiled, metadata)
     onnx.save(compiled, output)
 
 
@@ -93,12 +92,12 @@ def check(path: Path, index: int) -> None:
     """
     try:
         metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
-        header = RtxHeader(**json.loads(metadata[KEY]))
+        header, rebuild = RtxHeader(**json.loads(metadata[KEY])), metadata[REBUILD_KEY]
     except (OSError, DecodeError, KeyError, TypeError, ValueError) as error:
         remedy = f"compile it again: colorcli export default -o {path} --overwrite"
         raise SetupError(path, "damaged, or not a model compiled by `colorcli export`", remedy) from error
     found = card(index).ep_metadata
-    remedy = f"compile it again: {header.rebuild}"
+    remedy = f"compile it again: {rebuild}"
     if header.target != found["target_architecture"]:
         cause = f"compiled for {header.target}, but this machine's card is {found['target_architecture']}"
         raise SetupError(path, cause, remedy)
@@ -130,7 +129,10 @@ def compiled_in_cache(model: Path, index: int) -> Path:
 
 def _shapes(model: Path, profiles: Sequence[Profile]) -> dict[str, str]:
     """The plugin's options for ranges of shapes: `condition:1x4x256x256`, one entry for each profile."""
-    inputs = onnx.load(model, load_external_data=False).graph.input
+    try:
+        inputs = onnx.load(model, load_external_data=False).graph.input
+    except DecodeError as error:
+        raise SetupError(model, f"not a readable ONNX model ({error})", "export it again") from error
     options = {
         f"nv_profile_{bound}_shapes": ",".join(
             f"{tensor.name}:{'x'.join(map(str, _filled(tensor, getattr(profile, bound))))}"

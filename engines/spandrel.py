@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from colorcli.engines.base import Engine, Tensors, TensorSpec
+from colorcli.engines.base import Engine, Tensors, TensorSpec, device_errors
 from colorcli.engines.device import Device, cpu_threads
 from colorcli.engines.pytorch import available
 from colorcli.errors import SetupError
@@ -46,7 +46,7 @@ class SpandrelEngine(Engine):
         self._network = network.to(self.device).eval()
 
     def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
-        with torch.inference_mode():
+        with device_errors(self.device), torch.inference_mode():
             source = torch.from_numpy(np.ascontiguousarray(tensors["input"])).to(self.device)
             return {"output": self._network(source).cpu().numpy()}
 

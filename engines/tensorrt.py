@@ -1,5 +1,6 @@
 """TensorRT: runs engine files that `export` built for this model of GPU."""
 
+from contextlib import ExitStack
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -9,10 +10,10 @@ import tensorrt as trt
 from cuda.bindings import runtime as cudart
 from numpy.typing import NDArray
 
-from colorcli.engines.base import Engine, Tensors, TensorSpec
+from colorcli.engines.base import DeviceError, Engine, Tensors, TensorSpec
 from colorcli.engines.cuda import Buffer, call, select_gpu
 from colorcli.engines.device import Device
-from colorcli.engines.engine_file import EngineHeader, Profile, read_engine_file
+from colorcli.engines.engine_file import REBUILD_KEY, EngineHeader, Profile, read_engine_file
 from colorcli.engines.lanes import Lane, run_in_lanes
 from colorcli.errors import SetupError
 
@@ -38,7 +39,7 @@ class TensorrtEngine(Engine):
         self._runtime, self._engine = _deserialize(path, self._header, serialized)
         self._lanes: dict[Profile, list[EngineLane]] = {}
         self._path = path
-        self.metadata = self._header.card.to_metadata()
+        self.metadata = {**self._header.card.to_metadata(), REBUILD_KEY: self._header.rebuild}
         self.inputs = _specs(self._engine, trt.TensorIOMode.INPUT)
         self.outputs = _specs(self._engine, trt.TensorIOMode.OUTPUT)
         self.device = f"cuda:{requested.index}"
@@ -47,6 +48,7 @@ class TensorrtEngine(Engine):
         """See `Engine.run`; inputs smaller than the engine's smallest are padded, outputs cropped back.
 
         Raises:
+            DeviceError: the GPU failed.
             SetupError: the inputs are larger than the engine's largest.
         """
         height, width = next(iter(tensors.values())).shape[2:]
@@ -55,7 +57,11 @@ class TensorrtEngine(Engine):
         if any(missing):
             pad = ((0, 0), (0, 0), (0, missing[0]), (0, missing[1]))
             tensors = {name: np.pad(values, pad, mode="edge") for name, values in tensors.items()}
-        outputs = run_in_lanes(self._lanes_of(profile), tensors, profile.opt[0])
+        try:
+            outputs = run_in_lanes(self._lanes_of(profile), tensors, profile.opt[0])
+        except DeviceError:  # what the lanes hold may be what is missing
+            self.close()
+            raise
         return {name: values[:, :, :height, :width] for name, values in outputs.items()}
 
     def close(self) -> None:
@@ -73,12 +79,11 @@ class TensorrtEngine(Engine):
         return min(fitting, key=lambda profile: abs(profile.opt[1] * profile.opt[2] - height * width))
 
     def _lanes_of(self, profile: Profile) -> list["EngineLane"]:
-        if profile not in self._lanes:
-            index = self._header.options.profiles.index(profile)
-            self._lanes[profile] = [
-                EngineLane(self._engine, index, profile, self.inputs, self.outputs) for _ in range(LANES)
-            ]
-        return self._lanes[profile]
+        lanes = self._lanes.setdefault(profile, [])
+        index = self._header.options.profiles.index(profile)
+        while len(lanes) < LANES:
+            lanes.append(EngineLane(self._engine, index, profile, self.inputs, self.outputs))
+        return lanes
 
 
 def _deserialize(
@@ -115,20 +120,23 @@ class EngineLane(Lane):
         inputs: tuple[TensorSpec, ...],
         outputs: tuple[TensorSpec, ...],
     ) -> None:
-        (self._stream,) = call(cudart.cudaStreamCreateWithFlags(cudart.cudaStreamNonBlocking))
-        self._context = engine.create_execution_context()
-        if self._context is None or not self._context.set_optimization_profile_async(
-            index, int(self._stream)
-        ):
-            remedy = "free some, or build with a smaller --max"
-            raise SetupError("TensorRT", "no memory for an execution context", remedy)
-        pixels = prod(profile.max)
         self._outputs = outputs
-        self._buffers = {
-            spec.name: Buffer(pixels * (spec.shape[1] or 1), spec.dtype) for spec in (*inputs, *outputs)
-        }
-        for name, buffer in self._buffers.items():
-            self._context.set_tensor_address(name, int(buffer.device))
+        self._buffers: dict[str, Buffer] = {}
+        with ExitStack() as held:
+            (self._stream,) = call(cudart.cudaStreamCreateWithFlags(cudart.cudaStreamNonBlocking))
+            held.callback(cudart.cudaStreamDestroy, self._stream)
+            self._context = engine.create_execution_context()
+            if self._context is None or not self._context.set_optimization_profile_async(
+                index, int(self._stream)
+            ):
+                remedy = "free some and continue with --resume, or build with a smaller --max"
+                raise DeviceError("TensorRT", "no memory for an execution context", remedy)
+            for spec in (*inputs, *outputs):
+                buffer = Buffer(prod(profile.max) * (spec.shape[1] or 1), spec.dtype)
+                held.callback(buffer.free)
+                self._context.set_tensor_address(spec.name, int(buffer.device))
+                self._buffers[spec.name] = buffer
+            self._held = held.pop_all()
         self._pixels: tuple[int, ...] = ()
         """Of what was started: N, H, W."""
 
@@ -140,7 +148,8 @@ class EngineLane(Lane):
             self._context.set_input_shape(name, values.shape)
             self._pixels = values.shape[0], *values.shape[2:]
         if not self._context.execute_async_v3(int(self._stream)):
-            raise SetupError("TensorRT", f"the engine does not run at {self._pixels}", "export it again")
+            remedy = "continue with --resume, or export it again"
+            raise DeviceError("TensorRT", f"the engine does not run at {self._pixels}", remedy)
         for spec in self._outputs:
             self._buffers[spec.name].download(prod(self._shape(spec)), self._stream)
 
@@ -157,6 +166,4 @@ class EngineLane(Lane):
     def free(self) -> None:
         """Free context, buffers and stream."""
         del self._context
-        for buffer in self._buffers.values():
-            buffer.free()
-        cudart.cudaStreamDestroy(self._stream)
+        self._held.close()

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from colorcli.engines import Engine, TensorSpec
-from colorcli.engines.base import Tensors
-from colorcli.engines.guarded import GuardedEngine
+from colorcli.engines.base import DeviceError, Tensors
+from colorcli.engines.guarded import GuardedEngine, open_guarded
 from colorcli.errors import SetupError
 
 PICTURES = np.arange(9 * 4, dtype=np.float32).reshape(9, 4, 1, 1)
@@ -28,9 +28,9 @@ class Card(Engine):
     def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
         self.calls -= 1
         if self.calls < 0:
-            raise SetupError(self.device, "the device failed (device lost)", "use --device cpu")
+            raise DeviceError(self.device, "the device failed (device lost)", "use --device cpu")
         if len(tensors["x"]) > self.largest:
-            raise SetupError(self.device, "the device failed (out of memory)", "use --device cpu")
+            raise DeviceError(self.device, "the device failed (out of memory)", "use --device cpu")
         return {"y": 2 * tensors["x"]}
 
     def close(self) -> None:
@@ -50,7 +50,7 @@ def opener(card: Card | None) -> Callable[[str], Engine]:
 
 def test_out_of_memory_makes_batches_smaller() -> None:
     card = Card("webgpu:0", largest=2)
-    with GuardedEngine("webgpu:0", opener(card)) as engine:
+    with open_guarded("webgpu:0", opener(card)) as engine:
         np.testing.assert_array_equal(engine.run({"x": PICTURES})["y"], 2 * PICTURES)
         assert engine.device == "webgpu:0"
         assert "batches of 2" in engine.take_note()
@@ -63,7 +63,7 @@ def test_out_of_memory_makes_batches_smaller() -> None:
 @pytest.mark.parametrize("calls", range(3))
 def test_a_lost_card_is_replaced_by_the_cpu_once(calls: int) -> None:
     card = Card("rtx:0", calls=calls)
-    with GuardedEngine("rtx:0", opener(card)) as engine:
+    with open_guarded("rtx:0", opener(card)) as engine:
         for first in range(0, 9, 3):
             part = PICTURES[first : first + 3]
             np.testing.assert_array_equal(engine.run({"x": part})["y"], 2 * part)
@@ -76,7 +76,30 @@ def test_a_lost_card_is_replaced_by_the_cpu_once(calls: int) -> None:
 
 
 def test_a_card_that_does_not_start_is_replaced_by_the_cpu() -> None:
-    with GuardedEngine("webgpu:0", opener(None)) as engine:
+    with open_guarded("webgpu:0", opener(None)) as engine:
         assert engine.device == "cpu"
         assert "does not load" in engine.take_note()
         np.testing.assert_array_equal(engine.run({"x": PICTURES})["y"], 2 * PICTURES)
+
+
+def test_a_card_whose_model_the_cpu_cannot_open_fails_in_its_own_words() -> None:
+    def gone() -> Engine:
+        raise SetupError("model.engine", "runs on its card only", "give its source")
+
+    with GuardedEngine(Card("cuda:0", calls=0), gone) as engine:
+        with pytest.raises(DeviceError, match=r"cuda:0: .*device lost"):
+            engine.run({"x": PICTURES})
+        assert engine.device == "cuda:0"
+
+
+def test_what_is_wrong_with_the_request_is_no_failure_of_the_card() -> None:
+    class Small(Card):
+        def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
+            raise SetupError("model.engine", "built for smaller pictures", "give a smaller --size")
+
+    with (
+        open_guarded("cuda:0", lambda device: Small(device)) as engine,
+        pytest.raises(SetupError, match="--size"),
+    ):
+        engine.run({"x": PICTURES})
+    assert engine.take_note() == ""

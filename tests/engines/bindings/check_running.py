@@ -5,6 +5,7 @@ Runtime, engine and context are autospecs of the real classes. The GPU is this p
 """
 
 import ctypes
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -16,14 +17,16 @@ import tensorrt as trt
 from cuda.bindings import runtime as cudart
 from support.engine_files import ENGINE, GPU, LARGER, PROFILE, REBUILD, header
 
-from colorcli.engines import cuda, tensorrt
+from colorcli.engines import Engine, cuda, registry, tensorrt
 from colorcli.engines.engine_file import Profile, write_engine_file
+from colorcli.engines.onnxruntime import OnnxEngine
 from colorcli.errors import SetupError
 
 
 class FakeGpu:
     """CUDA's runtime, with host memory for device memory; it keeps count of what is allocated."""
 
+    cudaGetErrorString = staticmethod(cudart.cudaGetErrorString)
     cudaError_t, cudaMemcpyKind = cudart.cudaError_t, cudart.cudaMemcpyKind
     cudaHostAllocDefault, cudaStreamNonBlocking = cudart.cudaHostAllocDefault, cudart.cudaStreamNonBlocking
 
@@ -153,7 +156,7 @@ def opened(tmp_path: Path, *profiles: Profile) -> tensorrt.TensorrtEngine:
     return tensorrt.TensorrtEngine(path, "cuda:1")
 
 
-def run(engine: tensorrt.TensorrtEngine, condition: Any) -> Any:
+def run(engine: Engine, condition: Any) -> Any:
     return engine.run({"condition": condition})["chroma"]
 
 
@@ -242,6 +245,83 @@ def test_an_engine_that_tensorrt_cannot_read_is_refused(
     write_engine_file(path, header(trt.__version__), ENGINE[::-1])
     with pytest.raises(SetupError, match=REBUILD):
         tensorrt.TensorrtEngine(path)
+
+
+# A GPU that fails
+
+
+@pytest.mark.parametrize(
+    ("call", "calls"), [("cudaMalloc", 2), ("cudaHostAlloc", 1), ("cudaStreamSynchronize", 0)]
+)
+def test_what_a_gpu_cannot_do_the_cpu_does(
+    gpu: FakeGpu,
+    contexts: list[FakeContext],
+    toy_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    call: str,
+    calls: int,
+) -> None:
+    """Out of memory or lost: the engine's source takes over, and the GPU's memory is free."""
+    fail_after(gpu, call, calls, monkeypatch)
+    condition = random_condition(3, 4, 96, 128)
+    with registry.open_engine(made_of(toy_model, tmp_path)) as engine:
+        chroma = run(engine, condition)
+        assert engine.device == "cpu"
+        assert "cuda:0 failed; on the CPU from here on" in engine.take_note()
+        assert not gpu.memory
+        assert not gpu.streams
+    with OnnxEngine(toy_model, "cpu") as reference:
+        np.testing.assert_array_equal(chroma, run(reference, condition))
+
+
+def test_a_gpu_that_was_named_fails_instead(
+    gpu: FakeGpu,
+    contexts: list[FakeContext],
+    toy_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_after(gpu, "cudaStreamSynchronize", 0, monkeypatch)
+    with (
+        registry.open_engine(made_of(toy_model, tmp_path), "cuda") as engine,
+        pytest.raises(SetupError, match="--resume"),
+    ):
+        run(engine, random_condition(1, 4, 96, 96))
+
+
+def test_an_engine_whose_source_is_gone_or_another_fails_instead(
+    gpu: FakeGpu,
+    contexts: list[FakeContext],
+    toy_model: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    fail_after(gpu, "cudaStreamSynchronize", 0, monkeypatch)
+    path = made_of(toy_model, tmp_path, digest="1" * 64)
+    with registry.open_engine(path) as engine, pytest.raises(SetupError, match="--resume"):
+        run(engine, random_condition(1, 4, 96, 96))
+
+
+def fail_after(gpu: FakeGpu, call: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a call of CUDA's runtime fail from some time on."""
+    working, left = getattr(gpu, call), iter(range(calls))
+
+    def failing(*arguments: Any) -> Any:
+        if next(left, None) is None:
+            return (cudart.cudaError_t.cudaErrorMemoryAllocation, None)
+        return working(*arguments)
+
+    monkeypatch.setattr(gpu, call, failing)
+
+
+def made_of(source: Path, tmp_path: Path, digest: str = "0" * 64) -> Path:
+    """An engine file that was built of a model with this digest."""
+    path = tmp_path / "model.engine"
+    made = header(trt.__version__)
+    command = f"colorcli export {source} -o model.engine"
+    write_engine_file(path, replace(made, rebuild=command, card=replace(made.card, digest=digest)), ENGINE)
+    return path
 
 
 def test_cuda_accepts_the_arguments() -> None:
