@@ -18,8 +18,6 @@ from time import perf_counter
 
 import av
 
-from colorcli.video.formats import VIDEO_SUFFIXES
-
 CARD = """
 import time
 import numpy as np
@@ -32,6 +30,19 @@ class Card(module.OnnxEngine):
         return {{"chroma": np.zeros((len(condition), 2, *condition.shape[2:]), np.float32)}}
 
 module.OnnxEngine = Card
+"""
+ONE_PROCESS = """
+import cProfile
+from pathlib import Path
+from colorcli.jobs.execute import execute, open_context
+from colorcli.jobs.job import Job, Kind
+from colorcli.options import ColorOptions, RunOptions
+
+with open_context(RunOptions(color=ColorOptions(device="cpu"))) as context, cProfile.Profile() as profile:
+    for source in map(Path, {sources}):
+        output = Path(__file__).with_name("profiled_" + source.name)
+        execute(Job(source, output, Kind("{kind}")), context, lambda event: None)
+profile.dump_stats({stats!r})
 """
 LONGEST = 12
 """Lines of the profile that are printed."""
@@ -54,8 +65,8 @@ def main() -> None:
             frames = sum(1 for _ in film.decode(video=0))
         start = timed(folder, [str(arguments.film), "--end", f"{SHORT}f"])
         report("frames of film", frames - SHORT, timed(folder, [str(arguments.film)]) - start)
-        for source in (pictures[0], arguments.film):
-            profile(folder, source)
+        profile(folder, pictures, "image")
+        profile(folder, [arguments.film], "video")
 
 
 def parse() -> argparse.Namespace:
@@ -75,15 +86,11 @@ def timed(site: Path, arguments: list[str]) -> float:
     return perf_counter() - start
 
 
-def profile(site: Path, source: Path) -> None:
-    """Print where the time of one input goes, in one process."""
+def profile(site: Path, sources: list[Path], kind: str) -> None:
+    """Print where the time of one process goes that does it all, once the model is open."""
     stats, script = site / "profile", site / "one.py"
-    kind = "video" if source.suffix in VIDEO_SUFFIXES else "image"
-    output = site / f"output{source.suffix}"
-    script.write_text(
-        f"import colorcli\ncolorcli.colorize_{kind}({str(source)!r}, {str(output)!r}, device='cpu')\n"
-    )
-    python(site, ["-m", "cProfile", "-o", str(stats), str(script)])
+    script.write_text(ONE_PROCESS.format(sources=list(map(str, sources)), kind=kind, stats=str(stats)))
+    python(site, [str(script)])
     pstats.Stats(str(stats)).sort_stats("tottime").print_stats(LONGEST)
 
 

@@ -29,6 +29,8 @@ ADAPTERS: tuple[type[ModelAdapter], ...] = (
 AUTO = "auto"
 KINDS = tuple(dict.fromkeys((AUTO, *(adapter.kind for adapter in ADAPTERS))))
 """What `--model-kind` takes."""
+KIND_KEY = "colorcli.kind"
+"""Key of the kind in the metadata of what `export` makes of another project's model."""
 
 
 def open_model(
@@ -81,11 +83,13 @@ def _open(path: Path, device: str, threads: int | None, kind: str) -> ModelAdapt
 
 
 def adapt(engine: Engine, path: Path, kind: str = AUTO) -> ModelAdapter:
-    """Choose the adapter for the model in an engine opened from `path`.
+    """Choose the adapter for the model in an engine opened from `path`; `auto` takes what the file says.
 
     Raises:
         SetupError: none fits, more than one does, or the model's card is incomplete.
     """
+    if kind == AUTO:
+        kind = engine.metadata.get(KIND_KEY, AUTO)
     tensors = f"inputs {_described(engine.inputs)}; outputs {_described(engine.outputs)}"
     fitting = [adapter for adapter in ADAPTERS if adapter.matches(engine)]
     if not fitting:

@@ -26,7 +26,8 @@ from colorcli.engines.registry import BACKENDS
 from colorcli.errors import InputError, SetupError, UsageError, needs_extra
 from colorcli.evaluation.pictures import find_pictures
 from colorcli.files import atomic_write
-from colorcli.models.registry import open_model
+from colorcli.models.native import NativeModel
+from colorcli.models.registry import KIND_KEY, open_model
 from colorcli.networks.card import ModelCard
 from colorcli.networks.onnx_weights import extract_checkpoint
 
@@ -90,6 +91,19 @@ def _write_onnx(request: ExportRequest, output: Path, folder: Path) -> None:
         halve(model, output)
     else:
         _quantize(request, model, output)
+    _write_kind(request, output)
+
+
+def _write_kind(request: ExportRequest, output: Path) -> None:
+    """Write the kind of another project's model into its export, which then needs no `--model-kind`."""
+    if request.source.suffix != ONNX:
+        return
+    with open_model(request.source, "cpu", kinds=request.kind) as source:
+        kind = source.kind
+    if kind != NativeModel.kind:
+        model = onnx.load(output)
+        onnx.helper.set_model_props(model, {**metadata_of(model), KIND_KEY: kind})
+        onnx.save(model, output)
 
 
 def _quantize(request: ExportRequest, model: Path, output: Path) -> None:

@@ -245,6 +245,8 @@ def test_models_of_other_projects_are_exported_in_fp16(kind: str, tmp_path: Path
     assert done.returncode == 0, done.stderr
     types = {tensor.data_type for tensor in onnx.load(output).graph.initializer}
     assert onnx.TensorProto.FLOAT16 in types
+    with open_model(output, "cpu") as exported:  # the file says its kind
+        assert exported.kind == kind
     done = export(model, "-o", tmp_path / "generator.safetensors", "--model-kind", kind)
     assert done.returncode == 1
     assert "no model card" in done.stderr

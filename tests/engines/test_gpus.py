@@ -14,11 +14,12 @@ import numpy as np
 import onnx
 import pytest
 from PIL import Image
-from support import fake_gpus, videos
+from support import fake_gpus, stand_ins, videos
 from support.cli import COMMAND
 from support.fake_gpus import seeing
 
 from colorcli.engines.plugins import PLUGINS
+from colorcli.models.registry import KIND_KEY
 
 ROOT = Path(__file__).parents[2]
 PHOTOGRAPH = ROOT / "examples" / "within_our_gates_1920.jpg"
@@ -203,6 +204,19 @@ def test_a_file_for_another_card_or_damaged_is_refused_with_its_command(
     assert done.returncode == 3
     assert "damaged" in done.stderr
     assert f"-o {model} --overwrite" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["deoldify", "eccv16-caffe"])
+def test_models_of_other_projects_are_compiled_and_say_their_kind(
+    bus: Path, rtx: dict[str, str], tmp_path: Path, kind: str
+) -> None:
+    model = stand_ins.write(tmp_path / "adopted.onnx", kind)
+    output = tmp_path / "adopted.rtx.onnx"
+    done = run(bus, rtx, "export", model, "-o", output, "--target", "sm89", "--model-kind", kind)
+    assert (done.returncode, done.stderr) == (0, "")
+    compiled = onnx.load(output)
+    assert [node.op_type for node in compiled.graph.node] == ["EPContext"]
+    assert {entry.key: entry.value for entry in compiled.metadata_props}[KIND_KEY] == kind
 
 
 def test_a_model_is_compiled_at_first_use_and_kept_for_the_card(
