@@ -36,9 +36,12 @@ class GuidedChroma:
         """From chroma [2, h, w] that the network predicted for luma [h, w]."""
         return cls(luma, *guide(chroma, luma))
 
-    def upsampler(self, height: int, width: int, peak: int) -> "ChromaUpsampler":
-        """For a picture of this size whose samples are code values up to `peak`."""
-        return ChromaUpsampler(self, height, width, peak)
+    def upsampler(self, height: int, width: int, peak: int, columns: int | None = None) -> "ChromaUpsampler":
+        """For a picture of this size whose samples are code values up to `peak`.
+
+        `columns`: its width if it is padded with its last column; it may also have further rows.
+        """
+        return ChromaUpsampler(self, height, width, peak, columns or width)
 
     def preview(self) -> Pixels:
         """The picture in color at the network's size: RGB [h, w, 3] uint8."""
@@ -50,17 +53,16 @@ class GuidedChroma:
 class ChromaUpsampler:
     """Computes the chroma of any rows of a picture; only those rows have to be in memory."""
 
-    def __init__(self, chroma: GuidedChroma, height: int, width: int, peak: int) -> None:
+    def __init__(self, chroma: GuidedChroma, height: int, width: int, peak: int, columns: int) -> None:
         rows = chroma.slopes.shape[1]
         # Widths are interpolated here, heights in `rows`: [2, h, W] floats are held, however high the
         # picture.
         self._slopes, self._offsets = (
-            [cv2.resize(plane, (width, rows), interpolation=cv2.INTER_LINEAR) for plane in planes]
+            [_widened(plane, width, columns) for plane in planes]
             for planes in (chroma.slopes, chroma.offsets * np.float32(peak))
         )
         self._rows = np.arange(rows, dtype=np.float32)
-        positions = (np.arange(height) + 0.5) * (rows / height) - 0.5
-        self._positions = np.clip(positions, 0, rows - 1).astype(np.float32)
+        self._scale = rows / height
 
     def rows(self, luma: Plane, top: int) -> Plane:
         """Luma [n, W] of the rows from `top` on -> their chroma [2, n, W], not fitted into the gamut.
@@ -70,7 +72,8 @@ class ChromaUpsampler:
         chroma = np.empty((2, *luma.shape), np.float32)
         for start in range(0, len(luma), ROWS):
             part = luma[start : start + ROWS]
-            positions = self._positions[top + start : top + start + len(part), None]
+            positions = (np.arange(top + start, top + start + len(part)) + 0.5) * self._scale - 0.5
+            positions = np.clip(positions, 0, self._rows[-1]).astype(np.float32)[:, None]
             used = slice(int(positions[0, 0]), int(positions[-1, 0]) + 2)
             weights = np.maximum(1 - np.abs(positions - self._rows[used]), 0)
             for slope, offset, plane in zip(self._slopes, self._offsets, chroma, strict=True):
@@ -78,6 +81,14 @@ class ChromaUpsampler:
                 np.matmul(weights, offset[used], out=target)
                 cv2.accumulateProduct(weights @ slope[used], part, target)
         return chroma
+
+
+def _widened(plane: Plane, width: int, columns: int) -> Plane:
+    """[h, w] -> [h, columns]: interpolated to `width` and padded with the last column."""
+    wide = cv2.resize(plane, (width, len(plane)), interpolation=cv2.INTER_LINEAR)
+    if columns == width:
+        return wide
+    return cv2.copyMakeBorder(wide, 0, 0, 0, columns - width, cv2.BORDER_REPLICATE)
 
 
 def colorized(raster: Raster, chroma: GuidedChroma) -> Raster:

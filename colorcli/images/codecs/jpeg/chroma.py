@@ -40,7 +40,6 @@ from colorcli.images.codecs.jpeg.plane import (
     blocks_with,
     encode_plane,
     in_blocks,
-    padded_blocks_at,
     padded_to,
 )
 from colorcli.images.raster import BAND_PIXELS
@@ -51,6 +50,14 @@ that gray is off by one at most."""
 CLIPPED_AS_KNOWN = 0.7
 """The same where libjpeg's rounding is followed to the last bit. In other decoders gray may be off by two in
 a few pixels of a million; with 0.4 it is not in FFmpeg, but files are a twentieth larger."""
+CLIPPED_SHARED = 0.5
+"""Code values of gray that clipping may take at the darkest and brightest pixel of those that share a sample;
+the rest of what it may take is left for rounding. Without it, blocks beside black and white turn gray."""
+ROUNDED_UP = 0.25
+"""Shared samples are moved away from gray by this much, because rounding to whole code values would take a
+tenth of faint chroma from whole blocks: their samples are too alike to be rounded differently."""
+FULLY_FROM = 3
+"""Code values of chroma from which on `ROUNDED_UP` is fully added."""
 VISIBLE = 0.8
 """Code values of gray that clipping may take in a toned source before its toning is kept there."""
 SHARED_STEP = 2
@@ -61,8 +68,10 @@ FULL_SIZE_STEPS = [round(3 + sum(divmod(position, BLOCK)) / 2) for position in r
 quarter larger. With coarser ones, some blocks beside white and black cannot be fitted."""
 BATCH = 4096
 """Blocks that are fitted at once."""
-HELD_BANDS = 8
-"""Bands with subsampled chroma that are checked together; each takes a megabyte."""
+BAND_SAMPLES = 2 * BAND_PIXELS
+"""Chroma samples that are computed at once."""
+HELD_BANDS = 4
+"""Bands with subsampled chroma that are checked together; each takes two megabytes."""
 
 
 class Sampling(NamedTuple):
@@ -114,13 +123,15 @@ def chroma_planes(
     `spare`: code values of gray that clipping may take. If that is less than usual, the steps are 1.
     `toning`: Cb and Cr [2, h, w] of a toned source, at the size at which they will be stored.
     """
-    luma = padded_to(luma, sampling.down, sampling.across)
-    height, width = luma.shape[0] // sampling.down, luma.shape[1] // sampling.across
+    height, width = -(-luma.shape[0] // sampling.down), -(-luma.shape[1] // sampling.across)
+    padded = padded_to(luma, BLOCK * sampling.down, BLOCK * sampling.across)
+    rows, columns = padded.shape[0] // sampling.down, padded.shape[1] // sampling.across
     bands: Iterable[tuple[slice, Shared]] = (
-        (band, _shared(luma, sampling, band)) for band in _bands(height, width)
+        (band, _shared(padded, sampling, band)) for band in _bands(rows, columns)
     )
     kept = None
     if toning is not None:
+        toning = padded_to(toning, BLOCK, BLOCK)
         bands = list(bands)
         kept = np.concatenate([_clips(*shared[1:], toning[:, band]) for band, shared in bands])
         if sampling != FULL_SIZE and kept.any():
@@ -131,11 +142,14 @@ def chroma_planes(
     coding = Coding(EXACT if spare < CLIPPED else steps, spare, shared=True)
     if sampling == FULL_SIZE:
         coding = replace(coding, tolerance=min(spare, CLIPPED_AS_KNOWN), shared=False)
-    fitter = _Fitter(height, width, coding)
-    upsampler = fit.upsampler(height, width, PEAK)
+    fitter = _Fitter(rows, columns, coding)
+    upsampler = fit.upsampler(height, width, PEAK, columns)
     for band, (small, darkest, brightest) in bands:
         chroma = upsampler.rows(small.astype(np.float32), band.start)
-        at_risk = _into_gamut(chroma, darkest, brightest, fitter.ringing)
+        if coding.shared and toning is None:
+            chroma += np.clip(chroma * np.float32(ROUNDED_UP / FULLY_FROM), -ROUNDED_UP, ROUNDED_UP)
+        clipped = CLIPPED_SHARED if coding.shared and toning is None else 0
+        at_risk = _into_gamut(chroma, darkest, brightest, clipped, fitter.ringing)
         source = toning[:, band] if toning is not None else np.broadcast_to(np.uint8(GRAY), chroma.shape)
         here = np.broadcast_to(False, small.shape) if kept is None else kept[band]
         if kept is not None and here.any():
@@ -151,19 +165,27 @@ def chroma_planes(
 
 
 def _bands(height: int, width: int) -> Iterator[slice]:
-    """The rows of a plane from top to bottom, in bands of whole blocks and about `BAND_PIXELS`."""
-    rows = max(BLOCK, BAND_PIXELS // width // BLOCK * BLOCK)
+    """The rows of a plane from top to bottom, in bands of whole blocks and about `BAND_SAMPLES`."""
+    rows = max(BLOCK, BAND_SAMPLES // width // BLOCK * BLOCK)
     return (slice(top, min(top + rows, height)) for top in range(0, height, rows))
 
 
-def _into_gamut(chroma: Plane, darkest: Bytes, brightest: Bytes, ringing: float) -> Mask:
-    """Scale chroma [2, n, w], in place, so that nothing clips; which samples quantization could push out."""
+def _into_gamut(chroma: Plane, darkest: Bytes, brightest: Bytes, clipped: float, ringing: float) -> Mask:
+    """Scale chroma [2, n, w], in place, so that clipping takes at most `clipped` code values of gray.
+
+    Returns which samples quantization could push out.
+    """
     low, high = (plane.astype(np.float32) for plane in (darkest, brightest))
     above, below = reach(chroma)
     excess = np.maximum(above + high - PEAK, below - low)
     # Few samples leave the gamut: only these are worth the time of a division.
     out = np.flatnonzero(excess > 0)
-    scale = gamut_scale(low.take(out), high.take(out), above.take(out), below.take(out), PEAK)
+    low, high = low.take(out), high.take(out)
+    scale = gamut_scale(low, high, above.take(out), below.take(out), PEAK)
+    if clipped:
+        # What clipping takes is a convex function of the scale, so its chord is never below it.
+        taken = _clipping(low, high, np.stack([plane.take(out) for plane in chroma]))
+        scale += (1 - scale) * np.minimum(clipped / np.maximum(taken, 1e-6), 1)
     for plane in chroma:
         plane.ravel()[out] *= scale
     return excess > -ringing
@@ -219,7 +241,7 @@ class _Fitter:
     """Collects chroma planes: most blocks are only rounded; those at risk are fitted in batches."""
 
     def __init__(self, height: int, width: int, coding: Coding) -> None:
-        self._samples = np.empty((2, height + -height % BLOCK, width + -width % BLOCK), np.uint8)
+        self._samples = np.empty((2, height, width), np.uint8)
         self._coding = coding
         self._bands: list[tuple[int, Samples, Positions]] = []
         self._waiting: list[tuple[Positions, Samples]] = []
@@ -233,12 +255,11 @@ class _Fitter:
         changes: gray changes most where red and blue are clipped together."""
 
     def add(self, top: int, samples: Samples, at_risk: Mask) -> None:
-        """Samples [n, w] of the rows from `top` on; n is a multiple of 8 except at the end."""
+        """Samples [n, w] of the rows from `top` on, in whole blocks."""
         rounded = self._round(top, samples.wanted)
-        at_risk = padded_to(at_risk, BLOCK, BLOCK)
         chosen = blocks_with(at_risk) & blocks_with((rounded[0] != GRAY) | (rounded[1] != GRAY))
         if not self._coding.shared:
-            chosen |= faint_blocks(padded_to(samples.wanted, BLOCK, BLOCK))
+            chosen |= faint_blocks(samples.wanted)
         rows, columns = np.nonzero(chosen)
         if len(rows):
             self._bands.append((top, samples, (rows, columns)))
@@ -261,7 +282,7 @@ class _Fitter:
 
     def _queue(self, top: int, samples: Samples, positions: Positions) -> None:
         rows, columns = positions
-        blocks = samples.each(lambda plane: padded_blocks_at(plane, rows, columns))
+        blocks = samples.each(lambda plane: blocks_at(plane, rows, columns))
         self._waiting.append(((rows + top // BLOCK, columns), blocks))
         if _count(self._waiting) >= BATCH:
             self._fit_waiting()
@@ -273,13 +294,10 @@ class _Fitter:
         return Planes(self._samples, self._coding.steps)
 
     def _round(self, top: int, chroma: Plane) -> Bytes:
-        """Chroma [2, n, w] of the rows from `top` on as code values, in whole blocks."""
-        height, width = chroma.shape[1:]
-        rounded = self._samples[:, top : top + height + -height % BLOCK]
+        """Chroma [2, n, w] of the rows from `top` on as code values."""
+        rounded = self._samples[:, top : top + chroma.shape[1]]
         for plane, target in zip(chroma, rounded, strict=True):
-            target[:height, :width] = cv2.convertScaleAbs(plane, alpha=1, beta=GRAY)
-        rounded[:, height:] = rounded[:, height - 1 : height]
-        rounded[:, :, width:] = rounded[:, :, width - 1 : width]
+            target[:] = cv2.convertScaleAbs(plane, alpha=1, beta=GRAY)
         return rounded
 
     def _fit_waiting(self) -> None:
@@ -288,7 +306,7 @@ class _Fitter:
             return
         positions, blocks = _joined(self._waiting)
         self._waiting = []
-        encoded, kept_shares = correct(blocks, self._coding, attempts=FIRST_ATTEMPTS)
+        encoded, kept_shares = correct(blocks, self._coding, FIRST_ATTEMPTS)
         self._write(positions, encoded)
         stubborn = np.flatnonzero(kept_shares < WEAK)
         if len(stubborn):

@@ -1,6 +1,7 @@
 """A plane of samples as a gray JPEG, and as the 8x8 blocks of one."""
 
 import io
+import math
 from typing import Any
 
 import cv2
@@ -54,20 +55,16 @@ def round_trip(blocks: Bytes, steps: list[int]) -> Bytes:
     return result.view(np.uint8).reshape(blocks.shape)
 
 
-def padded_blocks_at(planes: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[Any]:
-    """Blocks [n, ..., 8, 8] of planes [..., h, w] as if padded with their last row and column."""
-    height, width = planes.shape[-2:]
-    if not (height % BLOCK or width % BLOCK):
-        return in_blocks(planes)[..., rows, :, columns, :]
-    down = np.minimum(rows[:, None] * BLOCK + np.arange(BLOCK), height - 1)
-    across = np.minimum(columns[:, None] * BLOCK + np.arange(BLOCK), width - 1)
-    return np.moveaxis(planes[..., down[:, :, None], across[:, None, :]], -3, 0)
-
-
-def blocks_at(planes: Bytes, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> Bytes:
+def blocks_at(planes: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[Any]:
     """Blocks [n, ..., 8, 8] of planes [..., h, w]."""
-    eights = np.ascontiguousarray(_eights(planes)[..., rows, :, columns])
-    return eights.view(np.uint8).reshape(*eights.shape, BLOCK)
+    *outer, height, width = planes.shape
+    if not any(planes.strides):  # one value everywhere
+        return np.broadcast_to(planes[(0,) * planes.ndim], (len(rows), *outer, BLOCK, BLOCK))
+    across = width // BLOCK
+    # Copying whole rows of blocks by their numbers is several times as fast as indexing by axes.
+    first = np.arange(math.prod(outer)) * (height * across)
+    numbers = (rows * (BLOCK * across) + columns)[:, None, None] + first[:, None] + np.arange(BLOCK) * across
+    return planes.reshape(-1, BLOCK).take(numbers, axis=0).reshape(len(rows), *outer, BLOCK, BLOCK)
 
 
 def in_blocks(planes: NDArray[Any]) -> NDArray[Any]:

@@ -47,6 +47,24 @@ def test_no_square_of_a_jpeg_loses_its_color(
     assert not lost.any(), f"{lost.sum()} squares, down to {min(shown[lost] / wanted[lost], default=1):.2f}"
 
 
+def test_shared_chroma_keeps_faint_and_dark_colors(
+    tmp_path: Path, colorize: Colorize, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rounding takes hardly any of a faint color, and grain that reaches black not all of a dark one."""
+    monkeypatch.setattr("colorcli.images.codecs.jpeg.codec.FULL_CHROMA_PIXELS", 1000)
+    rng = np.random.default_rng(5)
+    tones = cv2.resize(rng.integers(10, 240, (6, 8)).astype(np.float32), (384, 288))
+    tones[:96] = 18
+    grain = cv2.GaussianBlur(rng.normal(0, 10, tones.shape).astype(np.float32), (0, 0), 1)
+    source = tmp_path / "in.jpg"
+    Image.fromarray(np.rint(np.clip(tones + grain, 0, 255)).astype(np.uint8)).save(source, "JPEG", quality=95)
+    for name in ("out.jpg", "out.png"):
+        colorize(source, tmp_path / name, saturation=0.25)
+    wanted, shown = (chroma_of_squares(load(tmp_path / name)) for name in ("out.png", "out.jpg"))
+    lost = (wanted > 3) & (shown < np.minimum(0.9 * wanted, wanted - 0.5))
+    assert lost.sum() < 0.005 * (wanted > 3).sum()
+
+
 def test_chroma_takes_a_third_of_the_room_of_luma(tmp_path: Path, colorize: Colorize) -> None:
     """Smooth tones with grain, as scans have them, and colors as strong as the network's."""
     rng = np.random.default_rng(5)
@@ -55,7 +73,7 @@ def test_chroma_takes_a_third_of_the_room_of_luma(tmp_path: Path, colorize: Colo
     pixels = cv2.resize(tones, (800, 600), interpolation=cv2.INTER_CUBIC) + grain
     source = tmp_path / "in.jpg"
     Image.fromarray(np.rint(np.clip(pixels, 0, 255)).astype(np.uint8)).save(source, "JPEG", quality=90)
-    colorize(source, tmp_path / "out.jpg", saturation=0.5)
+    colorize(source, tmp_path / "out.jpg", saturation=0.25)
     assert (tmp_path / "out.jpg").stat().st_size < 1.35 * source.stat().st_size
 
 
