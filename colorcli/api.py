@@ -56,7 +56,7 @@ class Colorizer:
 
         Args:
             model: a model file; None takes the included one.
-            device: `auto`, `cpu`, `cuda`, `cuda:N`, `openvino`, `rtx`, `tensorrt` or `webgpu`.
+            device: `auto`, `coreml`, `cpu`, `cuda`, `cuda:N`, `openvino`, `rtx`, `tensorrt` or `webgpu`.
             size: short side in pixels at which the network works, 32 or more; None takes the model's own.
             saturation: factor on the colors, from 0 (gray) to 4.
             model_kind: kind of the model where its file does not tell, such as `deoldify`.

@@ -51,7 +51,10 @@ ModelKinds = Annotated[
 ]
 Device = Annotated[
     str,
-    Flag("auto, cpu, cuda, cuda:N, openvino, rtx, tensorrt or webgpu; run spreads over cuda:0,1.", env=True),
+    Flag(
+        "auto, coreml, cpu, cuda, cuda:N, openvino, rtx, tensorrt or webgpu; run spreads over cuda:0,1.",
+        env=True,
+    ),
 ]
 WorkingSize = Annotated[int | None, Flag("Short side in pixels at which the network works.", min=32)]
 Saturation = Annotated[float, Flag("Factor on the colors; 0 is gray.", env=True, min=0, max=4)]

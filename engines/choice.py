@@ -1,4 +1,4 @@
-"""What `--device auto` means: the device that was measured to run this model fastest, at its size.
+"""What `--device auto` means: the device that ran this model fastest, at its size, and as the CPU does.
 
 Each model is measured once on this machine; the result is kept in the user's cache folder until the model,
 the GPUs or the runtimes change.
@@ -8,15 +8,18 @@ import hashlib
 import json
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 
 from colorcli.engines.base import Engine
 from colorcli.engines.cache import cache_folder
 from colorcli.engines.gpus import candidates, find_gpus
-from colorcli.engines.timing import milliseconds
+from colorcli.engines.timing import milliseconds, sample_inputs
 from colorcli.errors import ColorcliError
 from colorcli.files import atomic_write
 from colorcli.networks.card import ModelCard
@@ -25,6 +28,9 @@ CPU = "cpu"
 CALLS = 5
 SIZE = 256
 """Short side in pixels at which models without a card are measured."""
+TOLERANCE = 0.05
+"""Largest difference from the CPU's outputs, as a share of their range: fp16 exports reach 0.03."""
+LEAST_RANGE = 0.01
 
 
 def fastest_device(path: Path, open_on: Callable[[str], Engine]) -> str:
@@ -60,21 +66,39 @@ def remembered() -> dict[str, str]:
 
 
 def _measure(devices: list[str], open_on: Callable[[str], Engine]) -> str:
-    """The first of the devices that is faster than the CPU, or the CPU."""
-    on_cpu = _time(CPU, open_on)
+    """The first of the devices that is faster than the CPU and gives the same, or the CPU."""
+    on_cpu = _try(CPU, open_on)
     for device in devices:
         with suppress(Exception):  # whatever a driver does wrong, the CPU works
-            if _time(device, open_on) < on_cpu:
+            trial = _try(device, open_on)
+            if trial.milliseconds < on_cpu.milliseconds and trial.agrees_with(on_cpu):
                 return device
     return CPU
 
 
-def _time(device: str, open_on: Callable[[str], Engine]) -> float:
+@dataclass(frozen=True)
+class _Trial:
+    """What a device did with a model."""
+
+    milliseconds: float
+    outputs: dict[str, NDArray[Any]]
+    """For the sample of `timing`."""
+
+    def agrees_with(self, other: "_Trial") -> bool:
+        """Whether the outputs differ by no more than rounding, float16's included."""
+        return all(
+            np.abs(self.outputs[name] - values).max() <= TOLERANCE * max(np.ptp(values), LEAST_RANGE)
+            for name, values in other.outputs.items()
+        )
+
+
+def _try(device: str, open_on: Callable[[str], Engine]) -> _Trial:
     with open_on(device) as engine:
         size = SIZE
         with suppress(ValueError):
             size = ModelCard.from_metadata(engine.metadata).working_size
-        return milliseconds(engine, size=size, calls=CALLS)
+        time = milliseconds(engine, size=size, calls=CALLS)
+        return _Trial(time, engine.run(sample_inputs(engine, size=size)))
 
 
 def _key(path: Path, devices: list[str]) -> str:

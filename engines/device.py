@@ -8,8 +8,9 @@ from typing import Literal, cast
 
 from colorcli.errors import UsageError
 
-Kind = Literal["auto", "cpu", "openvino", "cuda", "tensorrt", "rtx", "webgpu"]
-NAMES = "auto, cpu, cuda, cuda:N, openvino, rtx, tensorrt or webgpu"
+Kind = Literal["auto", "cpu", "openvino", "coreml", "cuda", "tensorrt", "rtx", "webgpu"]
+NAMES = "auto, coreml, cpu, cuda, cuda:N, openvino, rtx, tensorrt or webgpu"
+WITHOUT_NUMBER = ("auto", "cpu", "openvino", "coreml")
 
 
 @dataclass(frozen=True)
@@ -18,24 +19,25 @@ class Device:
 
     kind: Kind
     """`openvino` is the CPU through OpenVINO; `tensorrt` is CUDA through ONNX Runtime's TensorRT provider,
-    which builds its engine at the first picture; `rtx` is TensorRT for RTX cards; `webgpu` is any GPU."""
+    which builds its engine at the first picture; `rtx` is TensorRT for RTX cards; `webgpu` is any GPU;
+    `coreml` is Apple's CPU, GPU and Neural Engine."""
     index: int = 0
     """Number of the GPU, counted from 0."""
 
     @classmethod
     def parse(cls, text: str) -> "Device":
-        """Read `auto`, `cpu`, `openvino`, or one of `cuda`, `tensorrt`, `rtx`, `webgpu`, with `:N` or not.
+        """Read one of `WITHOUT_NUMBER`, or one of `cuda`, `tensorrt`, `rtx`, `webgpu`, with `:N` or not.
 
         Raises:
             UsageError: it is none of these.
         """
-        match = re.fullmatch(r"(auto|cpu|openvino)|(cuda|tensorrt|rtx|webgpu)(?::(\d+))?", text)
+        match = re.fullmatch(rf"({'|'.join(WITHOUT_NUMBER)})|(cuda|tensorrt|rtx|webgpu)(?::(\d+))?", text)
         if match is None:
             raise UsageError(text, "no such device", f"give {NAMES}")
         return cls(cast(Kind, match[1] or match[2]), int(match[3] or 0))
 
     def __str__(self) -> str:
-        return self.kind if self.kind in ("auto", "cpu", "openvino") else f"{self.kind}:{self.index}"
+        return self.kind if self.kind in WITHOUT_NUMBER else f"{self.kind}:{self.index}"
 
 
 def is_compiled(model: Path) -> bool:

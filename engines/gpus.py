@@ -21,7 +21,8 @@ VENDORS = {0x1002: "AMD", 0x10DE: "NVIDIA", 0x106B: "Apple", 0x8086: "Intel"}
 NVIDIA = 0x10DE
 RTX_CAPABILITIES = ("8.6", "8.9", "12.")
 """Beginnings of the compute capabilities that TensorRT for RTX is for: RTX 30, 40 and 50."""
-CUDA = "CUDAExecutionProvider"
+APPLE = 0x106B
+CUDA, COREML = "CUDAExecutionProvider", "CoreMLExecutionProvider"
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,14 @@ def candidates() -> Iterator[Device]:
         yield Device("cuda")
     if vendors and _usable("webgpu") and not _only_software():  # loading a plugin in vain takes time
         yield Device("webgpu")
+    if COREML in ort.get_available_providers():
+        yield Device("coreml")
 
 
 def usable_devices(gpu: Gpu) -> list[str]:
     """The devices, by the names that `Device.parse` reads, that run on this GPU with what is installed."""
-    return [device.kind for device in candidates() if device.kind == "webgpu" or gpu.vendor == NVIDIA]
+    makers = {"webgpu": gpu.vendor, "coreml": APPLE}
+    return [each.kind for each in candidates() if makers.get(each.kind, NVIDIA) == gpu.vendor]
 
 
 def software_adapters() -> list[str]:

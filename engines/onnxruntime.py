@@ -15,6 +15,8 @@ from colorcli.engines.plugins import PLUGINS
 from colorcli.errors import SetupError
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"
+PROVIDERS = {"cuda": CUDA, "tensorrt": TENSORRT, "coreml": "CoreMLExecutionProvider"}
+"""What ONNX Runtime itself carries, by the kind of device; the CPU's for any other."""
 GRAPH_DEVICES = ("cuda", "rtx")
 """Kinds of devices with buffers that can be bound, and with CUDA graphs."""
 CUDA_GRAPH = "enable_cuda_graph"
@@ -130,9 +132,11 @@ def _add_provider(
             raise SetupError(str(device), cause, "see `colorcli doctor`, or use --device cpu")
         options.add_provider_for_devices([found[device.index]], {})
         return model, str(found[device.index].ep_name)
-    provider = {"cuda": CUDA, "tensorrt": TENSORRT}.get(device.kind, CPU)
+    provider = PROVIDERS.get(device.kind, CPU)
     if provider not in ort.get_available_providers():
         remedy = "install onnxruntime-gpu in place of onnxruntime, or use --device cpu"
+        if device.kind == "coreml":
+            remedy = "macOS only; use --device cpu"
         raise SetupError(str(device), f"this ONNX Runtime has no {provider}", remedy)
     options.add_provider(provider, _settings(provider, device.index, graphs=graphs))
     return model, provider
@@ -154,6 +158,8 @@ def _add_rtx(options: ort.SessionOptions, index: int, model: Path, *, graphs: bo
 def _settings(provider: str, index: int, *, graphs: bool) -> dict[str, str]:
     if provider == CPU:
         return {}
+    if provider == PROVIDERS["coreml"]:
+        return {"ModelFormat": "MLProgram", "ModelCacheDirectory": str(cache_folder("coreml"))}
     if provider == CUDA:
         return {
             "device_id": str(index),

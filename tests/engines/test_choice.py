@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from numpy.typing import NDArray
 
-from colorcli.engines import choice
+from colorcli.engines import choice, gpus
 from colorcli.engines.base import Engine, Tensors
 from colorcli.engines.device import Device
-from colorcli.engines.onnxruntime import OnnxEngine
+from colorcli.engines.onnxruntime import PROVIDERS, OnnxEngine
 from colorcli.errors import SetupError
 
 
@@ -63,6 +63,34 @@ def test_a_card_is_chosen_only_if_it_beats_the_cpu(toy_model: Path, open_on: Any
     assert choice.fastest_device(toy_model, open_on(webgpu=0.05)) == "cpu"
     assert choice.fastest_device(toy_model, open_on(rtx=0.05, cuda=0.0)) == "cuda:0"
     assert choice.fastest_device(toy_model, open_on(cuda=-1, webgpu=0.0)) == "webgpu:0"
+
+
+def test_a_card_that_gives_other_colors_is_not_chosen(toy_model: Path, open_on: Any) -> None:
+    use = open_on(coreml=0.0)
+
+    class Wrong(Timed):
+        def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
+            return {name: 1.2 * values for name, values in super().run(tensors).items()}
+
+    def wrong(device: str) -> Engine:
+        return use(device) if device == "cpu" else Wrong(use(device), 0)
+
+    assert choice.fastest_device(toy_model, wrong) == "cpu"
+    choice.forget()
+    assert choice.fastest_device(toy_model, use) == "coreml"
+
+
+def test_coreml_is_a_device_where_onnx_runtime_carries_it(
+    toy_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SetupError, match=r"CoreML.*macOS only"):
+        OnnxEngine(toy_model, "coreml")
+    assert Device("coreml") not in gpus.candidates()
+    providers = [gpus.COREML, *gpus.ort.get_available_providers()]
+    monkeypatch.setattr(gpus.ort, "get_available_providers", lambda: providers)
+    assert Device("coreml") in gpus.candidates()
+    monkeypatch.setitem(PROVIDERS, "coreml", "CPUExecutionProvider")
+    assert OnnxEngine(toy_model, "coreml").device == "coreml"
 
 
 def test_a_measurement_is_remembered_until_it_is_forgotten(

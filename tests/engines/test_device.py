@@ -16,6 +16,7 @@ from colorcli.errors import UsageError
         ("auto", Device("auto")),
         ("cpu", Device("cpu")),
         ("openvino", Device("openvino")),
+        ("coreml", Device("coreml")),
         ("cuda", Device("cuda", 0)),
         ("cuda:3", Device("cuda", 3)),
         ("tensorrt:1", Device("tensorrt", 1)),
@@ -27,10 +28,10 @@ def test_names_are_read_and_written(text: str, device: Device) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "gpu", "cpu:1", "openvino:0", "cuda:", "cuda:x", "cuda:-1", "CUDA", "cuda:0 "]
+    "text", ["", "gpu", "cpu:1", "openvino:0", "coreml:0", "cuda:", "cuda:x", "cuda:-1", "CUDA", "cuda:0 "]
 )
 def test_anything_else_is_a_usage_error(text: str) -> None:
-    with pytest.raises(UsageError, match="give auto, cpu, cuda"):
+    with pytest.raises(UsageError, match="give auto, coreml, cpu, cuda"):
         Device.parse(text)
 
 
