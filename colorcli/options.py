@@ -190,7 +190,7 @@ class RunOptions:
     """Without it such a conversion is refused: alpha, 16 bits, metadata."""
     salvage: Annotated[bool, Flag("Colorize what can be read of damaged JPEGs.")] = False
     """The rest is gray. Without it such files are refused."""
-    compare: Annotated[bool, Flag("Gray beside color: images get OUT.compare.jpg, film becomes it.")] = False
+    compare: Annotated[bool, Flag("The output shows gray beside color, twice as wide.")] = False
     preserve_times: Annotated[bool, Flag("Keep modification times.")] = False
     stream_format: Annotated[
         str | None,
@@ -223,11 +223,6 @@ def build_options(kind: type[Options], values: dict[str, Any]) -> Options:
         elif each.name in values:
             arguments[each.name] = values.pop(each.name)
     return kind(**arguments)
-
-
-def comparison_path(output: Path) -> Path:
-    """Where `--compare` writes the comparison of an image."""
-    return output.with_name(f"{output.name}.compare.jpg")
 
 
 @dataclass(frozen=True)

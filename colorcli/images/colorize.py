@@ -26,6 +26,7 @@ from colorcli.images.chroma import GuidedChroma, colorized
 from colorcli.images.codecs.base import FEATURES, Codec, OutputPage, Page
 from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.registry import input_format, output_format
+from colorcli.images.comparison import plain, with_gray
 from colorcli.images.orientation import displayed, displayed_shape, stored
 from colorcli.images.raster import Pixels, Raster, gray_of
 from colorcli.options import Outcome, RunOptions
@@ -63,12 +64,13 @@ def colorize_image(
     reader, writer = input_format(source).codec, output_format(output).codec
     with _opened(source, reader, writer, options, on_note) as pages:
         card = predictor.card if options.color.provenance else None
-        outputs = []
+        outputs, has_new_color = [], False
         for page in pages:
             chroma = _new_chroma(page, options.color.recolor, predictor, sources)
-            outputs.append(OutputPage(page, chroma, card))
+            result = OutputPage(page, chroma, card)
+            outputs.append(with_gray(result) if options.compare else result)
             on_progress(len(outputs), 2 * len(pages))
-        has_new_color = any(page.chroma for page in outputs)
+            has_new_color |= chroma is not None
         rewritten = has_new_color or reader is not writer
         for note in dict.fromkeys(note for page in outputs for note in page.notes if rewritten):
             on_note(note)
@@ -107,7 +109,8 @@ def _opened(
             if len(pages) > 1 and not writer.multipage:
                 cause = f"has {len(pages)} pages, and {writer.name} can hold one"
                 raise InputError(source, cause, "write it as TIFF")
-            _check_losses(source, pages, writer, options.lossy, on_note)
+            written = [plain(page) for page in pages] if options.compare else pages
+            _check_losses(source, written, writer, options.lossy, on_note)
             yield pages
 
 

@@ -1,29 +1,51 @@
-"""`--compare`: gray and color side by side in one picture."""
+"""`--compare`: a page becomes its gray beside its color, as it is displayed."""
 
-from pathlib import Path
+from collections.abc import Iterator
 
-import cv2
 import numpy as np
 
-from colorcli.color.pictures import read_picture
-from colorcli.errors import InputError
-from colorcli.files import atomic_write
-from colorcli.options import comparison_path
+from colorcli.images.codecs.base import OutputPage, Page
+from colorcli.images.raster import Pixels, Raster, band_luma
 
-LONG_SIDE = 1600
-"""Pixels of each half's long side at most."""
-QUALITY = [cv2.IMWRITE_JPEG_QUALITY, 92]
+TURNED = (5, 6, 7, 8)
+"""Exif orientations whose stored rows are displayed as columns."""
+FROM_THE_RIGHT = (2, 3, 6, 7)
+"""Exif orientations in which what is stored first is displayed on the right."""
 
 
-def write_comparison(source: Path, output: Path) -> None:
-    """Write `NAME.EXT.compare.jpg` beside `output`; nothing if one of the two cannot be shown."""
-    try:
-        before, after = (read_picture(path, long_side=LONG_SIDE) for path in (source, output))
-    except InputError:
-        return
-    if before.shape != after.shape:
-        before = cv2.resize(before, after.shape[1::-1], interpolation=cv2.INTER_AREA)
-    both = cv2.cvtColor(np.hstack([before, after]), cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(".jpg", both, QUALITY)
-    with atomic_write(comparison_path(output)) as partial:
-        partial.write_bytes(encoded.tobytes())
+def with_gray(output: OutputPage) -> OutputPage:
+    """The same page, twice as wide, gray on the left; pages that keep their color stay as they are."""
+    if output.chroma is None:
+        return output
+    page = plain(output.page)
+    raster = _beside(output.raster, page.orientation in TURNED, page.orientation not in FROM_THE_RIGHT)
+    return OutputPage(Page(raster, output.metadata, page.orientation, output.notes), None)
+
+
+def plain(page: Page) -> Page:
+    """Without what only a format's own kind of page has, as luma that is kept or smaller copies."""
+    return Page(page.raster, page.metadata, page.orientation, page.notes)
+
+
+def _beside(color: Raster, turned: bool, gray_first: bool) -> Raster:
+    halves = (_gray, _same) if gray_first else (_same, _gray)
+    if turned:
+        bands = lambda: (half(band) for half in halves for band in color.bands())  # noqa: E731
+        return Raster(2 * color.height, color.width, color.channels, color.depth, bands)
+
+    def pairs() -> Iterator[Pixels]:
+        for band in color.bands():
+            yield np.concatenate([half(band) for half in halves], axis=1)
+
+    return Raster(color.height, 2 * color.width, color.channels, color.depth, pairs)
+
+
+def _same(band: Pixels) -> Pixels:
+    return band
+
+
+def _gray(band: Pixels) -> Pixels:
+    """Rows of RGB with or without alpha in the gray they have."""
+    result = band.copy()
+    result[:, :, :3] = np.rint(band_luma(band))[:, :, None]
+    return result

@@ -1,6 +1,5 @@
 """One job, done: the same function in this process, in a worker process or on another machine."""
 
-import filecmp
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -16,7 +15,7 @@ from colorcli.jobs.naming import format_suffix
 from colorcli.jobs.per_file import is_for_each, options_for
 from colorcli.jobs.stdio import as_files
 from colorcli.jobs.storage import fetched
-from colorcli.options import Existing, Outcome, RunOptions
+from colorcli.options import Outcome, RunOptions
 
 if TYPE_CHECKING:
     from colorcli.colorizer.color_sources import ColorSources
@@ -163,7 +162,6 @@ def _video(job: Job, context: Context, report: Sink) -> Outcome:
 
 def _image(job: Job, source: Path, output: Path, context: Context, report: Sink) -> Outcome:
     from colorcli.images.colorize import colorize_image
-    from colorcli.images.comparison import write_comparison
 
     def on_progress(done: int, total: int) -> None:
         report(Progress(str(job.source), done, total))
@@ -171,13 +169,6 @@ def _image(job: Job, source: Path, output: Path, context: Context, report: Sink)
     def on_note(message: str) -> None:
         report(Note(str(job.source), message))
 
-    options = context.options
-    if output.exists() and options.existing in (Existing.SKIP, Existing.RESUME):
-        outcome = Outcome("skipped")  # only the comparison is missing
-    else:
-        outcome = colorize_image(
-            source, output, options, context.predictor, context.sources, on_progress, on_note
-        )
-    if options.compare and not filecmp.cmp(source, output, shallow=False):
-        write_comparison(source, output)
-    return outcome
+    return colorize_image(
+        source, output, context.options, context.predictor, context.sources, on_progress, on_note
+    )

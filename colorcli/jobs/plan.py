@@ -33,7 +33,7 @@ from colorcli.jobs.walk import (
     walk,
     with_film_suffix,
 )
-from colorcli.options import Existing, RunOptions, comparison_path
+from colorcli.options import Existing, RunOptions
 from colorcli.video.formats import VIDEO_SUFFIXES, is_frame_pattern
 
 STDIN_VIDEO_SUFFIX = ".mkv"
@@ -275,7 +275,7 @@ def _may_be_skipped(job: Job, options: RunOptions) -> bool:
                 remedy = "choose --overwrite, --skip-existing or --resume"
                 raise RefusedError(job.output, "the output exists already", remedy)
             if options.existing in (Existing.SKIP, Existing.RESUME):
-                return not lacks_comparison(job, options)
+                return True
         if job.kind is Kind.VIDEO and not url_of(job.source) and not url_of(job.output):
             from colorcli.video.colorize import check_video
 
@@ -294,8 +294,3 @@ def _check_format(output: Path, options: RunOptions) -> None:
         output_format(output)
     elif asked:
         output_format(Path(f"stdout.{asked.lstrip('.')}"), f"--format {asked}")
-
-
-def lacks_comparison(job: Job, options: RunOptions) -> bool:
-    """Whether a finished image still needs its `--compare`."""
-    return options.compare and job.kind is Kind.IMAGE and not exists(comparison_path(job.output))

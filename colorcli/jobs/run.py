@@ -12,7 +12,6 @@ from colorcli.files import WRITER
 from colorcli.jobs.executors import DefaultExecutor, Executor
 from colorcli.jobs.job import Job
 from colorcli.jobs.leases import Claim, Leases
-from colorcli.jobs.plan import lacks_comparison
 from colorcli.jobs.state import RunState
 from colorcli.jobs.work import Finished
 from colorcli.options import Outcome, RunOptions
@@ -134,7 +133,7 @@ def _join(
             if claim is Claim.BUSY:
                 busy.append(job)
             elif claim is Claim.MINE:
-                if job.output.exists() and not lacks_comparison(job, options):  # done since it was found
+                if job.output.exists():  # done since it was found
                     leases.release(job, failed=False)
                 else:
                     yield job

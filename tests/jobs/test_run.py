@@ -250,29 +250,6 @@ def test_unwritable_output_is_one_line(tmp_path: Path, toy_model: Path) -> None:
     assert second.exists()
 
 
-def test_comparisons_are_written_beside_the_outputs(tmp_path: Path, toy_model: Path) -> None:
-    (source,) = pictures(tmp_path / "in", 1)
-    run_cli("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--compare")
-    with Image.open(tmp_path / "out" / "000.png.compare.jpg") as both, Image.open(source) as one:
-        assert both.size == (2 * one.width, one.height)
-        halves = np.asarray(both.convert("RGB"), int)
-    assert np.ptp(halves[:, : one.width - 8], axis=2).max() < 12, "the left half is the gray one"
-
-
-def test_a_missing_comparison_is_added(tmp_path: Path, toy_model: Path) -> None:
-    pictures(tmp_path / "in", 1)
-    colors = np.random.default_rng(3).integers(0, 255, (6, 8, 3), np.uint8).repeat(12, 0).repeat(12, 1)
-    Image.fromarray(colors).save(tmp_path / "in" / "color.png")
-    common = ("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--compare", "--resume")
-    run_cli(*common)
-    before = contents(tmp_path / "out")
-    assert sorted(before) == ["000.png", "000.png.compare.jpg", "color.png"]
-    (tmp_path / "out" / "000.png.compare.jpg").unlink()
-    again = events(run_cli(*common, "--json").stdout)
-    assert again[-1]["skipped"] == 2
-    assert contents(tmp_path / "out") == before
-
-
 def test_a_closed_output_pipe_ends_the_run_quietly(tmp_path: Path, toy_model: Path) -> None:
     pictures(tmp_path / "in", 6)
     run = started(
