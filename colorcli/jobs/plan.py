@@ -3,8 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
-from glob import escape
+from functools import cache, partial
 from pathlib import Path
 
 from colorcli.errors import ColorcliError, InputError, RefusedError, UsageError, bug
@@ -121,7 +120,7 @@ def _named_jobs(
 ) -> Iterator[Job]:
     """The jobs of several inputs, or of one that is not a folder; without `naming`, the output is a file."""
     keys = _keys([source for source in inputs if source != STDIO], naming or OWN_NAMES)
-    named = set(inputs)
+    owned, sidecars_in = _owned(inputs), cache(_sidecars_in)
     for source in inputs:
         if source == STDIO:
             yield _stdin_job(output, naming is not None, options)
@@ -129,23 +128,33 @@ def _named_jobs(
             yield from walk(source, output, report, naming=naming or OWN_NAMES)
         elif is_apple_double(source):
             report(Note(str(source), APPLE_DOUBLE))
-        elif not _is_owned(source, named):
+        elif source not in owned:
             job = _file_job(source, output / naming(keys[source]) if naming else output)
-            own = tuple(_sidecars_of(source)) if job.kind is Kind.IMAGE and not job.problem else ()
+            beside = sidecars_in(source.parent) if job.kind is Kind.IMAGE and not job.problem else {}
+            own = tuple(map(source.with_name, beside.get(source.name, [])))
             job = with_film_suffix(job) if naming else job
             yield replace(job, key=keys[source].as_posix(), sidecars=own)
 
 
-def _sidecars_of(source: Path) -> list[Path]:
-    """The hints and the reference that lie beside a named image."""
-    beside = [path.name for path in source.parent.glob(f"{escape(source.stem)}.*")]
-    return [source.with_name(name) for name in sidecars(beside).get(source.name, [])]
+def _sidecars_in(folder: Path) -> dict[str, list[str]]:
+    """The hints and the reference that lie beside each image of a folder."""
+    try:
+        return sidecars(sorted(path.name for path in folder.iterdir()))
+    except OSError:  # no such folder, or one that cannot be listed
+        return {}
 
 
-def _is_owned(source: Path, named: set[Path]) -> bool:
-    """Whether a file belongs to another input, as a shell's `*` names both."""
-    owners = sidecars([path.name for path in named if path.parent == source.parent])
-    return any(source.name in names for names in owners.values())
+def _owned(inputs: list[Path]) -> set[Path]:
+    """The inputs that belong to another one, as a shell's `*` names both."""
+    folders: dict[Path, list[str]] = {}
+    for source in inputs:
+        folders.setdefault(source.parent, []).append(source.name)
+    return {
+        folder / name
+        for folder, names in folders.items()
+        for several in sidecars(names).values()
+        for name in several
+    }
 
 
 def kind_of(head: bytes) -> Kind:
