@@ -64,7 +64,7 @@ def refs(
         predictor = ChromaPredictor(model, size=color.size, saturation=color.saturation)
         converter = video.converter()
         output.mkdir(parents=True, exist_ok=True)
-        sink(Started(video.name, str(output), video.info.frames))
+        sink(Started(video.name, str(output), video.trim.frames(video.info)))
         for shot in color_shots(video, listed, predictor, ColorSources.load(color), sink):
             if not shot.keeps_color:
                 number = shot.shown.frame.number

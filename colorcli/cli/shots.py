@@ -41,7 +41,7 @@ def shots(
         report_page(report, events) as sink,
         open_to_look(film, options) as video,
     ):
-        sink(Started(video.name, str(output), video.info.frames))
+        sink(Started(video.name, str(output), video.trim.frames(video.info)))
         found = [Shot(one.start, one.end, skip=one.keeps_color) for one in find_shots(video, sink)]
         write_shot_exchange(output, found, video.info)
     if not quiet:

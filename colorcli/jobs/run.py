@@ -7,18 +7,22 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from colorcli.errors import ColorcliError, ExitCode
-from colorcli.events import Done, Failed, Planned, Sink, Summary
+from colorcli.events import Done, Failed, Note, Planned, Sink, Summary
 from colorcli.files import WRITER
 from colorcli.jobs.executors import DefaultExecutor, Executor
 from colorcli.jobs.job import Job
 from colorcli.jobs.leases import Claim, Leases
 from colorcli.jobs.state import RunState
 from colorcli.jobs.work import Finished
-from colorcli.options import Outcome, RunOptions
+from colorcli.options import Existing, Outcome, RunOptions
 from colorcli.signals import Interrupted, StopSignals
 
 LOOK_AHEAD, LOOK_AHEAD_SECONDS = 1000, 5.0
 """How many jobs are looked for before work starts, and for how long."""
+UNKNOWN_OPTIONS = (
+    "finished by an earlier run; a single file does not tell with which model and options (those of a folder "
+    "are noted); --overwrite replaces it"
+)
 POLL = 1.0
 """Seconds between looks at the jobs that other processes are doing."""
 
@@ -183,6 +187,8 @@ def _todo(jobs: Iterator[Job], tally: _Tally, options: RunOptions, signals: Stop
         if job.problem is not None:
             tally.add(job, job.problem)
         elif job.skip:
+            if tally.state is None and options.existing is Existing.RESUME:
+                tally.report(Note(str(job.source), UNKNOWN_OPTIONS))
             tally.add(job, Outcome("skipped"))
         else:
             if tally.state is not None:

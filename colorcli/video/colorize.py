@@ -77,7 +77,8 @@ def inspect_video(source: Path, output: Path, options: RunOptions) -> Outcome:
     """
     with preflight(source, output, options, lambda event: None) as video:
         info = video.info
-        facts: dict[str, object] = {"width": info.width, "height": info.height, "frames": info.frames}
+        frames = video.trim.frames(info)
+        facts: dict[str, object] = {"width": info.width, "height": info.height, "frames": frames}
         if options.color.recolor or video.source.container is None:
             return Outcome("to_colorize", facts)
         converter = video.converter()

@@ -20,6 +20,7 @@ class FrameLog:
         self.keeps_color = sum(record.kept for record in finished)
         """How many of them keep the color that they have."""
         self._video, self._report = video, report
+        self._total = video.trim.frames(video.info)
 
     def watch(self, frames: Iterator[ColoredFrame]) -> Iterator[ColoredFrame]:
         """The same frames; each is counted when the next one is asked for."""
@@ -31,4 +32,4 @@ class FrameLog:
             now = time.monotonic()
             if now - reported > _PROGRESS_SECONDS:
                 reported = now
-                self._report(Progress(self._video.name, self.frames, self._video.info.frames, "frames"))
+                self._report(Progress(self._video.name, self.frames, self._total, "frames"))

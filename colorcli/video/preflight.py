@@ -56,6 +56,7 @@ class VideoSpec:
     """The muxer's name; `image2` for numbered pictures."""
     settings: EncodeSettings
     trim: Trim
+    """What --start and --end leave of it."""
     shots: ShotList
     """The user's, empty without one."""
 

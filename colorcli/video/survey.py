@@ -91,7 +91,7 @@ def _grouped(frames: Iterable[ColoredFrame], video: CheckedVideo, report: Sink) 
         else:
             shot.add(colored)
         if count % PROGRESS_FRAMES == 0:
-            report(Progress(video.name, count, video.info.frames))
+            report(Progress(video.name, count, video.trim.frames(video.info)))
     if shot is None:
         raise video.no_frames()
     yield SurveyedShot(shot.start, shot.last + 1, shot.shown())

@@ -80,8 +80,8 @@ class VideoTasks:
 
     @property
     def frames(self) -> int | None:
-        """How many frames the video has, None where it does not say."""
-        return self._video.info.frames
+        """How many frames of the video are colorized, None where it does not say."""
+        return self._video.trim.frames(self._video.info)
 
     def finished_frames(self) -> int:
         """How many frames earlier runs have finished."""

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from math import ceil
 
 from av.packet import Packet
 
@@ -59,6 +60,16 @@ class Trim:
             for point in (self.start, self.end)
         )
         return Clip(start, end)
+
+    def frames(self, info: VideoInfo) -> int | None:
+        """How many frames of the video are kept, by its average rate; None where it does not say."""
+        if info.frames is None:
+            return None
+        first, last = (
+            default if point is None else min(info.frames, ceil(point.in_seconds(info.rate) * info.rate))
+            for point, default in ((self.start, 0), (self.end, info.frames))
+        )
+        return last - first
 
     def keep(self, frames: Iterator[Frame], info: VideoInfo, origin: Fraction) -> Iterator[Frame]:
         """The frames between start and end."""

@@ -18,12 +18,12 @@ from support.scans import contents, pictures
 from support.scenes import scene
 
 from colorcli.errors import ExitCode, SetupError
-from colorcli.events import Done, Event, Failed, Started, Summary
+from colorcli.events import Done, Event, Failed, Note, Started, Summary
 from colorcli.jobs.executors import ProcessPoolExecutor
 from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.resources import worker_count
 from colorcli.jobs.run import run_jobs
-from colorcli.options import ColorOptions, RunOptions
+from colorcli.options import ColorOptions, Existing, RunOptions
 
 
 def test_bad_files_are_named_and_good_ones_done(tmp_path: Path, toy_model: Path) -> None:
@@ -238,6 +238,14 @@ def test_missing_model_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SetupError):
         job = Job(tmp_path / "in/000.png", tmp_path / "x.png", Kind.IMAGE)
         run_jobs([job], RunOptions(color=ColorOptions(tmp_path / "none.onnx")), lambda event: None)
+
+
+def test_resuming_a_finished_file_says_that_its_options_are_not_known(tmp_path: Path) -> None:
+    """A folder notes them; a file that stands alone cannot."""
+    reported: list[Event] = []
+    job = Job(tmp_path / "in.png", tmp_path / "out.png", Kind.IMAGE, skip=True)
+    run_jobs([job], RunOptions(existing=Existing.RESUME), reported.append)
+    assert any(isinstance(event, Note) and "--overwrite" in event.message for event in reported)
 
 
 def test_unwritable_output_is_one_line(tmp_path: Path, toy_model: Path) -> None:
