@@ -85,7 +85,8 @@ class ColorOptions:
     """Working short side in pixels; None takes the model's own."""
     saturation: Saturation = 1.0
     hints: Annotated[
-        Path | None, Flag("Known colors: JSON or CSV of x, y, color, or a PNG with painted pixels.")
+        Path | None,
+        Flag("Known colors: JSON or CSV of x, y, color (film: also frame or time), or a PNG with paint."),
     ] = None
     reference: Annotated[Path | None, Flag("Color image whose palette is transferred.")] = None
     recolor: Annotated[bool, Flag("Colorize inputs that already have color, too.")] = False

@@ -46,7 +46,6 @@ def refs(
     from colorcli.models import open_model
     from colorcli.video.preflight import open_to_look
     from colorcli.video.reference_pictures import write_reference
-    from colorcli.video.shot_list import ShotList, read_shots
     from colorcli.video.survey import color_shots, rgb_of
 
     if not overwrite and output.is_dir() and any(output.glob("*.png")):
@@ -54,7 +53,6 @@ def refs(
     video_options = VideoOptions(
         start=part.start, end=part.end, shots=part.shots, fps=part.fps, tonemap=part.tonemap
     )
-    listed = ShotList(read_shots(part.shots) if part.shots else [])
     written = 0
     with (
         open_model(color.model, color.device, kinds=color.model_kind) as model,
@@ -65,7 +63,7 @@ def refs(
         converter = video.converter()
         output.mkdir(parents=True, exist_ok=True)
         sink(Started(video.name, str(output), video.trim.frames(video.info)))
-        for shot in color_shots(video, listed, predictor, ColorSources.load(color), sink):
+        for shot in color_shots(video, predictor, ColorSources.load(color), sink):
             if not shot.keeps_color:
                 number = shot.shown.frame.number
                 write_reference(output / f"{number:06d}.png", rgb_of(shot.shown, converter))

@@ -135,7 +135,8 @@ class PictureSubject(Subject):
         if not self.output.exists():
             return {}
         found = read_hints(self.output)
-        assert isinstance(found, Points)
+        if not isinstance(found, Points):
+            raise UsageError(self.output, "holds no hints of a picture", "name another file with -o")
         colors = ("#{:02x}{:02x}{:02x}".format(*one.rgb) for one in found.points)
         points = zip(found.points, colors, strict=True)
         return {0: [{"x": one.x, "y": one.y, "color": color} for one, color in points]}

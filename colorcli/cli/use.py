@@ -14,12 +14,13 @@ from colorcli.options import RunOptions, VideoOptions
 from colorcli.video.formats import is_frame_pattern
 
 _FOR_ONE = {
-    "hints": (Kind.IMAGE, "json", ", or place them beside each image as NAME.hints.json"),
+    "hints": (None, "json", ", or place them beside each image as NAME.hints.json"),
     "shots": (Kind.VIDEO, "csv", ""),
     "contact_sheet": (Kind.VIDEO, "png", ""),
     "references": (Kind.VIDEO, "references", ""),
 }
-"""Options that are about one input: its kind, what a name for each may end in, and another remedy."""
+"""Options that are about one input: its kind (None for any), what a name for each may end in, and another
+remedy."""
 
 
 def check_use(inputs: list[Path], options: RunOptions, given: Collection[str]) -> None:
@@ -39,7 +40,7 @@ def check_use(inputs: list[Path], options: RunOptions, given: Collection[str]) -
     values = {**vars(options.color), **vars(options.video)}
     for name, (kind, ending, other) in _FOR_ONE.items():
         several = any(source != STDIO and source.is_dir() for source in inputs)
-        several |= sum(each in (kind, None) for each in kinds) > 1
+        several |= sum(kind is None or each in (kind, None) for each in kinds) > 1
         if values[name] is not None and several and not is_template(values[name]):
             remedy = f"give one for each, as '{{stem}}.{ending}'{other}"
             raise UsageError(_flag(name), "is for one input, and there are several", remedy)

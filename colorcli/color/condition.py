@@ -20,6 +20,15 @@ class Hints:
     mask: Plane
     """[H, W] in [0, 1]; 0 where the color is unknown."""
 
+    def over(self, other: "Hints | None") -> "Hints":
+        """These hints, and others of the same size where these are unknown."""
+        if other is None:
+            return self
+        below = (1 - self.mask) * other.mask
+        mask = self.mask + below
+        chroma = (self.mask * self.chroma + below * other.chroma) / np.maximum(mask, np.float32(1e-6))
+        return Hints(chroma.astype(np.float32), mask.astype(np.float32))
+
 
 def condition(luma: Plane, hints: Hints | None = None) -> NDArray[np.float32]:
     """Build the condition [4, H, W] from luma [H, W] in [0, 1] and hints of the same size."""

@@ -7,7 +7,8 @@
     300,15,135,206,235
 
 x and y are in pixels from the top left corner of the picture as it is displayed. A color is #rrggbb, a CSS
-name or r,g,b; only its chroma is used, because the luma is the picture's own.
+name or r,g,b; only its chroma is used, because the luma is the picture's own. Hints that name a frame are for
+film (`video.film_hints`).
 """
 
 import csv
@@ -35,8 +36,13 @@ MIN_COVER = 0.002
 ASPECT_TOLERANCE = 0.02
 """Relative difference in aspect ratio, by rounding, up to which a painted PNG belongs to a picture."""
 
+MOMENTS = ("frame", "time")
+"""Names of values that say which frame of a film a hint is for."""
+
 Shape = tuple[int, int]
 """Height, width."""
+Row = dict[str, Any]
+_REMEDY = "each hint needs x, y and a color: #rrggbb, a name or r,g,b"
 
 
 @dataclass(frozen=True)
@@ -113,24 +119,70 @@ class Strokes:
         return Hints(_chroma(rgb), (cover > MIN_COVER).astype(np.float32))
 
 
-def read_hints(path: Path) -> Points | Strokes:
+@dataclass(frozen=True)
+class OfFrames:
+    """A file whose hints name frames of a film."""
+
+    path: Path
+
+    def on(self, shape: Shape, working_shape: Shape) -> Hints:
+        """Raises InputError: it is for no picture."""
+        raise InputError(
+            "picture", f"{self.path} names frames, so it is for film", "leave out frame and time"
+        )
+
+
+def read_hints(path: Path) -> Points | Strokes | OfFrames:
     """Read a hint file.
 
     Raises:
         UsageError: it cannot be read, or holds no hints.
     """
+    if path.suffix.lower() == ".png":
+        return read_strokes(path)
+    rows = read_rows(path)
+    if any(values.get(name) not in (None, "") for _, values in rows for name in MOMENTS):
+        return OfFrames(path)
+    return Points(path, [point_of(path, place, values) for place, values in rows])
+
+
+def read_strokes(path: Path) -> Strokes:
+    """Read the hints painted on a PNG.
+
+    Raises:
+        UsageError: it cannot be read, or nothing is painted on it.
+    """
+    _content(path)
+    return Strokes(path, _layer(path))
+
+
+def read_rows(path: Path) -> list[tuple[str, Row]]:
+    """The entries of a JSON or CSV file: what each is called in messages, and its values by name.
+
+    Raises:
+        UsageError: it cannot be read, or holds no hints.
+    """
+    readers = {".json": _json_rows, ".csv": _csv_rows}
+    reader = readers.get(path.suffix.lower())
+    content = _content(path)
+    if reader is None:
+        raise UsageError(path, "not a hint file", "give a .json, .csv or .png file")
     try:
-        content = path.read_bytes()
+        rows = list(reader(content))
+    except UnicodeDecodeError as error:
+        raise UsageError(path, "not UTF-8 text", "save it as UTF-8") from error
+    except (ValueError, csv.Error) as error:
+        raise UsageError(path, str(error), _REMEDY) from error
+    if not rows:
+        raise UsageError(path, "holds no hints", "give x, y and color of at least one point")
+    return rows
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
     except OSError as error:
         raise UsageError(path, f"cannot be read ({error.strerror})", "check --hints") from error
-    match path.suffix.lower():
-        case ".json":
-            return Points(path, _points(path, _json_rows(content)))
-        case ".csv":
-            return Points(path, _points(path, _csv_rows(content)))
-        case ".png":
-            return Strokes(path, _layer(path))
-    raise UsageError(path, "not a hint file", "give a .json, .csv or .png file")
 
 
 def parse_color(text: str) -> tuple[int, int, int]:
@@ -147,7 +199,7 @@ def parse_color(text: str) -> tuple[int, int, int]:
     return red, green, blue
 
 
-def _json_rows(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
+def _json_rows(content: bytes) -> Iterator[tuple[str, Row]]:
     """Each hint as a mapping, and what it is called in messages."""
     try:
         entries = json.loads(content)
@@ -166,33 +218,33 @@ def _json_rows(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"hint {number}", values
 
 
-def _csv_rows(content: bytes) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The same of a table, its heading left out."""
+def _csv_rows(content: bytes) -> Iterator[tuple[str, Row]]:
+    """The same of a table, whose heading may be left out."""
     reader = csv.reader(io.StringIO(content.decode("utf-8-sig")))
+    names = ["x", "y", "color"]
     for number, row in enumerate(reader):
-        is_heading = number == 0 and row[:1] == ["x"]
-        if row and not is_heading:
-            values = dict(zip(("x", "y"), row, strict=False))
-            if color := ",".join(row[2:]):  # an unquoted r,g,b takes three cells
-                values["color"] = color
+        if number == 0 and "x" in row:
+            names = ["color" if name == "colour" else name.strip() for name in row]
+        elif row:
+            values = dict(zip(names, row, strict=False))
+            if color := ",".join(row[len(names) - 1 :]):  # an unquoted r,g,b takes three cells
+                values[names[-1]] = color
             yield f"line {reader.line_num}", values
 
 
-def _points(path: Path, rows: Iterator[tuple[str, dict[str, Any]]]) -> list[Point]:
-    points: list[Point] = []
+def point_of(path: Path, place: str, values: Row) -> Point:
+    """The point that an entry of a file describes.
+
+    Raises:
+        UsageError: something in it is missing or wrong.
+    """
     try:
-        points.extend(_point(place, values) for place, values in rows)
-    except UnicodeDecodeError as error:
-        raise UsageError(path, "not UTF-8 text", "save it as UTF-8") from error
-    except (ValueError, csv.Error) as error:
-        remedy = "each hint needs x, y and a color: #rrggbb, a name or r,g,b"
-        raise UsageError(path, str(error), remedy) from error
-    if not points:
-        raise UsageError(path, "holds no hints", "give x, y and color of at least one point")
-    return points
+        return _point(place, values)
+    except ValueError as error:
+        raise UsageError(path, str(error), _REMEDY) from error
 
 
-def _point(place: str, values: dict[str, Any]) -> Point:
+def _point(place: str, values: Row) -> Point:
     """Raises ValueError, which says what is wrong at which place."""
     for name in ("x", "y", "color"):
         if values.get(name) in (None, ""):

@@ -7,7 +7,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 
 from colorcli.color.condition import Hints
-from colorcli.color.hints import Points, Shape, Strokes, read_hints
+from colorcli.color.hints import OfFrames, Points, Shape, Strokes, read_hints
 from colorcli.color.palette_transfer import Reference, read_reference, transfer_palette
 from colorcli.color.propagation import influence
 from colorcli.color.ycbcr import Plane
@@ -45,7 +45,7 @@ class ReferencePicture:
 class ColorSources:
     """The hint file and the reference picture of a run."""
 
-    hints: Points | Strokes | None = None
+    hints: Points | Strokes | OfFrames | None = None
     reference: ReferencePicture | None = None
 
     @classmethod

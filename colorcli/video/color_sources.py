@@ -1,8 +1,11 @@
-"""Colors known before a video is colorized: from references, from the shots' palettes, and for all frames."""
+"""Colors known before a video is colorized: given by a person, from shots' palettes, and for all frames."""
 
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from itertools import takewhile
 from pathlib import Path
 
 from colorcli.color.condition import Hints
@@ -11,70 +14,110 @@ from colorcli.colorizer.color_sources import ColorSources, ReferencePicture
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import UsageError
 from colorcli.events import Note, Sink
-from colorcli.files import STDIO
-from colorcli.options import RunOptions
+from colorcli.video.frames import Frame
+from colorcli.video.part import Part
+from colorcli.video.pipeline import analyzed_frames
 from colorcli.video.prefetch import Prefetch
 from colorcli.video.preflight import CheckedVideo
-from colorcli.video.references import PropagatedColors, find_references, propagate_references
-from colorcli.video.shot_list import ShotList
+from colorcli.video.propagation import PropagatedColors, propagate
 from colorcli.video.temporal_colorizer import HintSource
+from colorcli.video.trim import Trim
 
 
 @contextmanager
 def open_color_sources(
-    video: CheckedVideo, shots: ShotList, predictor: ChromaPredictor, sources: ColorSources, report: Sink
+    video: CheckedVideo, part: Part, predictor: ChromaPredictor, sources: ColorSources, report: Sink
 ) -> Iterator[HintSource]:
-    """The hints for a video's frames: propagated references first, then palettes.
+    """The hints for the frames of a part: what a person gave, propagated, first, then palettes.
 
     Raises:
-        UsageError: references or palettes cannot be used, or the video cannot be read twice.
+        UsageError: palettes or hints cannot be used.
         InputError: a reference cannot be read.
     """
-    palettes = _Palettes(video, shots, predictor, sources)
-    folder = video.options.video.references
-    if folder is None:
+    palettes = _Palettes(video, predictor, sources)
+    numbers = [number for number in video.given.frames if _is_within(number, part)]
+    if not numbers:
         yield palettes
         return
-    if video.source.path == STDIO:
-        raise UsageError("--references", "need a video that can be read twice, not a pipe", "give a file")
-    references = find_references(folder, video.info.rate)
     working = predictor.working_shape(video.info.height, video.info.width)
     with PropagatedColors(working) as propagated:
-        with video.source.reopen() as source, Prefetch(video.lumas(source, working)) as lumas:
-            missing = propagate_references(references, lumas, video.info, propagated)
-        for frame in missing:
-            report(Note(str(folder), f"the video has no frame {frame}"))
-        yield lambda number, small: propagated(number, small) or palettes(number, small)
+        with Prefetch(_frames_around(video, working, part)) as frames:
+            given = {number: partial(_given_for, number, video, predictor, palettes) for number in numbers}
+            unused = propagate(given, frames, propagated)
+        _complain(video, unused, report)
+
+        def hints(number: int, small: Plane) -> Hints | None:
+            known = propagated(number)
+            return palettes(number, small) if known is None else known.over(palettes(number, small))
+
+        yield hints
+
+
+def _is_within(number: int, part: Part) -> bool:
+    """Whether what is given for a frame matters to a part: to the beginning of its first shot, too."""
+    begins = 0 if part.keyframe is not None else part.first_number
+    return begins <= number and (part.last is None or number <= part.last)
+
+
+def _frames_around(video: CheckedVideo, working: tuple[int, int], part: Part) -> Iterator[Frame]:
+    """The frames of the shots of a part, trimmed or not, with decisions."""
+    with video.source.reopen() as source:
+        whole = replace(video, source=source, trim=Trim())
+        is_whole_shots = part.keyframe is None and (part.before is not None or video.trim == Trim())
+        frames = analyzed_frames(whole, working, part if is_whole_shots else Part())
+        yield from takewhile(lambda frame: part.last is None or frame.number <= part.last, frames)
+
+
+def _complain(video: CheckedVideo, unused: dict[int, str], report: Sink) -> None:
+    """Say what has no effect.
+
+    Raises:
+        UsageError: one of the hints has none.
+    """
+    for number, cause in unused.items():
+        if number in video.given.hints:
+            name = video.given.hints[number].name
+            remedy = "correct it, or leave it out"
+            raise UsageError(name, f"frame {number} {cause}", remedy)
+        report(Note(str(video.given.references[number].path), f"has no effect: the frame {cause}"))
+
+
+def _given_for(
+    number: int, video: CheckedVideo, predictor: ChromaPredictor, palettes: HintSource, small: Plane
+) -> Hints:
+    """What a person gave for a frame: a reference, and what hints change about it."""
+    reference, hints = video.given.references.get(number), video.given.hints.get(number)
+    known = None if reference is None else reference.colors(small.shape, video.info)
+    if hints is None:
+        assert known is not None
+        return known
+    base = known or palettes(number, small)
+    changed = hints.colors(small, base, lambda luma, given: predictor.predict([luma], [given])[0])
+    return changed.over(known)
 
 
 class _Palettes:
     """Hints from palettes: of the reference picture of a frame's shot, else what holds for the whole run."""
 
-    def __init__(
-        self, video: CheckedVideo, shots: ShotList, predictor: ChromaPredictor, sources: ColorSources
-    ) -> None:
+    def __init__(self, video: CheckedVideo, predictor: ChromaPredictor, sources: ColorSources) -> None:
         """Read the reference pictures.
 
         Raises:
             UsageError: one of them cannot be read, or has no color.
         """
-        self._shots, self._predictor, self._sources = shots, predictor, sources
-        self._shape = (video.info.height, video.info.width)
+        self._shots, self._predictor = video.shots, predictor
+        self._reference = sources.reference
         folder = video.options.video.references or Path()
-        names = {shot.reference for shot in shots.shots if shot.reference}
+        names = {shot.reference for shot in self._shots.shots if shot.reference}
         self._references = {name: ReferencePicture(folder / name) for name in sorted(names)}
 
     def __call__(self, number: int, small: Plane) -> Hints | None:
         shot = self._shots.find(number)
-        if shot and shot.reference:
-            return self._references[shot.reference].hints_for(small, self._predictor)
-        return self._sources.hints_for(self._shape, small, self._predictor)
+        palette = self._references[shot.reference] if shot and shot.reference else self._reference
+        return None if palette is None else palette.hints_for(small, self._predictor)
 
 
-def color_sources_identity(options: RunOptions) -> list[str]:
-    """Digests of the files that colors come from, which a resumed run must find unchanged."""
-    folder = options.video.references
-    files = [path for path in (options.video.shots, options.color.reference) if path]
-    files += sorted(folder.iterdir()) if folder and folder.is_dir() else []
-    # A shot list that did not exist is written at the end of the run only: its name stands for it.
-    return [hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else str(path) for path in files]
+def palette_digest(name: str, folder: Path | None) -> str:
+    """Of the reference picture of a shot; empty for none."""
+    path = (folder or Path()) / name
+    return hashlib.sha256(path.read_bytes()).hexdigest() if name and path.is_file() else name

@@ -53,17 +53,17 @@ def colorize_video(
     # Every stage has a thread of its own; OpenCV's threads would cost time without saving any.
     cv2.setNumThreads(1)
     with preflight(source, output, options, report) as video:
-        with (
-            open_color_sources(video, video.shots, predictor, sources, report) as hints,
-            _open_sink(video, predictor.card, report) as sink,
-        ):
+        with _open_sink(video, predictor.card, report) as sink:
             log = FrameLog(video, sink.finished, report)
             memory = open_memory(options.video, sink.folder)
             for part in sink.parts():
                 if memory is not None:
                     memory.restore(part.first_number)
                 shot_log = ShotLog(video, video.shots, report, done=part.shots_before)
-                with colored_frames(video, predictor, hints, part, memory) as frames:
+                with (
+                    open_color_sources(video, part, predictor, sources, report) as hints,
+                    colored_frames(video, predictor, hints, part, memory) as frames,
+                ):
                     sink.write(log.watch(shot_log.watch(frames)), part)
             sink.finish()
         return finish_output(video, log, report)

@@ -45,6 +45,8 @@ class Part:
     """How many shots start before it."""
     length: int | None = None
     """How many frames it has; None to the end of the video."""
+    last: int | None = None
+    """Number of its last frame; None to the end of the video."""
     chroma: Path | None = None
     """Where its colors are stored (`chroma_store`), if it is only to be encoded again."""
     findings: Sequence[Findings] | None = None

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from av.container import InputContainer
 
-from colorcli.color.ycbcr import Plane
 from colorcli.errors import InputError, RefusedError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
@@ -20,6 +19,7 @@ from colorcli.video.filters import apply_filters, filtered_info
 from colorcli.video.formats import is_frame_pattern
 from colorcli.video.frame_converter import FrameConverter, open_converter
 from colorcli.video.frames import Frame
+from colorcli.video.given_colors import NOTHING_GIVEN, GivenColors
 from colorcli.video.hidden_content import has_captions, lost_matroska_elements
 from colorcli.video.info import BOTTOM_FIRST, TOP_FIRST, VideoInfo
 from colorcli.video.part import Place, frame_checksum
@@ -59,6 +59,7 @@ class VideoSpec:
     """What --start and --end leave of it."""
     shots: ShotList
     """The user's, empty without one."""
+    given: GivenColors = NOTHING_GIVEN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,12 +95,6 @@ class CheckedVideo(VideoSpec):
         self.source.restart()
         return dropwhile(lambda frame: frame.number < before.number, self._kept(self.source.frames()))
 
-    def lumas(self, source: FrameSource, working: tuple[int, int]) -> Iterator[tuple[int, Plane]]:
-        """Number and luma at the working size of every frame, trimmed or not, of the reopened source."""
-        converter = self.converter()
-        for frame in self._filtered(source.frames()):
-            yield frame.number, converter.views(converter.planar(frame.picture), working)[0].small
-
     def no_frames(self) -> InputError:
         """The error for a video without frames to be colorized."""
         if self.trim.start or self.trim.end:
@@ -127,8 +122,6 @@ def preflight(source: Path, output: Path, options: RunOptions, report: Sink) -> 
     Raises:
         ColorcliError: it cannot be read, or options, encoder and container do not fit it.
     """
-    if options.color.hints is not None:
-        raise UsageError("--hints", "are pixels of one picture, not of a video", "use --references")
     _check_side_outputs(source, output, options.video)
     with _open_source(source, output, options.video.fps) as opened:
         found = _resolve_fields(opened, options)
@@ -165,6 +158,7 @@ def open_to_look(source: Path, options: RunOptions) -> Iterator[CheckedVideo]:
             settings=settings,
             trim=trim,
             shots=read_shot_list(options.video.shots),
+            given=GivenColors.read(source, options, info),
         )
 
 
@@ -254,6 +248,7 @@ def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVid
         settings=settings,
         trim=trim,
         shots=read_shot_list(options.video.shots),
+        given=GivenColors.read(source.path, options, info),
         source=source,
         streams=streams,
         pictures=writer,

@@ -13,7 +13,6 @@ from colorcli.events import ShotDone, Sink
 from colorcli.video.frames import ColoredFrame
 from colorcli.video.info import VideoInfo
 from colorcli.video.preflight import CheckedVideo
-from colorcli.video.references import find_references
 from colorcli.video.shot_frames import OpenShot
 from colorcli.video.shot_list import ShotList
 
@@ -28,8 +27,6 @@ class ShotLog:
     def __init__(self, video: CheckedVideo, shots: ShotList, report: Sink, done: int = 0) -> None:
         """`done`: shots that an earlier run has finished."""
         self._video, self._shots, self._report = video, shots, report
-        folder = video.options.video.references
-        self._references = find_references(folder, video.info.rate) if folder else []
         self._done = done
         self._shot: OpenShot[_Shown] | None = None
         self._agreement = _Agreement()
@@ -75,8 +72,7 @@ class ShotLog:
             parts.append(str(row.grade))
         if row is not None and row.reference:
             parts.append(f"palette of {row.reference}")
-        parts += [f"reference {one.path.name}" for one in self._references if start <= one.frame < end]
-        return ", ".join(parts)
+        return ", ".join(parts + self._video.given.words(start, end))
 
 
 class _Agreement:

@@ -1,6 +1,5 @@
 """The shots stage: finds shots and color in the frames, and decides about each before it is colorized."""
 
-import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -37,22 +36,6 @@ class ShotRule:
         starts_shot = findings.cuts[0] or is_listed or keeps_color != self._keeps_color
         self._keeps_color = keeps_color
         return Decision(starts_shot, keeps_color, UNGRADED if shot is None else shot.grade)
-
-
-class DecisionKey:
-    """A digest of the decisions about frames and of their shots' palettes: all that a shot list changes."""
-
-    def __init__(self, shots: ShotList) -> None:
-        self._shots, self._digest = shots, hashlib.sha256()
-
-    def add(self, number: int, decision: Decision) -> None:
-        """Add the next frame."""
-        shot = self._shots.find(number)
-        palette = "" if shot is None else shot.reference
-        self._digest.update(repr((decision, palette)).encode())
-
-    def digest(self) -> str:
-        return self._digest.hexdigest()[:32]
 
 
 class ShotAnalyzer:

@@ -62,14 +62,13 @@ def find_shots(video: CheckedVideo, report: Sink) -> Iterator[SurveyedShot]:
 
 def color_shots(
     video: CheckedVideo,
-    shots: ShotList,
     predictor: ChromaPredictor,
     sources: ColorSources,
     report: Sink,
 ) -> Iterator[SurveyedShot]:
     """The shots of a video with the colors that a run gives to the frame that stands for each."""
     with (
-        open_color_sources(video, shots, predictor, sources, report) as hints,
+        open_color_sources(video, Part(), predictor, sources, report) as hints,
         unconverted_frames(video, predictor, hints, Part(), open_memory(video.options.video)) as frames,
     ):
         yield from _grouped(frames, video, report)

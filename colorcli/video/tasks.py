@@ -45,9 +45,8 @@ class VideoTask:
 
 
 def can_be_split(source: Path, output: Path, options: RunOptions) -> bool:
-    """Whether a video can be done as tasks; references are carried through the whole video in one pass."""
-    is_file = STDIO not in (source, output) and not is_frame_pattern(output)
-    return is_file and options.video.references is None
+    """Whether a video can be done as tasks."""
+    return STDIO not in (source, output) and not is_frame_pattern(output)
 
 
 class VideoTasks:
@@ -94,11 +93,11 @@ class VideoTasks:
         spec = VideoSpec(**{field.name: getattr(video, field.name) for field in fields(VideoSpec)})
         working = predictor.working_shape(video.info.height, video.info.width)
         memory = open_memory(video.options.video, self._sink.folder)
-        with open_color_sources(video, video.shots, predictor, sources, self._report) as hints:
-            for gap in self._sink.parts():
-                if gap.chroma is not None:
-                    yield VideoTask(spec, gap)
-                    continue
+        for gap in self._sink.parts():
+            if gap.chroma is not None:
+                yield VideoTask(spec, gap)
+                continue
+            with open_color_sources(video, gap, predictor, sources, self._report) as hints:
                 plan = None
                 if memory is not None:
                     memory.restore(gap.first_number)
@@ -196,7 +195,12 @@ class _GrowingPart:
 
     def part(self, corrections: list[Correction] | None) -> Part:
         start = {field.name: getattr(self._part, field.name) for field in fields(Part)}
-        known = {"length": len(self.findings), "findings": self.findings, "corrections": corrections}
+        known = {
+            "length": len(self.findings),
+            "last": self._last and self._last.number,
+            "findings": self.findings,
+            "corrections": corrections,
+        }
         return Part(**{**start, **known})
 
     def following(self) -> Part:
@@ -229,7 +233,7 @@ def colorize_task(task: VideoTask, predictor: ChromaPredictor, sources: ColorSou
         shot_log = ShotLog(video, video.shots, report, done=part.shots_before)
         writer = SegmentWriter(video, Segments(video.output, {}))
         with (
-            open_color_sources(video, video.shots, predictor, sources, report) as hints,
+            open_color_sources(video, part, predictor, sources, report) as hints,
             colored_frames(video, predictor, hints, part, memory) as frames,
         ):
             writer.write(log.watch(shot_log.watch(frames)), part)

@@ -61,7 +61,7 @@ class FileSink(VideoSink):
         with segments.claimed():
             keep = video.options.video.keep and video.options.existing is Existing.OVERWRITE
             if keep and segments.reopen():
-                drop_changed(segments, video.shots)
+                drop_changed(segments, video)
                 count = sum(len(record.timings) for record in segments.finished)
                 report(Note(video.name, f"{count} frames are kept as they are"))
             elif segments.open(video.options.existing):

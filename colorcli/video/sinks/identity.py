@@ -2,14 +2,14 @@
 
 import hashlib
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 import av
 
 from colorcli._version import __version__
 from colorcli.networks.card import ModelCard
-from colorcli.video.color_sources import color_sources_identity
+from colorcli.video.color_sources import palette_digest
 from colorcli.video.ffmpeg import version_line
 from colorcli.video.preflight import CheckedVideo, VideoSpec
 
@@ -19,7 +19,8 @@ def run_identity(video: CheckedVideo, card: ModelCard) -> dict[str, Any]:
     color = {name: value for name, value in asdict(video.options.color).items() if name != "model"}
     options = {name: value for name, value in asdict(video.options.video).items() if name != "contact_sheet"}
     path = video.options.video.shots
-    without_shots = replace(video.options, video=replace(video.options.video, shots=None))
+    palettes = sorted({shot.reference for shot in video.shots.shots})
+    reference = video.options.color.reference
     return {
         "colorcli": __version__,
         "ffmpeg": version_line(),
@@ -32,7 +33,9 @@ def run_identity(video: CheckedVideo, card: ModelCard) -> dict[str, Any]:
         "settings": asdict(video.settings),
         # A shot list that did not exist is written at the end of the run only: its name stands for it.
         "shots": hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else str(path),
-        "color_sources": color_sources_identity(without_shots),
+        "reference": palette_digest(str(reference), None) if reference else "",
+        "given": [(number, video.given.digest(number)) for number in video.given.frames]
+        + [palette_digest(name, video.options.video.references) for name in palettes],
     }
 
 

@@ -1,22 +1,23 @@
-"""Mending a finished video: what a changed shot list leaves as it is, and what must be colorized again."""
+"""Mending a finished video: what a change leaves as it is, and what must be colorized again."""
 
 from itertools import groupby
 
-from colorcli.video.shot_list import ShotList
-from colorcli.video.shots import DecisionKey, ShotRule
+from colorcli.video.preflight import VideoSpec
+from colorcli.video.shots import ShotRule
+from colorcli.video.sinks.decision_key import DecisionKey
 from colorcli.video.sinks.segments import Segments, starts_task
 
 
-def drop_changed(segments: Segments, shots: ShotList) -> None:
-    """Remove the segments of the tasks in which a shot list changes anything.
+def drop_changed(segments: Segments, video: VideoSpec) -> None:
+    """Remove the segments of the tasks in which the shot list, a reference or a hint changes anything.
 
     What was found in the frames is on record, so the video is not read. A task is kept if it still begins and
     ends at the same frames, and if the decisions about all its frames are the same.
     """
-    rule = ShotRule(shots)
+    rule = ShotRule(video.shots)
     task_start, starts, changed = 0, {0}, set()
     for record in segments.records:
-        key = DecisionKey(shots)
+        key = DecisionKey(video)
         frames = zip(record.numbers, record.findings, strict=True)
         for position, (number, findings) in enumerate(frames, record.position):
             decision = rule.decide(number, findings)

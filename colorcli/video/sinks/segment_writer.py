@@ -13,8 +13,8 @@ from colorcli.video.ffmpeg import file_url
 from colorcli.video.frames import ColoredFrame, Findings, Timing
 from colorcli.video.part import Part, frame_checksum
 from colorcli.video.preflight import CheckedVideo
-from colorcli.video.shot_list import ShotList
-from colorcli.video.shots import Decision, DecisionKey
+from colorcli.video.shots import Decision
+from colorcli.video.sinks.decision_key import DecisionKey
 from colorcli.video.sinks.identity import encoding_identity
 from colorcli.video.sinks.segments import LONGEST_SEGMENT, Record, Segments, starts_task
 from colorcli.video.temporal_colorizer import Keyframe
@@ -36,7 +36,7 @@ class SegmentWriter:
         position, task_start = part.position, part.task_start
         following = next(frames, None)
         while following is not None:
-            segment = _Segment(position, task_start, self._video.shots)
+            segment = _Segment(position, task_start, self._video)
             following = self._encode(segment, following, frames, keeps_chroma=part.chroma is None)
             is_last = following is None or segment.ends_task_before(following)
             keyframe = None if is_last else segment.keyframe
@@ -74,9 +74,9 @@ class SegmentWriter:
 class _Segment:
     """A segment that is growing."""
 
-    def __init__(self, position: int, task_start: int, shots: ShotList) -> None:
+    def __init__(self, position: int, task_start: int, video: CheckedVideo) -> None:
         self.position, self._task_start = position, task_start
-        self._key = DecisionKey(shots)
+        self._key = DecisionKey(video)
         self._numbers: list[int] = []
         self._timings: list[Timing] = []
         self._findings: list[Findings] = []

@@ -35,16 +35,20 @@ LONGEST_SEGMENT = 480
 
 
 _NOT_COLOR = {
-    "settings", "compare", "shots", "codec", "crf", "preset", "pix_fmt", "encoder_args", "keep"
+    "settings", "compare", "shots", "codec", "crf", "preset", "pix_fmt", "encoder_args", "keep",
+    "given", "hints", "references",
 }  # fmt: skip
-"""Names in an identity, and of video options in it, that the colors of a segment do not depend on, or that it
-knows about itself."""
+"""Names in an identity, and of options in it, that the colors of a segment do not depend on, or that it knows
+about itself."""
 
 
 def _color_identity(identity: dict[str, Any]) -> dict[str, Any]:
     """The part of an identity that the colors of all segments depend on."""
-    options = {name: value for name, value in identity["video"].items() if name not in _NOT_COLOR}
-    return {**{name: value for name, value in identity.items() if name not in _NOT_COLOR}, "video": options}
+
+    def relevant(values: dict[str, Any]) -> dict[str, Any]:
+        return {name: value for name, value in values.items() if name not in _NOT_COLOR}
+
+    return relevant(identity) | {name: relevant(identity[name]) for name in _OPTIONS}
 
 
 def starts_task(frames: int, *, starts_shot: bool) -> bool:
@@ -73,7 +77,7 @@ class Record:
     checksum: int
     """Of its last frame (`part.frame_checksum`)."""
     key: str
-    """A digest of the decisions about its frames (`shots.DecisionKey`)."""
+    """A digest of the decisions about its frames (`decision_key`)."""
     encoding: str
     """A digest of how it is encoded."""
 
