@@ -8,9 +8,6 @@ import pytest
 from support import videos
 from support.cli import events, run_cli
 
-from colorcli.networks.onnx_weights import extract_checkpoint
-from colorcli.options import DEFAULT_MODEL
-
 PHOTOGRAPH = Path(__file__).parents[2] / "examples" / "within_our_gates_1920.jpg"
 CARD = """
 import colorcli.engines.onnxruntime as module
@@ -38,35 +35,10 @@ choice.fastest_device = lambda path, open_on: "webgpu:0"
 """
 
 
-TORCH = """
-import torch
-torch.cuda.is_available = lambda: True
-torch.cuda.device_count = lambda: 1
-import colorcli.engines.pytorch as module
-
-class Runner:
-    calls = 0
-
-    def __init__(self, generator, device):
-        self.generator = generator
-
-    def __call__(self, condition):
-        Runner.calls += 1
-        if len(condition) > {largest}:
-            raise torch.OutOfMemoryError("CUDA out of memory (simulated)")
-        if Runner.calls > {calls}:
-            raise RuntimeError("CUDA error: unspecified launch failure (simulated)")
-        return module._run_on_cpu(self.generator, condition)
-
-import colorcli.engines.pytorch_cuda as cuda
-cuda.GraphRunner = Runner
-"""
-
-
-def machine(folder: Path, card: str = CARD, *, largest: int = 99, calls: int = 9999) -> dict[str, str]:
+def machine(folder: Path, *, largest: int = 99, calls: int = 9999) -> dict[str, str]:
     """The environment of a machine whose card takes so many pictures at once, for so many calls."""
     folder.mkdir()
-    (folder / "sitecustomize.py").write_text(card.format(largest=largest, calls=calls))
+    (folder / "sitecustomize.py").write_text(CARD.format(largest=largest, calls=calls))
     return {**os.environ, "PYTHONPATH": str(folder)}
 
 
@@ -114,24 +86,3 @@ def test_a_card_that_the_user_named_fails_clearly_and_the_run_goes_on_elsewhere(
     assert done.returncode == 0, done.stderr
     ours, reference = (videos.planes(folder / film.name, 1) for folder in (tmp_path, expected))
     np.testing.assert_array_equal(ours, reference)
-
-
-@pytest.mark.parametrize("device", ["auto", "cuda"])
-def test_a_card_is_lost_under_pytorch(device: str, tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="pip install 'colorcli[train]'")
-    checkpoint = tmp_path / "generator.safetensors"
-    extract_checkpoint(DEFAULT_MODEL, checkpoint)
-    command = ["run", PHOTOGRAPH, "--model", checkpoint, "--jobs", "1", "--size", "64"]
-    environment = machine(tmp_path / "site", TORCH, calls=0)
-    done = run_cli(*command, "-o", tmp_path / "lost", "--json", "--device", device, env=environment)
-    if device == "cuda":
-        assert done.returncode != 0
-        assert b"cuda:0: the device failed" in done.stdout
-        assert b"--resume" in done.stdout
-        return
-    assert done.returncode == 0, done.stderr
-    (note,) = (each["message"] for each in events(done.stdout) if each["event"] == "note")
-    assert "cuda:0 failed; on the CPU from here on" in note
-    run_cli(*command, "-o", tmp_path / "cpu", "--device", "cpu")
-    outputs = [(tmp_path / folder / PHOTOGRAPH.name).read_bytes() for folder in ("lost", "cpu")]
-    assert outputs[0] == outputs[1]
