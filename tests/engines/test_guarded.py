@@ -1,15 +1,19 @@
 """A card that fails: smaller batches, then the CPU, nothing lost and one note."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from colorcli.engines import Engine, TensorSpec
+from colorcli.engines import Engine, TensorSpec, onnxruntime, registry
 from colorcli.engines.base import DeviceError, Tensors
+from colorcli.engines.builders.parity import sample_condition
+from colorcli.engines.engine_file import REBUILD_KEY
 from colorcli.engines.guarded import GuardedEngine, open_guarded
+from colorcli.engines.onnxruntime import OnnxEngine
 from colorcli.errors import SetupError
 
 PICTURES = np.arange(9 * 4, dtype=np.float32).reshape(9, 4, 1, 1)
@@ -103,3 +107,31 @@ def test_what_is_wrong_with_the_request_is_no_failure_of_the_card() -> None:
     ):
         engine.run({"x": PICTURES})
     assert engine.take_note() == ""
+
+
+def test_a_compiled_file_goes_on_as_what_it_was_made_of(
+    toy_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Lost(OnnxEngine):
+        """Opens the toy in place of what was compiled of it, on a card that is lost at once."""
+
+        def __init__(self, path: Path, device: str, threads: int | None) -> None:
+            super().__init__(toy_model, "cpu", threads)
+            self.device = device
+            if device == "rtx":
+                command = f"colorcli export {toy_model} -o {path} --overwrite"
+                self.metadata = {**self.metadata, REBUILD_KEY: command}
+
+        def run(self, tensors: Tensors) -> dict[str, NDArray[Any]]:
+            if self.device == "rtx":
+                raise DeviceError("rtx", "the device failed (device lost)", "continue with --resume")
+            return super().run(tensors)
+
+    monkeypatch.setattr(onnxruntime, "OnnxEngine", Lost)
+    compiled = tmp_path / "model.rtx.onnx"
+    compiled.touch()
+    with registry.open_engine(compiled) as engine, OnnxEngine(toy_model, "cpu") as reference:
+        sample = {"condition": sample_condition((3, 4, 32, 32))}
+        np.testing.assert_array_equal(engine.run(sample)["chroma"], reference.run(sample)["chroma"])
+        assert engine.device == "cpu"
+        assert "rtx failed" in engine.take_note()
