@@ -305,10 +305,13 @@ def _interpolate(
     weight_before = before.trust_at(shape) * (1 - nearness)
     weight_after = after.trust_at(shape) * nearness
     total = weight_before + weight_after
-    mixed = before.warp(chroma_before) * weight_before + after.warp(chroma_after) * weight_after
+    mixed, mixed_after = before.warp(chroma_before), after.warp(chroma_after)
+    mixed *= weight_before
+    mixed_after *= weight_after
+    mixed += mixed_after
     if total.min() < LEAST_TRUST:
-        mixed = mixed + _neighborhood_mean(mixed) * LEAST_TRUST
-        total = total + _neighborhood_mean(total[None])[0] * LEAST_TRUST
+        mixed += _neighborhood_mean(mixed) * LEAST_TRUST
+        total += _neighborhood_mean(total[None])[0] * LEAST_TRUST
     return np.divide(mixed, np.maximum(total, 1e-6), dtype=np.float32)
 
 
