@@ -56,9 +56,8 @@ def colorize_video(
         with _open_sink(video, predictor.card, report) as sink:
             log = FrameLog(video, sink.finished, report)
             memory = open_memory(options.video, sink.folder)
-            for part in sink.parts():
-                if memory is not None:
-                    memory.restore(part.first_number)
+            for part in sink.parts(memory):
+                log.reopen(*part.redone)
                 shot_log = ShotLog(video, video.shots, report, done=part.shots_before)
                 with (
                     open_color_sources(video, part, predictor, sources, report) as hints,

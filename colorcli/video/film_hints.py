@@ -8,8 +8,8 @@
 `time` is written like `--start`. x and y are in pixels of the film. `strokes` names a transparent PNG with
 painted pixels, in the folder of the hint file.
 
-At its frame, the network colors the picture with the hints. What the hints change is then known, and is
-carried through the shot (`propagation`).
+At its frame, the network colors the picture with the hints. The colors that it gives to the regions of the
+hints are then known, and are carried through the shot (`propagation`).
 """
 
 import hashlib
@@ -17,7 +17,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from colorcli.color.condition import Hints
@@ -41,9 +40,6 @@ from colorcli.video.timecode import parse_timecode
 SURE_INFLUENCE = 0.2
 """Influence of hints (`color.propagation`) from which a color counts in full: it is high within the region of
 one hint, and below 0.03 beyond it."""
-SURE_CHANGE = 0.06
-"""Change of chroma by the hints from which a color counts in full: the network may know more of the coat than
-lies within the edges around the hint."""
 
 Predict = Callable[[Plane, Hints | None], Plane]
 """Luma [h, w] and hints -> chroma [2, h, w]."""
@@ -75,13 +71,11 @@ class FrameHints:
             base: what else is known of the frame.
 
         Returns:
-            The network's colors with the hints; the mask says where they are due to the hints.
+            The network's colors with the hints; the mask says where the hints decide them.
         """
         own = self.on(small.shape)
-        hinted, plain = predict(small, own.over(base)), predict(small, base)
-        change = cv2.magnitude(*(hinted - plain)) / np.float32(SURE_CHANGE)
         reached = influence(own.mask, small) / np.float32(SURE_INFLUENCE)
-        return Hints(hinted, np.clip(np.maximum(change, reached), 0, 1))
+        return Hints(predict(small, own.over(base)), np.clip(reached, 0, 1))
 
     def digest(self) -> str:
         content = hashlib.sha256()

@@ -22,6 +22,12 @@ class FrameLog:
         self._video, self._report = video, report
         self._total = video.trim.frames(video.info)
 
+    def reopen(self, frames: int, keeps_color: int) -> None:
+        """Take back frames that counted as done, and how many of them keep their color."""
+        self.earlier -= frames
+        self.frames -= frames
+        self.keeps_color -= keeps_color
+
     def watch(self, frames: Iterator[ColoredFrame]) -> Iterator[ColoredFrame]:
         """The same frames; each is counted when the next one is asked for."""
         reported = 0.0

@@ -47,6 +47,8 @@ class Part:
     """How many frames it has; None to the end of the video."""
     last: int | None = None
     """Number of its last frame; None to the end of the video."""
+    redone: tuple[int, int] = (0, 0)
+    """How many of its frames counted as finished, and how many of these keep their color."""
     chroma: Path | None = None
     """Where its colors are stored (`chroma_store`), if it is only to be encoded again."""
     findings: Sequence[Findings] | None = None

@@ -13,6 +13,7 @@ short side 256): at the return colors change by 1.2, 1.8 and 1.7 (|da| + |db| in
 5.2, 7.5 and 3.6; the original's change by 1.3, 0.9 and 1.5. On 40 unrelated shots CIEDE2000 changes by 0.006.
 """
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -64,7 +65,16 @@ class ShotKeyframe:
     is_certain: NDArray[np.bool_]
     """Scalar: whether a person chose its colors, by hints or a reference."""
     recalled: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """Numbers, in the memory, of the keyframes that gave it colors."""
+    """Which ones of the likely keyframes gave it colors, by their places among them."""
+    likely: NDArray[np.str_] = field(default_factory=lambda: np.array(""))
+    """Scalar: a digest of the likely keyframes, by which its colors were corrected."""
+
+    def digest(self) -> str:
+        """Of what others recall of it."""
+        content = hashlib.sha256()
+        for array in (self.features, self.luma, self.image, self.colors, self.is_certain):
+            content.update(np.ascontiguousarray(array).tobytes())
+        return content.hexdigest()
 
 
 @dataclass(frozen=True)
@@ -126,7 +136,10 @@ class ShotMemory:
         self._shots: dict[int, ShotKeyframe] = {}
         """By number, the least recently useful one first."""
         self._summaries: dict[int, NDArray[np.float32]] = {}
+        self._digests: dict[int, str] = {}
         self._count = 0
+        self._reached = (-1, 0)
+        """Number of the frame remembered last, and how many keyframes it has."""
 
     def correct(
         self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
@@ -134,25 +147,49 @@ class ShotMemory:
         seen = self._describe(small, estimate, certainty)
         known = np.broadcast_to(np.float32(certainty), small.shape)
         free = 1 - _resized(known[None], seen.image.shape)[0]
-        correction, recalled = self._recall(seen, (LAST_SHARE if is_last else FIRST_SHARE) * free)
+        likely = self._likely(seen)
+        correction, recalled = self._recall(seen, likely, (LAST_SHARE if is_last else FIRST_SHARE) * free)
         colors = correction.apply(ColorEstimate(seen.colors.astype(np.float32))).planes
-        shot = replace(seen, colors=colors.astype(np.float16), recalled=np.array(recalled, np.int64))
+        shot = replace(
+            seen,
+            colors=colors.astype(np.float16),
+            recalled=np.array(recalled, np.int64),
+            likely=np.array(self._digest(likely)),
+        )
+        self._add(shot, likely, number)
         if self._folder is not None:
-            with atomic_write(self._folder / f"{number:08d}-{self._count:08d}.memory.npz") as partial:
+            frame, place = self._reached
+            with atomic_write(self._folder / f"{frame:08d}-{place}.memory.npz") as partial:
                 np.savez(partial, **vars(shot))
-        self._add(shot)
         return correction
 
-    def restore(self, number: int) -> None:
-        """Remember what earlier runs did before the frame with this number, where this one does not yet."""
-        stored = sorted(self._folder.glob("*.memory.npz")) if self._folder is not None else []
-        for path in stored:
-            frame, count = map(int, path.name.partition(".")[0].split("-"))
-            if frame < number and count == self._count:
+    def restore(self, end: int) -> bool:
+        """Remember what earlier runs did before the frame with this number, where this one does not yet.
+
+        Returns:
+            Whether their colors still follow from what is remembered now.
+        """
+        for place, path in self._stored():
+            if self._reached < place < (end, 0):
                 with np.load(path) as arrays:
-                    self._add(
-                        ShotKeyframe(**{entry.name: arrays[entry.name] for entry in fields(ShotKeyframe)})
-                    )
+                    shot = ShotKeyframe(**{each.name: arrays[each.name] for each in fields(ShotKeyframe)})
+                likely = self._likely(shot)
+                if self._digest(likely) != str(shot.likely):
+                    return False
+                self._add(shot, likely, place[0])
+        return True
+
+    def forget_stored(self, first: int, last: int | None) -> None:
+        """Forget what earlier runs have stored of frames, those from `first` on if `last` is None."""
+        for (number, _), path in self._stored():
+            if number >= first and (last is None or number <= last):
+                path.unlink()
+
+    def _stored(self) -> Iterator[tuple[tuple[int, int], Path]]:
+        """What is stored, in order: frame number and place among its keyframes, and file."""
+        for path in sorted(self._folder.glob("*.memory.npz")) if self._folder is not None else []:
+            number, place = map(int, path.name.partition(".")[0].split("-"))
+            yield (number, place), path
 
     def _describe(self, small: Plane, estimate: ColorEstimate, certainty: Plane | float) -> ShotKeyframe:
         features, luma = self._extractor(small)
@@ -161,15 +198,20 @@ class ShotMemory:
         is_certain = np.array(np.mean(certainty) > LEAST_CERTAIN)
         return ShotKeyframe(features.astype(np.float16), luma, image, colors.astype(np.float16), is_certain)
 
-    def _recall(self, seen: ShotKeyframe, share: Plane) -> tuple[Correction, list[int]]:
+    def _digest(self, likely: Sequence[int]) -> str:
+        return " ".join(self._digests[number] for number in likely)
+
+    def _recall(
+        self, seen: ShotKeyframe, likely: Sequence[int], share: Plane
+    ) -> tuple[Correction, list[int]]:
         trust = np.zeros(seen.image.shape, np.float32)
         difference = np.zeros((3, *trust.shape), np.float32)
         sources = []
-        for number in self._likely(seen):
+        for place, number in enumerate(likely):
             found = _find(seen, self._shots[number])
             if found is None:
                 continue
-            sources.append(number)
+            sources.append(place)
             free = found[1] * (1 - trust)  # what is most alike comes first
             difference += free * found[0]
             trust += free
@@ -177,24 +219,26 @@ class ShotMemory:
                 break
         return Correction((share * difference).astype(np.float16), trust.astype(np.float16)), sources
 
-    def _add(self, shot: ShotKeyframe) -> None:
-        """Remember a keyframe, and that those that gave it colors were useful."""
-        for number in map(int, shot.recalled):
-            if number in self._shots:
-                self._shots[number] = self._shots.pop(number)
+    def _add(self, shot: ShotKeyframe, likely: Sequence[int], frame: int) -> None:
+        """Remember a keyframe of a frame, and that those that gave it colors were useful."""
+        for place in map(int, shot.recalled):
+            number = likely[place]
+            self._shots[number] = self._shots.pop(number)
         self._shots[self._count] = shot
         self._summaries[self._count] = summary(shot.features)
+        self._digests[self._count] = shot.digest()
         self._count += 1
+        self._reached = frame, self._reached[1] + 1 if frame == self._reached[0] else 0
         if len(self._shots) > CAPACITY:
             oldest = next(iter(self._shots))
-            del self._shots[oldest], self._summaries[oldest]
+            del self._shots[oldest], self._summaries[oldest], self._digests[oldest]
 
-    def _likely(self, seen: ShotKeyframe) -> Iterator[int]:
+    def _likely(self, seen: ShotKeyframe) -> list[int]:
         """Numbers of the keyframes that probably show the same, the likeliest first; the later of two."""
         own = summary(seen.features)
         likeness = {number: likeness_of(own, other) for number, other in self._summaries.items()}
         likely = [number for number, value in likeness.items() if value >= LEAST_LIKENESS]
-        yield from sorted(likely, key=lambda number: self._rank(number, likeness))[:MOST_COMPARED]
+        return sorted(likely, key=lambda number: self._rank(number, likeness))[:MOST_COMPARED]
 
     def _rank(self, number: int, likeness: dict[int, float]) -> tuple[bool, float, int]:
         """What a person chose comes first."""

@@ -93,15 +93,14 @@ class VideoTasks:
         spec = VideoSpec(**{field.name: getattr(video, field.name) for field in fields(VideoSpec)})
         working = predictor.working_shape(video.info.height, video.info.width)
         memory = open_memory(video.options.video, self._sink.folder)
-        for gap in self._sink.parts():
+        for gap in self._sink.parts(memory):
+            self._log.reopen(*gap.redone)
             if gap.chroma is not None:
                 yield VideoTask(spec, gap)
                 continue
             with open_color_sources(video, gap, predictor, sources, self._report) as hints:
-                plan = None
-                if memory is not None:
-                    memory.restore(gap.first_number)
-                    plan = _MemoryPlan(memory, predictor, hints, in_shot=gap.keyframe is not None)
+                in_shot = gap.keyframe is not None
+                plan = None if memory is None else _MemoryPlan(memory, predictor, hints, in_shot=in_shot)
                 for part in _split(analyzed_frames(video, working, gap), gap, plan):
                     yield VideoTask(spec, part)
 

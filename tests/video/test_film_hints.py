@@ -1,11 +1,16 @@
 """Hints for film: each colors its thing through the shot, and a wrong one is named before the work."""
 
 import json
+from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from support.videos import bitstream, colorcli, make, planes, run
+from support.videos import colorcli, make, planes, run
+
+from colorcli.errors import UsageError
+from colorcli.video.film_hints import read_film_hints
 
 FFV1 = ["-c:v", "ffv1", "-pix_fmt", "yuv420p"]
 BOX = "testsrc=s=48x40:r=25,hue=s=0,lutyuv=y=130+val/4"
@@ -57,21 +62,21 @@ def test_a_hint_colors_its_thing_through_its_shot_only(tmp_path: Path, toy_model
         ("time,x,y,color\nnoon,1,1,red\n", "line 2", "'noon' is not a time"),
         ([{"frame": 0, "x": 160, "y": 1, "color": "red"}], "hint 1", "outside the film's 160x120 pixels"),
         ([{"frame": 0, "strokes": "none.png"}], "none.png", "cannot be read"),
-        ([{"frame": 40, "x": 1, "y": 1, "color": "red"}], "hint 1", "frame 40 is not in the video"),
     ],
 )
-def test_a_wrong_hint_is_named_before_the_work(
-    hints: object, place: str, cause: str, tmp_path: Path, toy_model: Path
-) -> None:
-    source = moving(tmp_path / "in.mkv")
+def test_a_wrong_hint_is_named(hints: object, place: str, cause: str, tmp_path: Path) -> None:
     path = write(tmp_path / ("h.csv" if isinstance(hints, str) else "h.json"), hints)
-    output = tmp_path / "out.mkv"
+    info = SimpleNamespace(width=160, height=120, rate=Fraction(25))
+    with pytest.raises(UsageError, match=f"{place}.*{cause}"):
+        read_film_hints(path, info)  # type: ignore[arg-type]
+
+
+def test_a_hint_after_the_end_is_named_before_the_work(tmp_path: Path, toy_model: Path) -> None:
+    source, output = moving(tmp_path / "in.mkv"), tmp_path / "out.mkv"
+    path = write(tmp_path / "h.json", [{"frame": 40, "x": 1, "y": 1, "color": "red"}])
     done = colorcli("run", source, "-o", output, "--model", toy_model, "--hints", path)
-    message = done.stderr.decode()
     assert done.returncode != 0
-    assert place in message
-    assert cause in message
-    assert "Traceback" not in message
+    assert b"h.json: hint 1: frame 40 is not in the video" in done.stderr
     assert not output.exists()
 
 
@@ -91,13 +96,3 @@ def test_hints_of_a_film_are_refused_for_a_picture(tmp_path: Path, toy_model: Pa
     done = colorcli("run", picture, "-o", tmp_path / "out.png", "--model", toy_model, "--hints", hints)
     assert done.returncode != 0
     assert b"names frames, so it is for film" in done.stderr
-
-
-def test_tasks_give_the_same_film(tmp_path: Path, toy_model: Path) -> None:
-    source = make(tmp_path / "in.mkv", "-stream_loop", "13", "-i", moving(tmp_path / "one.mkv"), *FFV1)
-    hints = [{"frame": number, "x": 120, "y": 30, "color": "#e03030"} for number in (30, 295, 530)]
-    path = write(tmp_path / "h.json", hints)
-    outputs = [tmp_path / f"{jobs}.mkv" for jobs in (1, 2)]
-    for jobs, output in enumerate(outputs, 1):
-        run(toy_model, source, output, "--hints", path, "--jobs", jobs)
-    assert bitstream(outputs[0]) == bitstream(outputs[1])

@@ -6,19 +6,20 @@ from pathlib import Path
 
 import pytest
 from support.cli import events
-from support.videos import bitstream, colorcli, differences, gray, make, run
+from support.videos import bitstream, colorcli, differences, gray, make, planes, run
 
+SIZE = "128x96"
 SHOTS = "start,end,saturation,skip\n250,270,0.5,no\n"
 
 
 @pytest.fixture(scope="module")
 def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two tasks, with sound."""
+    """Three tasks, with sound; the last one shows what the first one shows."""
     return make(
-        tmp_path_factory.mktemp("video") / "in.mkv", *gray(9.7, "64x48"),
-        *gray(2, "64x48", source="testsrc"), "-f", "lavfi", "-i", "sine=d=12",
-        "-filter_complex", "[0:v][1:v]concat=n=2[v]", "-map", "[v]", "-map", "2:a", "-pix_fmt", "yuv420p",
-        "-c:v", "libx264", "-preset", "ultrafast", "-g", "100", "-c:a", "flac",
+        tmp_path_factory.mktemp("video") / "in.mkv", *gray(9.7, SIZE), *gray(9.7, SIZE, source="testsrc"),
+        *gray(1, SIZE), "-f", "lavfi", "-i", "sine=d=12",
+        "-filter_complex", "[0:v][1:v][2:v]concat=n=3[v]", "-map", "[v]", "-map", "3:a",
+        "-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "ultrafast", "-g", "100", "-c:a", "flac",
     )  # fmt: skip
 
 
@@ -42,14 +43,13 @@ def copied(kept: Path, folder: Path) -> Path:
     return folder / kept.name
 
 
-@pytest.mark.parametrize("jobs", [1, 2])
 def test_a_changed_shot_list_colorizes_its_tasks_only(
-    jobs: int, tmp_path: Path, toy_model: Path, video: Path, kept: Path
+    tmp_path: Path, toy_model: Path, video: Path, kept: Path
 ) -> None:
     output, shots = copied(kept, tmp_path), tmp_path / "shots.csv"
     shots.write_text(SHOTS)
-    facts = mend(toy_model, video, output, "--shots", shots, "--jobs", jobs)
-    assert facts["resumed"] == 243
+    facts = mend(toy_model, video, output, "--shots", shots, "--jobs", 1)
+    assert facts["resumed"] == 243 + 25
     full = tmp_path / "full.mkv"
     run(toy_model, video, full, "--shots", shots)
     assert bitstream(output) == bitstream(full) != bitstream(kept)
@@ -59,10 +59,39 @@ def test_a_changed_shot_list_colorizes_its_tasks_only(
     assert bitstream(output) == bitstream(kept), "the change was not taken back"
 
 
+def test_a_changed_hint_colorizes_its_task_and_those_that_remember_it(
+    tmp_path: Path, toy_model: Path, video: Path, kept: Path
+) -> None:
+    output, full, hints = copied(kept, tmp_path), tmp_path / "full.mkv", tmp_path / "h.csv"
+    hints.write_text("frame,x,y,color\n5,60,20,#d02020\n5,30,70,#d02020\n")
+    facts = mend(toy_model, video, output, "--hints", hints, "--jobs", 2)
+    assert (facts["resumed"], facts["frames"]) == (243, 511)
+    run(toy_model, video, full, "--hints", hints)
+    assert bitstream(output) == bitstream(full)
+    changed = [bool((a != b).any()) for a, b in zip(planes(output, 2), planes(kept, 2), strict=True)]
+    assert changed[5]
+    assert not any(changed[243:486])
+    assert any(changed[486:]), "the last shot did not remember the first one"
+    mend(toy_model, video, output)
+    assert bitstream(output) == bitstream(kept), "the change was not taken back"
+
+
+def test_a_changed_reference_colorizes_its_task_only(
+    tmp_path: Path, toy_model: Path, video: Path, kept: Path
+) -> None:
+    output, full, folder = copied(kept, tmp_path), tmp_path / "full.mkv", tmp_path / "refs"
+    folder.mkdir()
+    make(folder / "000490.png", "-f", "lavfi", "-i", f"color=red:s={SIZE}", "-frames:v", "1")
+    facts = mend(toy_model, video, output, "--references", folder)
+    assert facts["resumed"] == 486
+    run(toy_model, video, full, "--references", folder)
+    assert bitstream(output) == bitstream(full) != bitstream(kept)
+
+
 def test_another_encoding_needs_no_network(tmp_path: Path, toy_model: Path, video: Path, kept: Path) -> None:
     output, full = copied(kept, tmp_path), tmp_path / "full.mkv"
     colors = {path: path.stat().st_mtime_ns for path in tmp_path.glob(".out*/*.chroma.nut")}
-    assert len(colors) == 2
+    assert len(colors) == 3
     mend(toy_model, video, output, "--codec", "ffv1")
     assert {path: path.stat().st_mtime_ns for path in colors} == colors, "the colors were made again"
     run(toy_model, video, full, "--codec", "ffv1")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from colorcli.video.frames import ColoredFrame
 from colorcli.video.part import Part
+from colorcli.video.shot_memory import ShotMemory
 from colorcli.video.sinks.segments import Record
 
 
@@ -20,9 +21,12 @@ class VideoSink(ABC):
         """What an earlier run has finished."""
         return ()
 
-    def parts(self) -> list[Part]:
-        """What is to be colorized; the default is the whole video."""
-        return [Part()]
+    def parts(self, memory: ShotMemory | None) -> Iterator[Part]:
+        """What is to be colorized; the default is the whole video.
+
+        Each part is asked for when the one before is in the memory, which then remembers what lies between.
+        """
+        yield Part()
 
     @abstractmethod
     def write(self, frames: Iterator[ColoredFrame], part: Part) -> None:

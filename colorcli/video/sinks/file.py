@@ -25,10 +25,11 @@ from colorcli.video.preflight import CheckedVideo
 from colorcli.video.probe import open_video
 from colorcli.video.remux import Remux, write_remuxed
 from colorcli.video.shot_list import Shot, shots_from_starts, write_shots
+from colorcli.video.shot_memory import ShotMemory
 from colorcli.video.shots import ShotRule
 from colorcli.video.sinks.base import VideoSink
 from colorcli.video.sinks.identity import encoding_identity, run_identity
-from colorcli.video.sinks.mending import drop_changed
+from colorcli.video.sinks.mending import changed_tasks
 from colorcli.video.sinks.segment_writer import SegmentWriter
 from colorcli.video.sinks.segments import Record, Segments
 from colorcli.video.timestamps import decode_seconds, number_frames, restore_times
@@ -61,9 +62,9 @@ class FileSink(VideoSink):
         with segments.claimed():
             keep = video.options.video.keep and video.options.existing is Existing.OVERWRITE
             if keep and segments.reopen():
-                drop_changed(segments, video)
+                segments.drop(changed_tasks(segments.records, video))
                 count = sum(len(record.timings) for record in segments.finished)
-                report(Note(video.name, f"{count} frames are kept as they are"))
+                report(Note(video.name, f"{count} frames are kept, unless they remember others"))
             elif segments.open(video.options.existing):
                 count = sum(len(record.timings) for record in segments.records)
                 report(Note(video.name, f"continuing after {count} finished frames"))
@@ -73,8 +74,11 @@ class FileSink(VideoSink):
     def finished(self) -> list[Record]:
         return self._segments.finished
 
-    def parts(self) -> list[Part]:
-        return list(self._segments.gaps())
+    def parts(self, memory: ShotMemory | None) -> Iterator[Part]:
+        for part in self._segments.gaps(lambda end: memory is None or memory.restore(end)):
+            if memory is not None and part.chroma is None:
+                memory.forget_stored(part.first_number, part.last)
+            yield part
 
     def write(self, frames: Iterator[ColoredFrame], part: Part) -> None:
         self._writer.write(frames, part)

@@ -10,9 +10,10 @@ ties them to input, model and options.
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,8 @@ class Segments:
         self._identity = json.dumps(identity, sort_keys=True, default=str, indent=1)
         self.records: list[Record] = []
         """Of the segments that are colorized, in the order of the video."""
+        self._dropped: list[Record] = []
+        """Of those that are to be colorized again. What they say of the source is still true."""
 
     @property
     def finished(self) -> list[Record]:
@@ -187,17 +190,22 @@ class Segments:
             for record, end in zip(kept, [0, *(one.end for one in kept)], strict=False)
             if record.position == end
         ]
-        self.drop([record for record in self.records if record not in whole])
+        self._delete([record for record in self.records if record not in whole])
+        self.load()
         with atomic_write(manifest) as partial:
             partial.write_text(self._identity)
         return True
 
-    def drop(self, records: list[Record]) -> None:
-        """Remove segments, which are then colorized again."""
+    def drop(self, task_starts: Collection[int]) -> None:
+        """Remove the segments of tasks, which are then colorized again."""
+        self._dropped += [record for record in self.records if record.task_start in task_starts]
+        self._delete(self._dropped)
+        self.load()
+
+    def _delete(self, records: Iterable[Record]) -> None:
         for record in records:
             for path in self.folder.glob(f"{record.position:08d}.*"):
                 path.unlink()
-        self.load()
 
     def _check_continued(self, existing: Existing, earlier: str) -> None:
         count = sum(len(record.timings) for record in self.records)
@@ -216,18 +224,57 @@ class Segments:
         """Read the records of all segments that are finished by now."""
         self.records = list(self._finished())
 
-    def gaps(self) -> Iterator[Part]:
-        """The parts that are still to be colorized; the last one has no length, and may have no frames."""
+    def gaps(self, is_same: Callable[[int], bool]) -> Iterator[Part]:
+        """The parts that are still to be colorized; the last one has no length, and may have no frames.
+
+        Args:
+            is_same: whether all before the frame with this number would have the same colors again. It is
+                asked at the end of each finished task, when the parts before are colorized. A task that would
+                not is removed, and is among the parts.
+        """
+        dropped = {record.position for record in self._dropped}
+        records = sorted([*self.records, *self._dropped], key=lambda record: record.position)
         done: list[Record] = []
-        for record in self.records:
-            if record.position > (position := done[-1].end if done else 0):
-                yield self._part_after(done, record.position - position)
+        again: list[Record] = []
+        """Of the tasks that are colorized again in one part, as a change may move their bounds."""
+        for _, group in groupby(records, key=lambda record: record.task_start):
+            task = list(group)
+            if task[0].position in dropped:
+                again += task
+                continue
+            yield from self._again(done, again)
+            done, again = done + again, []
+            if task[0].position > (position := done[-1].end if done else 0):
+                yield self._part_after(done, task[0].position - position)
+            if is_same(task[-1].numbers[-1] + 1):
+                yield from self._encoded_again(done, task)
+                done += task
+                continue
+            is_open = self._keyframe(task[-1]) is not None
+            self._delete(task)
+            self._dropped += task
+            redone = sum(len(record.timings) for record in task), sum(record.kept for record in task)
+            if is_open:  # the run was interrupted within this task, the last one
+                yield replace(self._part_after(done, None), redone=redone)
+                return
+            yield from (replace(part, redone=redone) for part in self._again(done, task))
+            done += task
+        yield self._part_after(done, None)  # with what is colorized again at the end
+
+    def _again(self, done: list[Record], again: list[Record]) -> Iterator[Part]:
+        """The part of consecutive tasks that are colorized again, after those that are done."""
+        if again:
+            findings = [found for record in again for found in record.findings]
+            part = self._part_after(done, len(findings))
+            yield replace(part, last=again[-1].numbers[-1], findings=findings)
+
+    def _encoded_again(self, done: list[Record], task: list[Record]) -> Iterator[Part]:
+        """The segments of a task that are not encoded as they should be now."""
+        for place, record in enumerate(task):
             if record.encoding != self._encoding:
-                part = self._part_after(done, len(record.timings))
+                part = self._part_after(done + task[:place], len(record.timings))
                 chroma = self.chroma(record.position)
                 yield replace(part, task_start=record.task_start, chroma=chroma, findings=record.findings)
-            done.append(record)
-        yield self._part_after(done, None)
 
     def encoded(self, record: Record) -> Path:
         """The encoded frames of a finished segment."""
@@ -285,7 +332,7 @@ class Segments:
 
     def _keyframe(self, record: Record) -> Keyframe | None:
         path = self._path(record.position, "npz")
-        if not path.is_file():
+        if record in self._dropped or not path.is_file():
             return None
         with np.load(path) as stored:
             return Keyframe(**stored)
