@@ -13,7 +13,6 @@ from colorcli.video.encoder_defaults import (
     PRORES_PROFILES,
     REORDERING,
     SEPARATE_ALPHA,
-    X265_PARAMS,
     EncoderDefaults,
     default_encoder,
     defaults_of,
@@ -135,15 +134,24 @@ def _settings(
     encoder: str, layout: Layout, pix_fmt: str, info: VideoInfo, options: VideoOptions
 ) -> EncodeSettings:
     defaults = defaults_of(encoder)
-    arguments: Arguments = {
-        **dict(defaults.arguments),
-        **_quality_and_speed(encoder, defaults, options),
-        **_profile(encoder, pix_fmt, layout),
-        **_range_tag(encoder, info),
-        **_interlacing(encoder, info),
-        **_parse_arguments(options.encoder_args),
-    }
+    arguments = _merged(
+        dict(defaults.arguments),
+        _quality_and_speed(encoder, defaults, options),
+        _profile(encoder, pix_fmt, layout),
+        _range_tag(encoder, info),
+        _interlacing(encoder, info),
+        _parse_arguments(options.encoder_args),
+    )
     return EncodeSettings(encoder, layout, pix_fmt, tuple(arguments.items()))
+
+
+def _merged(*groups: Arguments) -> Arguments:
+    """Arguments of which later ones win; lists of an encoder's own parameters are joined."""
+    merged: Arguments = {}
+    for name, value in (argument for group in groups for argument in group.items()):
+        is_list = name.endswith("-params") and name in merged
+        merged[name] = f"{merged[name]}:{value}" if is_list else value
+    return merged
 
 
 def _quality_and_speed(encoder: str, defaults: EncoderDefaults, options: VideoOptions) -> Arguments:
@@ -206,7 +214,7 @@ def _interlacing(encoder: str, info: VideoInfo) -> Arguments:
         return {}
     first = "bff" if info.is_bottom_first else "tff"
     if encoder == "libx265":
-        return {"x265-params": f"{X265_PARAMS}:interlace={first}"}
+        return {"x265-params": f"interlace={first}"}
     if encoder == "libx264":
         return {"flags": "+ildct+ilme", "x264-params": f"{first}=1"}
     if encoder in ("mpeg2video", "mpeg4"):

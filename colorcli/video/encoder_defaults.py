@@ -31,6 +31,9 @@ HARDWARE = ("_nvenc", "_qsv", "_vaapi", "_amf", "_videotoolbox", "_v4l2m2m", "_v
 """Suffixes of encoders that need a device."""
 SEPARATE_ALPHA = {"libvpx", "libvpx-vp9"}
 """Encoders that store transparency beside their frames, where NUT cannot keep it."""
+X264_PARAMS = "cpu-independent=1"
+"""Without it bits depend on the kind of processor, and with AVX-512 even on memory that x264 reads without
+having written it: at widths that are not multiples of 128 pixels two runs may differ."""
 X265_PARAMS = "log-level=error:pools=4:frame-threads=2"
 PRORES_PROFILES = {1: 3, 0: 4}
 """log2 of the horizontal chroma subsampling -> prores_ks profile: 422 HQ, 4444."""
@@ -56,7 +59,15 @@ _DEFAULTS = {
     # The bits of some encoders depend on the number of threads, which must not be the number of cores: the
     # segments of a film may be encoded on different machines.
     "libx264": EncoderDefaults(
-        "crf", "preset", (("crf", 16), ("preset", "medium"), ("rc-lookahead", 30), ("threads", 4))
+        "crf",
+        "preset",
+        (
+            ("crf", 16),
+            ("preset", "medium"),
+            ("rc-lookahead", 30),
+            ("threads", 4),
+            ("x264-params", X264_PARAMS),
+        ),
     ),
     "libx265": EncoderDefaults(
         "crf", "preset", (("crf", 18), ("preset", "medium"), ("x265-params", X265_PARAMS))
