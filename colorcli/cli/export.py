@@ -89,6 +89,7 @@ def _check(output: Path, precision: Precision, calibrate: Path | None, via: str,
 
     Raises:
         UsageError: the options contradict each other.
+        InputError: there are no pictures to calibrate on.
     """
     if output.suffix not in (".onnx", ".engine", ".safetensors"):
         remedy = "name it .onnx, .engine or .safetensors"
@@ -101,6 +102,10 @@ def _check(output: Path, precision: Precision, calibrate: Path | None, via: str,
         raise UsageError(
             "--precision int8", "has no images on which to measure ranges", "give --calibrate FOLDER"
         )
+    if calibrate is not None:
+        from colorcli.evaluation.pictures import find_pictures
+
+        find_pictures([str(calibrate)])
     if via not in ("onnx", "torch2trt"):
         raise UsageError(f"--via {via}", "is not a builder for TensorRT", "give onnx or torch2trt")
     if output.exists() and not overwrite:

@@ -44,6 +44,15 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
+def exported(
+    checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[subprocess.CompletedProcess[str], Path]:
+    """What the command printed, and the ONNX model; tracing takes ten seconds, so it is done once."""
+    output = tmp_path_factory.mktemp("exported") / "made" / "generator.onnx"
+    return export(checkpoint, "-o", output), output
+
+
+@pytest.fixture(scope="module")
 def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Color pictures with structure, and a file that is not a picture."""
     folder = tmp_path_factory.mktemp("pictures")
@@ -62,9 +71,10 @@ def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "120"})
 
 
-def test_it_writes_a_small_file_and_prints_its_accuracy(checkpoint: Path, tmp_path: Path) -> None:
-    output = tmp_path / "made" / "generator.onnx"
-    done = export(checkpoint, "-o", output)
+def test_it_writes_a_small_file_and_prints_its_accuracy(
+    exported: tuple[subprocess.CompletedProcess[str], Path],
+) -> None:
+    done, output = exported
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     rows = re.findall(r"│ (\d+)\s+│ (\d+x\d+)\s+│ (\S+)\s+│ (\S+)\s+│", done.stdout)
@@ -139,7 +149,7 @@ def test_an_engine_file_without_tensorrt_says_what_is_missing(checkpoint: Path, 
 
 
 def test_an_export_that_gives_other_colors_is_deleted(
-    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    exported: tuple[object, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = exporting.halve
 
@@ -153,25 +163,25 @@ def test_an_export_that_gives_other_colors_is_deleted(
 
     monkeypatch.setattr(exporting, "halve", write_with_a_fault)
     with pytest.raises(SetupError, match="off by"):
-        export_model(ExportRequest(checkpoint, tmp_path / "generator.onnx", "fp16"), lambda *_: True)
+        export_model(ExportRequest(exported[1], tmp_path / "generator.onnx", "fp16"), lambda *_: True)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_fp16_halves_the_file(checkpoint: Path, tmp_path: Path) -> None:
+def test_fp16_halves_the_file(exported: tuple[object, Path], tmp_path: Path) -> None:
     output = tmp_path / "generator.onnx"
-    rows = export_model(ExportRequest(checkpoint, output, "fp16"), lambda *_: True)
+    rows = export_model(ExportRequest(exported[1], output, "fp16"), lambda *_: True)
     assert all(row.within("fp16") for row in rows)
-    assert output.stat().st_size < 0.55 * checkpoint.stat().st_size
+    assert output.stat().st_size < 0.55 * exported[1].stat().st_size
     with open_model(output, "cpu") as model:
         assert model.card.precision == "fp16"
 
 
 def test_int8_is_calibrated_on_pictures_and_its_cost_is_printed(
-    checkpoint: Path, pictures: Path, tmp_path: Path
+    exported: tuple[object, Path], checkpoint: Path, pictures: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "generator.onnx"
     done = export(
-        checkpoint, "-o", output, "--precision", "int8", "--calibrate", pictures, "--evaluate", pictures
+        exported[1], "-o", output, "--precision", "int8", "--calibrate", pictures, "--evaluate", pictures
     )
     assert done.returncode == 0, done.stderr
     assert output.stat().st_size < 0.8 * checkpoint.stat().st_size

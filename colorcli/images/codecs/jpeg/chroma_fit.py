@@ -12,7 +12,7 @@ steps.
 Measured on 30 scans of at most 4 megapixels (2026-11-28): of the 8x8 squares with a mean chroma of 3 code
 values or more in PNG output, none loses more than a tenth of it in JPEG output; 3,889 did when chroma was
 removed instead. Files are 1.28 times their source together, 1.58 at most. Above 4 megapixels samples are
-shared, and in six scans enlarged to 12 megapixels 0.3 to 4.4 % of the squares lose more than a tenth (3 to
+shared, and in six scans enlarged to 12 megapixels 0.2 to 4.4 % of the squares lose more than a tenth (3 to
 15 % did before shared samples could clip a little and were rounded away from gray). At full size they would
 lose none, and encoding would take ten times as long.
 """
