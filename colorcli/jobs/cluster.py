@@ -120,14 +120,14 @@ class _Run:
         device = options.color.device
         here = on_device(options, "auto" if ":" in device else device)  # films are planned in this process
         self._work = Work(
-            _longest_first(jobs),
+            self._unless_failed(_longest_first(jobs)),
             lambda: self._stack.enter_context(open_context(here, threads=1)),
             report,
             MOST_TASKS,
             lambda job: job.kind is Kind.IMAGE or not _can_be_split(job, options),
         )
         if options.color.model == DEFAULT_MODELS:
-            options = replace(options, color=replace(options.color, model=None))  # type: ignore[arg-type]
+            options = replace(options, color=replace(options.color, model=[]))  # each node has its own
         resources = _resources(ray, options)
         if "num_gpus" in resources:  # Ray shows each actor the one GPU that is its own
             options = on_device(options, options.color.device.partition(":")[0])
@@ -140,7 +140,8 @@ class _Run:
         self._actors: list[_Actor] = []
         self._seconds: deque[float] = deque(maxlen=200)
         self._batch_seconds: deque[float] = deque(maxlen=200)
-        self._stopped = False
+        self._stopped = self._failed = False
+        """Whether a signal came; whether a job failed with --fail-fast."""
         self._broken = 0
         """Actors that could not open the model."""
 
@@ -173,8 +174,12 @@ class _Run:
         yield from self.results()
 
     def results(self) -> Iterator[Finished]:
-        """The jobs that are over by now."""
-        return self._work.results()
+        """The jobs that are over by now. With --fail-fast none begins after a failed one."""
+        for finished in self._work.results():
+            yield finished
+            if self._options.fail_fast and isinstance(finished.result, ColorcliError):
+                self._failed = True
+                self._waiting = deque(todo for todo in self._waiting if isinstance(todo.unit, FilmTask))
 
     def close(self) -> None:
         """End all actors, and remove what they leave half done."""
@@ -189,6 +194,12 @@ class _Run:
                 _clean(todo)
         self._work.close()
         self._stack.close()
+
+    def _unless_failed(self, jobs: Iterable[Job]) -> Iterator[Job]:
+        for job in jobs:
+            if self._failed:
+                return
+            yield job
 
     def _look_ahead(self, units: int) -> None:
         """Have so many units waiting, if there is something to do at the moment."""

@@ -34,7 +34,7 @@ class ClusterWorker:
 
     def __init__(self, options: RunOptions, folder: str) -> None:
         """`folder`: what relative names are relative to."""
-        if options.color.model is None:  # the included model, wherever it is installed here
+        if not options.color.model:  # the included model, wherever it is installed here
             options = replace(options, color=replace(options.color, model=DEFAULT_MODELS))
         self._options, self._folder = options, folder
         self._stopped, self._idle = False, ThreadEvent()

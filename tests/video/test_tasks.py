@@ -10,6 +10,8 @@ import pytest
 from support.cli import COMMAND, events
 from support.videos import bitstream, colorcli, differences, gray, make, run
 
+from colorcli.video.sinks.segments import Segments
+
 KILL_SECONDS = 0.005
 
 
@@ -71,3 +73,10 @@ def test_a_killed_run_is_continued_by_another_number_of_processes(
     assert bitstream(output) == bitstream(whole)
     facts = next(event["facts"] for event in events(done.stdout) if event["event"] == "done")
     assert facts["resumed"] > 0
+
+
+def test_two_writers_of_one_segment_never_share_a_file(tmp_path: Path) -> None:
+    """As when a machine believed dead goes on, and process numbers in both containers are the same."""
+    one, other = (Segments(tmp_path / "out.mkv", {}) for _ in range(2))
+    assert one.unfinished(0) != other.unfinished(0)
+    assert one.unfinished_chroma(0) != other.unfinished_chroma(0)

@@ -8,7 +8,7 @@ ties them to input, model and options.
 """
 
 import json
-import os
+import secrets
 import shutil
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
@@ -122,6 +122,7 @@ class Segments:
         self.folder = output.with_name(f".{output.name}.colorcli")
         self._output = output
         self._encoding = encoding
+        self._writer = secrets.token_hex(8)
         identity = {**identity, "keyframe": [field.name for field in fields(Keyframe)]}
         self._identity = json.dumps(identity, sort_keys=True, default=str, indent=1)
         self.records: list[Record] = []
@@ -286,14 +287,15 @@ class Segments:
 
     def unfinished_chroma(self, position: int) -> Path:
         """Where they are written until the segment is finished."""
-        return self._path(position, f"{os.getpid()}.chroma.part.nut")
+        return self._path(position, f"{self._writer}.chroma.part.nut")
 
     def unfinished(self, position: int) -> Path:
         """Where the encoded frames of a segment are written until it is finished.
 
-        The name is this process's own: the encoder of a killed run may still be writing its last frames.
+        The name is this object's own: the encoder of a killed run may still be writing its last frames, and
+        processes of two machines may have the same number.
         """
-        return self._path(position, f"{os.getpid()}.part.nut")
+        return self._path(position, f"{self._writer}.part.nut")
 
     def commit(self, record: Record, keyframe: Keyframe | None) -> None:
         """Finish a segment durably: first the frames, then the keyframe, then the record."""
