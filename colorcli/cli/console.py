@@ -186,7 +186,7 @@ class _Counts:
                 if isinstance(event, Failed):
                     self.failures[event.reason or event.cause] += 1
                 elif "frames" in event.facts and event.action != "skipped":
-                    self.frames += event.facts["frames"] - event.facts.get("resumed", 0)
+                    self.frames += (event.facts["frames"] or 0) - event.facts.get("resumed", 0)
                     self.film_seconds += event.seconds
 
     def is_common(self, event: Failed) -> bool:

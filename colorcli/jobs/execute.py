@@ -145,7 +145,7 @@ def _inspect(job: Job, context: Context, report: Sink) -> Outcome:
         return Outcome("to_colorize")
     options, output = context.options, job.output
     if job.kind is Kind.VIDEO:
-        return inspect_video(job.source, output, options)
+        return inspect_video(job.source, output, options, report)
     if output == STDIO:
         with job.source.open("rb") as file:
             output = Path(f"stdout{format_suffix(options.stream_format) or suffix_of(file.read(HEAD))}")

@@ -68,13 +68,13 @@ def colorize_video(
         return finish_output(video, log, report)
 
 
-def inspect_video(source: Path, output: Path, options: RunOptions) -> Outcome:
+def inspect_video(source: Path, output: Path, options: RunOptions, report: Sink) -> Outcome:
     """What `colorize_video` would do with a file, judged by a few of its frames.
 
     Raises:
         ColorcliError: the video cannot be colorized as asked.
     """
-    with preflight(source, output, options, lambda event: None) as video:
+    with preflight(source, output, options, report) as video:
         info = video.info
         frames = video.trim.frames(info)
         facts: dict[str, object] = {"width": info.width, "height": info.height, "frames": frames}

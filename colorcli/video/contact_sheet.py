@@ -52,10 +52,14 @@ def evenly_spaced(video: Path, count: int) -> list[VideoFrame]:
         for part in range(count):
             wanted = start + length * (2 * part + 1) // (2 * count)
             container.seek(wanted, backward=True)
-            frame = next((f for f in container.decode(stream) if f.time * av.time_base >= wanted), None)
+            timed = (frame for frame in container.decode(stream) if frame.time is not None)
+            frame = next((frame for frame in timed if frame.time * av.time_base >= wanted), None)
             if frame is not None and (not frames or frame.pts != frames[-1].pts):
                 frames.append(frame)
-        return frames or [next(container.decode(stream))]
+    if frames:
+        return frames
+    with open_video(video) as container:  # in some short streams every seek ends behind the last frame
+        return [next(container.decode(video_stream(container, video)))]
 
 
 def _thumbnail(frame: VideoFrame) -> NDArray[np.uint8]:
