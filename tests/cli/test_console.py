@@ -87,6 +87,11 @@ def test_the_speed_of_film_is_in_frames() -> None:
     assert "400, 40.0 per second" in shown(Planned(1), done, summary(colorized=1))
 
 
+def test_film_of_unknown_length_can_be_planned() -> None:
+    done = Done("a.ts", "b.ts", "to_colorize", 0.1, {"width": 64, "height": 48, "frames": None})
+    assert "per second" not in shown(Planned(1), done, summary())
+
+
 @pytest.mark.parametrize(
     ("arguments", "code"),
     [
