@@ -5,8 +5,8 @@
     python benchmarks/film.py returns COLOR_CLIP...  the same of a shot that goes on after another one
 
 Last result of `speed`, version 10: 1.5 times a plain transcode at 1920x1080 (17 frames/s), 2.5 times at
-854x480 (41 frames/s). Two cores of an AMD EPYC, 964 frames of gray H.264 each, one run of the script. What was
-tried since is in docs/experiments.md, with ratios on half as many frames.
+854x480 (41 frames/s). Two cores of an AMD EPYC, 964 frames of gray H.264 each, one run of the script. What
+was tried since is in docs/experiments.md, with ratios on half as many frames.
 `steady` has no recorded result.
 
 Last result of `returns` on the fox, bikes and cockatoo clips, memory of shots on: colors change by 1.2, 1.8
