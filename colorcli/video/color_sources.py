@@ -55,6 +55,8 @@ def open_color_sources(
 
 def _is_within(number: int, part: Part) -> bool:
     """Whether what is given for a frame matters to a part: to the beginning of its first shot, too."""
+    if part.chroma is not None:
+        return False
     begins = 0 if part.keyframe is not None else part.first_number
     return begins <= number and (part.last is None or number <= part.last)
 

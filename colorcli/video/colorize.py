@@ -58,7 +58,7 @@ def colorize_video(
             memory = open_memory(options.video, sink.folder)
             for part in sink.parts(memory):
                 log.reopen(*part.redone)
-                shot_log = ShotLog(video, video.shots, report, done=part.shots_before)
+                shot_log = ShotLog(video, video.shots, report, done=part.shots_before, memory=memory)
                 with (
                     open_color_sources(video, part, predictor, sources, report) as hints,
                     colored_frames(video, predictor, hints, part, memory) as frames,

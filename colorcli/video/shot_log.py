@@ -15,6 +15,7 @@ from colorcli.video.info import VideoInfo
 from colorcli.video.preflight import CheckedVideo
 from colorcli.video.shot_frames import OpenShot
 from colorcli.video.shot_list import ShotList
+from colorcli.video.shot_memory import Memory
 
 SIDE = 320
 """Longest side of the pictures in pixels: two thousand shots make a page of some 30 MB."""
@@ -24,10 +25,13 @@ QUALITY = 60
 class ShotLog:
     """Watches colorized frames go by."""
 
-    def __init__(self, video: CheckedVideo, shots: ShotList, report: Sink, done: int = 0) -> None:
+    def __init__(
+        self, video: CheckedVideo, shots: ShotList, report: Sink, done: int = 0, memory: Memory | None = None
+    ) -> None:
         """`done`: shots that an earlier run has finished."""
         self._video, self._shots, self._report = video, shots, report
         self._done = done
+        self._recalled = {} if memory is None else memory.recalled
         self._shot: OpenShot[_Shown] | None = None
         self._agreement = _Agreement()
 
@@ -72,6 +76,8 @@ class ShotLog:
             parts.append(str(row.grade))
         if row is not None and row.reference:
             parts.append(f"palette of {row.reference}")
+        if remembered := self._recalled.get(start):
+            parts.append(f"memory of the shot at frame {', '.join(map(str, remembered))}")
         return ", ".join(parts + self._video.given.words(start, end))
 
 

@@ -69,6 +69,9 @@ class ShotKeyframe:
     likely: NDArray[np.str_] = field(default_factory=lambda: np.array(""))
     """Scalar: a digest of the likely keyframes, by which its colors were corrected."""
 
+    start: NDArray[np.int64] = field(default_factory=lambda: np.array(0))
+    """Scalar: number of its shot's first frame."""
+
     def digest(self) -> str:
         """Of what others recall of it."""
         content = hashlib.sha256()
@@ -85,6 +88,8 @@ class Correction:
     """Of the planes of a `ColorEstimate`, [3, h, w]."""
     trust: NDArray[np.float16]
     """[h, w] in [0, 1]: where it is remembered."""
+    shots: tuple[int, ...] = ()
+    """The shots that it is remembered from, by the numbers of their first frames."""
 
     def apply(self, estimate: ColorEstimate) -> ColorEstimate:
         """Correct an estimate of any size."""
@@ -99,6 +104,9 @@ class Correction:
 
 class Memory(Protocol):
     """What corrects the keyframes of a video, the first and the last of each shot, in order."""
+
+    recalled: dict[int, tuple[int, ...]]
+    """The shots that a shot had colors from; all by the numbers of their first frames."""
 
     def correct(
         self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
@@ -119,11 +127,15 @@ class PlannedMemory:
 
     def __init__(self, corrections: Sequence[Correction]) -> None:
         self._corrections = iter(corrections)
+        self.recalled: dict[int, tuple[int, ...]] = {}
 
     def correct(
         self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
     ) -> Correction:
-        return next(self._corrections)
+        correction = next(self._corrections)
+        if not is_last:
+            self.recalled[number] = correction.shots
+        return correction
 
 
 class ShotMemory:
@@ -137,6 +149,9 @@ class ShotMemory:
         """By number, the least recently useful one first."""
         self._summaries: dict[int, NDArray[np.float32]] = {}
         self._digests: dict[int, str] = {}
+        self.recalled: dict[int, tuple[int, ...]] = {}
+        self._start = 0
+        """Number of the first frame of the shot."""
         self._count = 0
         self._reached = (-1, 0)
         """Number of the frame remembered last, and how many keyframes it has."""
@@ -147,6 +162,8 @@ class ShotMemory:
         seen = self._describe(small, estimate, certainty)
         known = np.broadcast_to(np.float32(certainty), small.shape)
         free = 1 - _resized(known[None], seen.image.shape)[0]
+        if not is_last:
+            self._start = number
         likely = self._likely(seen)
         correction, recalled = self._recall(seen, likely, (LAST_SHARE if is_last else FIRST_SHARE) * free)
         colors = correction.apply(ColorEstimate(seen.colors.astype(np.float32))).planes
@@ -155,7 +172,12 @@ class ShotMemory:
             colors=colors.astype(np.float16),
             recalled=np.array(recalled, np.int64),
             likely=np.array(self._digest(likely)),
+            start=np.array(self._start),
         )
+        shots = sorted({int(self._shots[likely[place]].start) for place in recalled} - {self._start})
+        correction = replace(correction, shots=tuple(shots))
+        if not is_last:
+            self.recalled[number] = correction.shots
         self._add(shot, likely, number)
         if self._folder is not None:
             frame, place = self._reached

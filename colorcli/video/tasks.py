@@ -229,7 +229,7 @@ def colorize_task(task: VideoTask, predictor: ChromaPredictor, sources: ColorSou
     with open_source(spec) as source:
         video = CheckedVideo(source=source, **vars(spec))
         log = FrameLog(video, (), report)
-        shot_log = ShotLog(video, video.shots, report, done=part.shots_before)
+        shot_log = ShotLog(video, video.shots, report, done=part.shots_before, memory=memory)
         writer = SegmentWriter(video, Segments(video.output, {}))
         with (
             open_color_sources(video, part, predictor, sources, report) as hints,

@@ -88,6 +88,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.memory, self.asked, self.answers = ShotMemory(), [], []  # type: ignore[var-annotated]
+        self.recalled = self.memory.recalled
 
     def correct(
         self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
@@ -101,6 +102,7 @@ def test_first_and_last_pictures_alone_are_remembered_so_that_they_can_be_planne
     steps = film([(1, 0), (2, 0), (1, 6)])
     recorder = Recorder()
     online = colorize(steps, recorder)
+    assert recorder.recalled == {0: (), 6: (), 12: (0,)}
     assert recorder.asked == [(0, False), (5, True), (6, False), (11, True), (12, False), (17, True)]
     ahead = ShotMemory()
     planned = []

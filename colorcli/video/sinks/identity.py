@@ -34,7 +34,7 @@ def run_identity(video: CheckedVideo, card: ModelCard) -> dict[str, Any]:
         # A shot list that did not exist is written at the end of the run only: its name stands for it.
         "shots": hashlib.sha256(path.read_bytes()).hexdigest() if path and path.is_file() else str(path),
         "reference": palette_digest(str(reference), None) if reference else "",
-        "given": [(number, video.given.digest(number)) for number in video.given.frames]
+        "references or hints": [(number, video.given.digest(number)) for number in video.given.frames]
         + [palette_digest(name, video.options.video.references) for name in palettes],
     }
 

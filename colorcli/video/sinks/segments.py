@@ -37,7 +37,7 @@ LONGEST_SEGMENT = 480
 
 _NOT_COLOR = {
     "settings", "compare", "shots", "codec", "crf", "preset", "pix_fmt", "encoder_args", "keep",
-    "given", "hints", "references",
+    "references or hints", "hints", "references",
 }  # fmt: skip
 """Names in an identity, and of options in it, that the colors of a segment do not depend on, or that it knows
 about itself."""
@@ -148,6 +148,8 @@ class Segments:
             cause = f"cannot be created ({error.strerror})"
             raise InputError(self.folder, cause, "check folder and disk") from error
         with locked(self.folder, self._output):
+            for unfinished in self.folder.glob("*.part.nut"):
+                unfinished.unlink()
             yield
 
     def open(self, existing: Existing) -> bool:
@@ -157,8 +159,6 @@ class Segments:
             RefusedError: it has finished segments that would be lost.
         """
         manifest = self.folder / "run.json"
-        for unfinished in self.folder.glob("*.part.nut"):
-            unfinished.unlink()
         earlier = manifest.read_text() if manifest.is_file() else ""
         if earlier and existing is not Existing.OVERWRITE:
             self.load()
@@ -246,7 +246,8 @@ class Segments:
             yield from self._again(done, again)
             done, again = done + again, []
             if task[0].position > (position := done[-1].end if done else 0):
-                yield self._part_after(done, task[0].position - position)
+                part = self._part_after(done, task[0].position - position)
+                yield replace(part, last=task[0].numbers[0] - 1)
             if is_same(task[-1].numbers[-1] + 1):
                 yield from self._encoded_again(done, task)
                 done += task
@@ -275,7 +276,13 @@ class Segments:
             if record.encoding != self._encoding:
                 part = self._part_after(done + task[:place], len(record.timings))
                 chroma = self.chroma(record.position)
-                yield replace(part, task_start=record.task_start, chroma=chroma, findings=record.findings)
+                yield replace(
+                    part,
+                    task_start=record.task_start,
+                    last=record.numbers[-1],
+                    chroma=chroma,
+                    findings=record.findings,
+                )
 
     def encoded(self, record: Record) -> Path:
         """The encoded frames of a finished segment."""
