@@ -91,6 +91,8 @@ class ClusterExecutor:
         with needs_extra("--cluster", "cluster"):
             import ray
         self._ray = ray
+        # Ray prints that a node died to standard output, in the midst of --json, even without log_to_driver.
+        ray._private.worker._worker_logs_enabled = False
         if address.startswith("ray://"):
             remedy = "run colorcli on a node, with --cluster auto"
             raise SetupError(address, "Ray's client protocol carries no streams of results", remedy)

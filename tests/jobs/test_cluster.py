@@ -8,12 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
 from support.broken import BROKEN, write_all
 from support.cli import events, leftovers, run_cli, started
 from support.scans import contents, pictures
-from support.videos import gray, make
+from support.videos import bitstream, gray, make
 
 from colorcli.jobs.state import LOST_AFTER
 
@@ -78,95 +77,87 @@ def actors() -> list[int]:
     return [int(pid) for pid, name in names.items() if name.startswith(b"ray::ClusterWorker.run")]
 
 
-def packets(film: Path) -> list[bytes]:
-    with av.open(str(film)) as container:
-        return [bytes(packet) for packet in container.demux() if packet.size]
+def outputs(folder: Path) -> dict[str, object]:
+    """What is in the outputs; of a film its packets, for Matroska carries a random identifier."""
+    found: dict[str, object] = dict(contents(folder))
+    return {name: bitstream(folder / name) if name.endswith(".mkv") else found[name] for name in found}
 
 
-def merged_once(out: Path, count: int) -> None:
+def merged_once(out: Path) -> None:
     """Every output is there once, with one result, and nothing partial beside it."""
     reported = events(run_cli("merge", out, "--json").stdout)
     names = [event["output"] for event in reported if event["event"] == "done"]
-    assert len(names) == len(set(names)) == count == len(contents(out))
+    assert len(names) == len(set(names)) == len(contents(out))
     assert not leftovers(out)
 
 
 @pytest.fixture(scope="module")
 def scans(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Pictures, one of them broken, and two films of two tasks each."""
     folder = tmp_path_factory.mktemp("scans") / "in"
-    pictures(folder, 40)
+    pictures(folder, 16)
+    write_all(folder, {"bad.jpg": BROKEN["text.jpg"]})
+    shots = [*gray(9.7, "64x48"), *gray(9.7, "64x48", source="testsrc")]
+    cut = ["-filter_complex", "[0:v][1:v]concat=n=2[v]", "-map", "[v]", "-pix_fmt", "yuv420p"]
+    for name, encoder in (("lossless.mkv", "ffv1"), ("film.mkv", "libx264")):
+        make(folder / name, *shots, *cut, "-c:v", encoder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def expected(tmp_path_factory: pytest.TempPathFactory, scans: Path, toy_model: Path) -> dict[str, bytes]:
-    """What this machine alone makes of the scans."""
+def expected(tmp_path_factory: pytest.TempPathFactory, scans: Path, toy_model: Path) -> dict[str, object]:
+    """What this machine alone makes of them."""
     out = tmp_path_factory.mktemp("alone") / "out"
-    assert run_cli("run", scans, "-o", out, "--model", toy_model).returncode == 0
-    return contents(out)
+    assert run_cli("run", scans, "-o", out, "--model", toy_model).returncode == 1
+    return outputs(out)
 
 
-def test_pictures_and_film_equal_those_of_one_machine(cluster: Any, tmp_path: Path, toy_model: Path) -> None:
-    pictures(tmp_path / "in", 6)
-    bad = write_all(tmp_path / "in", {"bad.jpg": BROKEN["text.jpg"]})
-    cut = ["-filter_complex", "[0:v][1:v]concat=n=2[v]", "-map", "[v]"]  # two tasks
-    for name, encoder in (("lossless.mkv", "ffv1"), ("film.mkv", "libx264")):
-        shots = [*gray(11, "96x64"), *gray(11, "96x64", source="testsrc")]
-        make(tmp_path / "in" / name, *shots, *cut, "-pix_fmt", "yuv420p", "-c:v", encoder)
-    common = ("run", tmp_path / "in", "--model", toy_model, "--json")
-    local = run_cli(*common, "-o", tmp_path / "local")
-    remote = run_cli(*common, "-o", tmp_path / "remote", "--cluster", cluster.address)
-    assert (local.returncode, remote.returncode) == (1, 1)
-    counts = [{**events(run.stdout)[-1], "seconds": 0} for run in (local, remote)]
-    assert counts[0] == counts[1]
-    failed = [event["input"] for event in events(remote.stdout) if event["event"] == "failed"]
-    assert failed == [str(path) for path in bad]
-    one, other = contents(tmp_path / "local"), contents(tmp_path / "remote")
-    assert one.keys() == other.keys()
-    for name in one:
-        if name.endswith(".mkv"):  # Matroska carries a random identifier
-            assert packets(tmp_path / "local" / name) == packets(tmp_path / "remote" / name)
-        else:
-            assert one[name] == other[name]
+def busy_actors(run: subprocess.Popen[bytes]) -> list[int]:
+    while not (busy := actors()):
+        assert run.poll() is None, "it ended before an actor was busy"
+        time.sleep(0.01)
+    return busy
 
 
-def test_a_node_that_is_taken_away_and_an_actor_that_is_killed(
-    cluster: Any, tmp_path: Path, toy_model: Path, scans: Path, expected: dict[str, bytes]
+def test_a_node_taken_away_and_an_actor_killed_change_nothing(
+    cluster: Any, tmp_path: Path, toy_model: Path, scans: Path, expected: dict[str, object]
 ) -> None:
     out = tmp_path / "out"
     node = add_node(cluster)
     run = on(cluster, scans, "-o", out, "--model", toy_model)
-    wait_for(run, "done")
-    while not (busy := actors()):
-        assert run.poll() is None, "it ended before an actor could be killed"
-        time.sleep(0.01)
-    os.kill(busy[0], signal.SIGKILL)
-    wait_for(run, "done")
+    os.kill(busy_actors(run)[0], signal.SIGKILL)  # films come first
+    wait_for(run, "progress")
     cluster.remove_node(node, allow_graceful=False)
     add_node(cluster)
     output = finished(run)
-    assert run.returncode == 0, output
-    assert contents(out) == expected
-    merged_once(out, 40)
+    assert run.returncode == 1, output
+    failed = [event["input"] for event in events(output) if event["event"] == "failed"]
+    assert failed == [str(scans / "bad.jpg")]
+    assert outputs(out) == expected
+    merged_once(out)
 
 
-def test_a_driver_that_is_killed_and_started_again(
-    cluster: Any, tmp_path: Path, toy_model: Path, scans: Path, expected: dict[str, bytes]
+def test_a_driver_killed_and_started_again_changes_nothing(
+    cluster: Any, tmp_path: Path, toy_model: Path, scans: Path, expected: dict[str, object]
 ) -> None:
     out = tmp_path / "out"
     run = on(cluster, scans, "-o", out, "--model", toy_model)
-    wait_for(run, "done")
+    while not list(out.glob(".*.mkv.colorcli/0*.json")):
+        assert run.poll() is None, "it ended before it could be killed"
+        time.sleep(0.01)
     run.kill()
     finished(run)
     while actors():  # Ray ends them with their driver
         time.sleep(0.1)
     for log in (out / ".colorcli" / "log").iterdir():
         os.utime(log, (0, log.stat().st_mtime - 2 * LOST_AFTER))
-    run = on(cluster, scans, "-o", out, "--model", toy_model)
+    run = on(cluster, scans, "-o", out, "--model", toy_model, "--resume")
     output = finished(run)
-    assert run.returncode == 0, output
-    assert contents(out) == expected
-    merged_once(out, 40)
+    assert run.returncode == 1, output
+    facts = [event["facts"] for event in events(output) if event["event"] == "done"]
+    assert any("resumed" in each for each in facts)
+    assert outputs(out) == expected
+    merged_once(out)
 
 
 def test_a_signal_lets_pictures_under_way_finish(
@@ -178,8 +169,11 @@ def test_a_signal_lets_pictures_under_way_finish(
     run.send_signal(signal.SIGTERM)
     output = finished(run)
     assert run.returncode == 143 == events(output)[-1]["exit_code"]
-    assert 0 < len(contents(out)) < 40
-    assert not leftovers(out)
+    assert (
+        0 < len([name for name in contents(out) if not name.startswith(".")]) < len(list(scans.iterdir())) - 1
+    )
+    unfinished = {f".{film}.mkv.colorcli" for film in ("film", "lossless")}  # for --resume
+    assert not [path for path in leftovers(out) if not unfinished & set(path.relative_to(out).parts)]
 
 
 def test_there_has_to_be_a_cluster(tmp_path: Path, toy_model: Path) -> None:
