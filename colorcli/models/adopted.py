@@ -106,7 +106,7 @@ class AdoptedModel(ModelAdapter):
             chroma = self._chroma(output, network_luma)
         except ValueError as error:
             cause = f"is not a model of kind {self.kind} ({error})"
-            raise SetupError(self._path, cause, "name another kind with --model-kind") from error
+            raise SetupError(self._path, cause, "name another --model-kind, or download it again") from error
         chroma = resized(chroma, (height, width)) if self._fixed else chroma[:, :height, :width]
         return np.clip(chroma, -0.5, 0.5).astype(np.float32, copy=False)
 
@@ -134,7 +134,9 @@ def check_ab(ab: Plane) -> Plane:
     Raises:
         ValueError: they are outside any range in which a color could be.
     """
-    if not np.abs(ab).max() <= MAX_AB:  # false for NaN, too
+    if not np.isfinite(ab).all():
+        raise ValueError("it gives values that are not numbers, as damaged or overflowing weights do")
+    if np.abs(ab).max() > MAX_AB:
         raise ValueError(f"it gives values up to {np.abs(ab).max():.3g}, more than any a* or b*")
     return ab
 

@@ -66,9 +66,16 @@ def parse_weights(files: Sequence[Path]) -> tuple[list[Path], list[float]]:
     given = [weight for _, weight in split if weight is not None]
     open_ones = len(split) - len(given)
     rest = 1 - sum(given)
-    if min(given, default=1) <= 0 or (rest <= 0 if open_ones else abs(rest) > 1e-6):
-        cause = f"weights {', '.join(f'{weight:g}' for weight in given)} do not make 1 in all"
-        raise UsageError("--model", cause, "give weights above 0, such as --model A --model B:0.4")
+    weights = f"weights {', '.join(f'{weight:g}' for weight in given)}"
+    cause = ""
+    if min(given, default=1) <= 0:
+        cause = f"{weights} are not all above 0"
+    elif open_ones and rest <= 0:
+        cause = f"{weights} leave no share for the other files"
+    elif not open_ones and abs(rest) > 1e-6:
+        cause = f"{weights} do not sum to 1"
+    if cause:
+        raise UsageError("--model", cause, "give shares of 1, such as --model A --model B:0.4")
     return [path for path, _ in split], [
         rest / open_ones if weight is None else weight for _, weight in split
     ]

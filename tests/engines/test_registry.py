@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -50,6 +51,17 @@ def test_a_missing_backend_names_what_installs_it(
     path.touch()
     with pytest.raises(SetupError, match="not installed; pip install"):
         engines.open(path, "openvino" if backend.name == "openvino" else "auto")
+
+
+def test_a_backend_whose_libraries_do_not_fit_one_another_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = RuntimeError("operator torchvision::nms does not exist")
+    pretend_installed(monkeypatch, *BACKENDS["spandrel"].needs)
+    monkeypatch.setattr(registry, "import_module", Mock(side_effect=broken))
+    (tmp_path / "model.pth").touch()
+    with pytest.raises(SetupError, match="spandrel is installed but does not load"):
+        engines.open(tmp_path / "model.pth", "cpu")
 
 
 @pytest.mark.parametrize(

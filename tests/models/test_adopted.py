@@ -115,10 +115,10 @@ def test_a_blend_is_the_weighted_mean(flag: str, weights: tuple[float, float], t
 @pytest.mark.parametrize(
     ("models", "cause"),
     [
-        (["{m}:0.5", "{m}:0.6"], "do not make 1"),
-        (["{m}", "{m}:1.5"], "do not make 1"),
-        (["{m}:0.4"], "do not make 1"),
-        (["{m}", "{m}:-0.2"], "do not make 1"),
+        (["{m}:0.5", "{m}:0.6"], "do not sum to 1"),
+        (["{m}", "{m}:1.5"], "leave no share"),
+        (["{m}:0.4"], "do not sum to 1"),
+        (["{m}", "{m}:-0.2"], "not all above 0"),
     ],
 )
 def test_weights_that_do_not_make_one_are_refused(models: list[str], cause: str, tmp_path: Path) -> None:
