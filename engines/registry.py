@@ -60,7 +60,12 @@ class Backend:
         """
         self.require(path)
         module, name = self.engine.split(":")
-        engine: Engine = getattr(import_module(f"colorcli.engines.{module}"), name)(path, device, threads)
+        try:
+            loaded = import_module(f"colorcli.engines.{module}")
+        except (ImportError, OSError, RuntimeError) as error:  # of libraries that do not fit one another
+            cause = f"{self.name} is installed but does not load ({str(error).splitlines()[0]})"
+            raise SetupError(path, cause, f"install it in a fresh environment: {self.install}") from error
+        engine: Engine = getattr(loaded, name)(path, device, threads)
         return engine
 
 
