@@ -39,7 +39,9 @@ class StopSignals:
     thread, where Python delivers no signals, it does nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, patient: bool = False) -> None:
+        """`patient`: later signals change nothing, because launchers and queues both send the first."""
+        self._patient = patient
         self.exit_code: ExitCode | None = None
         """Of the first signal; None before it."""
         self._at_once = False
@@ -79,7 +81,7 @@ class StopSignals:
             signal.signal(number, before)  # type: ignore[arg-type]
 
     def _on_signal(self, number: int, _: object) -> None:
-        second = self.exit_code is not None
+        second = self.exit_code is not None and not self._patient
         self.exit_code = self.exit_code or EXIT_CODES[signal.Signals(number)]
         if second or self._at_once:
             raise Interrupted(self.exit_code)

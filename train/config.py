@@ -39,6 +39,11 @@ class Phase:
     colorfulness: float = 0.0
     """Weight of the loss for missing colorfulness (DDColor, Kang et al. 2023, has a similar loss)."""
 
+    @property
+    def length(self) -> int:
+        """Crops in whole batches."""
+        return self.crops // self.batch * self.batch
+
 
 @dataclass(frozen=True)
 class Config:
@@ -88,6 +93,14 @@ class Config:
     weight_interpolation: float = 1.0
     """Position of the finished weights between those before the adversarial phases (0) and those after (1): a
     better trade-off than either end without a colorfulness loss (ESRGAN, Wang et al. 2018, section 3.4)."""
+    mean_of_states: int = 1
+    """Number of states of the run whose mean is the finished generator: what each remembers cancels, what all
+    know stays (model soups, Wortsman et al. 2022). They are the averaged weights at the end and before it."""
+    states_every: int = 70_000
+    """Crops between these states."""
+    statistics_size: int = 192
+    """Side in pixels of the plain crops over which batch-norm statistics of averaged weights are recomputed;
+    they matter about as much as the weights (docs/experiments.md)."""
     target_colorfulness: float = 0.0
     """Colorfulness of the finished generator on the held-out pictures relative to the originals; 0: as is.
     A network that minimizes a mean error is paler than the truth; scaling its last layers makes up for it."""
@@ -109,9 +122,14 @@ class Config:
     """First the generator alone, then a short adversarial phase (NoGAN: DeOldify)."""
 
     @property
-    def crops(self) -> int:
+    def length(self) -> int:
         """Length of the whole run, in crops."""
-        return sum(phase.crops for phase in self.phases)
+        return sum(phase.length for phase in self.phases)
+
+    def is_mean_due(self, before: int, after: int) -> bool:
+        """Whether one of the states for the mean lies between two numbers of crops."""
+        states = (self.length - number * self.states_every for number in range(self.mean_of_states))
+        return any(before < state <= after for state in states)
 
 
 def load_config(path: Path) -> Config:

@@ -27,19 +27,29 @@ class Crops(Dataset[dict[str, NDArray[np.float32]]]):
     """Endless, seeded sequence of samples; each epoch shows every picture once.
 
     A sample holds `condition` [4, S, S] (degraded luma in a share `degrade_prob` of the samples, hints in
-    some), the clean `luma` [1, S, S] and the true `chroma` [2, S, S].
+    some), the clean `luma` [1, S, S] and the true `chroma` [2, S, S]. Samples that are `plain` are neither
+    warped nor joined, and keep their exposure.
     """
 
-    def __init__(self, pack: Pack, indices: Sequence[int], size: int, degrade_prob: float, seed: int) -> None:
+    def __init__(
+        self,
+        pack: Pack,
+        indices: Sequence[int],
+        size: int,
+        degrade_prob: float,
+        seed: int,
+        *,
+        plain: bool = False,
+    ) -> None:
         self.pack, self.indices, self.size = pack, np.asarray(indices), size
-        self.degrade_prob, self.seed = degrade_prob, seed
+        self.degrade_prob, self.seed, self.plain = degrade_prob, seed, plain
 
     def __getitem__(self, position: int) -> dict[str, NDArray[np.float32]]:
         epoch, place = divmod(position, len(self.indices))
         order = np.random.default_rng((self.seed, epoch)).permutation(self.indices)
         rng = np.random.default_rng((self.seed, epoch, place))
-        rgb = random_crop(self.pack[order[place]], self.size, rng)
-        if rng.random() < JOIN_PROB:
+        rgb = random_crop(self.pack[order[place]], self.size, rng, plain=self.plain)
+        if not self.plain and rng.random() < JOIN_PROB:
             rgb = _join(rgb, random_crop(self.pack[rng.choice(self.indices)], self.size, rng), rng)
         luma, chroma = ycbcr_from_rgb(rgb)
         shown = degrade(gray_from_rgb(rgb, rng), rng) if rng.random() < self.degrade_prob else luma
@@ -50,12 +60,13 @@ class Crops(Dataset[dict[str, NDArray[np.float32]]]):
         }
 
 
-def random_crop(rgb: Picture, size: int, rng: np.random.Generator) -> Plane:
+def random_crop(rgb: Picture, size: int, rng: np.random.Generator, *, plain: bool = False) -> Plane:
     """R'G'B' [H, W, 3] -> [3, S, S] in [0, 1]: at least 30 % of the area, random aspect, often mirrored.
 
-    Most crops are also warped and change exposure, because a long run shows each picture many times.
+    Most crops that are not `plain` are also warped and change exposure, because a long run shows each picture
+    many times.
     """
-    if rng.random() < WARP_PROB:
+    if not plain and rng.random() < WARP_PROB:
         rgb = _warp(rgb, rng)
     height, width = rgb.shape[:2]
     area = height * width * rng.uniform(0.3, 1)
@@ -69,7 +80,7 @@ def random_crop(rgb: Picture, size: int, rng: np.random.Generator) -> Plane:
     if rng.random() < 0.5:
         crop = crop[:, ::-1]
     planes = np.ascontiguousarray(crop.transpose(2, 0, 1), dtype=np.float32) / np.float32(255)
-    return _change_exposure(planes, rng)
+    return planes if plain else _change_exposure(planes, rng)
 
 
 def _warp(rgb: Picture, rng: np.random.Generator) -> Picture:

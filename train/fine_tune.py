@@ -133,14 +133,12 @@ def conclude(config: Config, pack: Pack, folder: Path, keep: Sequence[str], cons
     size, (_, held_out) = config.working_size, split(len(pack), config)
     kind = [central_square(pack[index], size) for index in held_out]
     others = [central_square(rgb, size) for rgb in _others(keep, size)]
-    share = min(1.0, _colorfulness_share(start, kind))
+    share = _colorfulness_share(start, kind)
     before, others_before = _scores(start, kind), _scores(start, others).mean()
     candidates = []
     for step in STEPS:
         # As colorful as before: a paler generator always has a smaller error.
-        mixed = scale_to_colorfulness(
-            interpolate(start, trained, step), pack, held_out, size, torch.device("cpu"), share
-        )
+        mixed = scale_to_colorfulness(interpolate(start, trained, step), kind, torch.device("cpu"), share)
         after, others_after = _scores(mixed, kind), float(_scores(mixed, others).mean())
         verdict = Verdict(step, before, after, float(others_before), others_after)
         console.print(f"{step:.0%} of the way: {verdict}", highlight=False)

@@ -6,6 +6,7 @@ made in pieces once on 2 CPU cores and one H200, and the mean of three states, v
 a discriminator, 5.8 of 192 pixels with one; 690 of 192 pixels on an H200.
 """
 
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,12 @@ import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, default_collate
 
-from colorcli.errors import UsageError
+from colorcli.errors import ExitCode, UsageError
+from colorcli.evaluation.pictures import central_square
 from colorcli.networks.checkpoint import load_generator, save_generator
-from colorcli.signals import StopSignals, ignore_signals
+from colorcli.signals import Interrupted, StopSignals, ignore_signals
 from colorcli.train.config import Config, Phase, to_toml
 from colorcli.train.crops import Crops
 from colorcli.train.distributed import ProcessGroup
@@ -27,7 +29,7 @@ from colorcli.train.objective import Batch
 from colorcli.train.pack import Pack
 from colorcli.train.report import RunReport
 from colorcli.train.trainer import GENERATOR, Trainer
-from colorcli.train.validate import scale_to_colorfulness, validate
+from colorcli.train.validate import ALONE, scale_to_colorfulness, validate
 
 BEFORE_ADVERSARIAL = "before_adversarial.safetensors"
 BATCHNORM_BATCHES = 40
@@ -41,36 +43,40 @@ def train(
     device: torch.device,
     console: Console,
     *,
-    processes: ProcessGroup | None = None,
+    processes: ProcessGroup = ALONE,
     resume: bool = False,
 ) -> None:
     """Run all phases over the pack; `folder` receives state, generator, metrics and sample sheets.
 
     Raises:
-        UsageError: there are fewer than two pictures.
+        UsageError: there are fewer than two pictures, or a batch cannot be divided among the processes.
         InputError: there is nothing to resume from.
         Interrupted: a signal asked it to end; the state is saved.
     """
     # The cores are needed for the network, and a forked worker would wait forever for its parent's threads.
     cv2.setNumThreads(1)
     torch.backends.cudnn.benchmark = True  # all crops of a phase have the same size
-    trainer = Trainer(config, device, processes or ProcessGroup())
+    training, held_out = split(len(pack), config)
+    _check_batches(config, processes.size)
+    trainer = Trainer(config, device, processes)
     if resume:
         trainer.restore(folder)
-    training, held_out = split(len(pack), config)
+    elif processes.is_main:
+        _remove_leftovers(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with (
-        RunReport(folder, config.crops, trainer.crops_done, console) as report,
-        StopSignals() as signals,  # the current step is completed, because half a step cannot be resumed
+        RunReport(folder, config, trainer.crops_done, console, writes=processes.is_main) as report,
+        # The current step is completed, because half a step cannot be resumed. A launcher may pass the signal
+        # on more than once.
+        StopSignals(patient=processes.size > 1) as signals,
     ):
-        (folder / "config.toml").write_text(to_toml(config))
+        if processes.is_main:
+            (folder / "config.toml").write_text(to_toml(config))
         run = _Run(trainer, pack, training, held_out, folder, report, signals)
         start = 0
         for phase in config.phases:
-            crops = Crops(pack, training, phase.size, phase.degrade_prob, config.seed)
-            start = run.train_phase(phase, crops, start)
-        if trainer.processes.is_main:
-            run.finish(phase, crops)
+            start = run.train_phase(phase, start)
+        run.finish()
 
 
 def split(count: int, config: Config) -> tuple[list[int], list[int]]:
@@ -80,6 +86,20 @@ def split(count: int, config: Config) -> tuple[list[int], list[int]]:
     order = np.random.default_rng(config.seed).permutation(count).tolist()
     held_out = min(config.held_out, count // 2)
     return order[held_out:], order[:held_out]
+
+
+def _check_batches(config: Config, processes: int) -> None:
+    for phase in config.phases:
+        if phase.batch % processes:
+            cause = f"a batch of {phase.batch} cannot be divided among {processes} processes"
+            raise UsageError(f"phase {phase.name}", cause, "change batch, or the number of processes")
+
+
+def _remove_leftovers(folder: Path) -> None:
+    """Remove what a run left that was killed before its first checkpoint."""
+    for name in (BEFORE_ADVERSARIAL, "metrics.jsonl"):
+        (folder / name).unlink(missing_ok=True)
+    shutil.rmtree(folder / "tensorboard", ignore_errors=True)
 
 
 @dataclass(frozen=True)
@@ -94,52 +114,67 @@ class _Run:
     report: RunReport
     signals: StopSignals
 
-    def train_phase(self, phase: Phase, crops: Crops, start: int) -> int:
+    def train_phase(self, phase: Phase, start: int) -> int:
         """Train from crop `start` of the run, or from where it was resumed; returns the end of the phase."""
         trainer, is_main = self.trainer, self.trainer.processes.is_main
-        end = start + phase.crops // phase.batch * phase.batch
+        crops = Crops(self.pack, self.training, phase.size, phase.degrade_prob, trainer.config.seed)
+        end = start + phase.length
         if phase.adversarial and is_main and not (self.folder / BEFORE_ADVERSARIAL).exists():
             save_generator(trainer.averaged, trainer.card(), self.folder / BEFORE_ADVERSARIAL)
         for batch in _batches(crops, end, phase, trainer):
             losses = trainer.step(phase, trainer.crops_done - start, batch)
-            if is_main:
-                self.report.step(phase.name, trainer.crops_done, losses)
-                self._validate_and_save(phase, crops, end)
+            self.report.step(phase.name, trainer.crops_done, losses)
+            self._validate_and_save(phase, end)
         return end
 
-    def _validate_and_save(self, phase: Phase, crops: Crops, end: int) -> None:
+    def _validate_and_save(self, phase: Phase, end: int) -> None:
         """Validate and save when due; stop after a signal."""
         trainer, config, done = self.trainer, self.trainer.config, self.trainer.crops_done
+        stopping = trainer.processes.largest(self.signals.exit_code or 0)
         validating = _is_due(done, end, phase, config.validate_every)
-        saving = _is_due(done, end, phase, config.checkpoint_every) or self.signals.received()
+        saving = _is_due(done, end, phase, config.checkpoint_every) or bool(stopping)
         if validating or saving:
-            trainer.recompute_batchnorm(_conditions(crops, phase, trainer))
+            trainer.recompute_batchnorm(trainer.averaged, self._conditions())
         if validating:
             scores, sheet = validate(
-                trainer.averaged, self.pack, self.held_out, config.working_size, trainer.device
-            )
+                trainer.averaged, self.pack, self.held_out, config.working_size, trainer.device,
+                trainer.processes,
+            )  # fmt: skip
             self.report.metrics(phase.name, done, scores)
             self.report.sheet(done, sheet)
-        if saving:
+        if saving and trainer.processes.is_main:
             trainer.save(self.folder)
-        if self.signals.received():
+        if stopping:
+            trainer.processes.barrier()  # a launcher kills the others as soon as one has left
             self.report.note(f"Interrupted after {done:,} crops; continue with --resume")
-            self.signals.check()
+            raise Interrupted(ExitCode(stopping))
 
-    def finish(self, phase: Phase, crops: Crops) -> None:
-        """Make the finished generator of the averaged weights: interpolated, then as colorful as asked."""
+    def finish(self) -> None:
+        """Make the finished generator of the mean of states: interpolated, then as colorful as asked."""
         trainer, config = self.trainer, self.trainer.config
+        finished = trainer.mean_of_states()
         if config.weight_interpolation < 1 and any(each.adversarial for each in config.phases):
-            before, _ = load_generator(self.folder / BEFORE_ADVERSARIAL)
-            trainer.interpolate_weights(before.to(trainer.device))
-            trainer.recompute_batchnorm(_conditions(crops, phase, trainer))
-        finished = trainer.averaged
+            before = trainer.processes.from_main(lambda: load_generator(self.folder / BEFORE_ADVERSARIAL)[0])
+            trainer.interpolate_weights(finished, before.to(trainer.device))
+        trainer.recompute_batchnorm(finished, self._conditions())
         if config.target_colorfulness:
+            squares = [central_square(self.pack[index], config.working_size) for index in self.held_out]
             finished = scale_to_colorfulness(
-                finished, self.pack, self.held_out, config.working_size, trainer.device,
-                config.target_colorfulness,
-            )  # fmt: skip
-        save_generator(finished, trainer.card(), self.folder / GENERATOR)
+                finished, squares, trainer.device, config.target_colorfulness, trainer.processes
+            )
+        if trainer.processes.is_main:
+            save_generator(finished, trainer.card(), self.folder / GENERATOR)
+
+    def _conditions(self) -> Iterator[Tensor]:
+        """This process's share of the first plain crops: always the same, for the weights alone to matter."""
+        config, device, processes = self.trainer.config, self.trainer.device, self.trainer.processes
+        size, last = config.statistics_size, config.phases[-1]
+        crops = Crops(self.pack, self.training, size, last.degrade_prob, config.seed, plain=True)
+        count = -(-BATCHNORM_BATCHES // processes.size)  # the same for each process
+        for number in range(processes.rank, count * processes.size, processes.size):
+            positions = range(number * last.batch, (number + 1) * last.batch)
+            batch = default_collate([crops[position] for position in positions])
+            yield batch["condition"].to(device, memory_format=torch.channels_last)
 
 
 def _batches(crops: Crops, end: int, phase: Phase, trainer: Trainer) -> Iterator[Batch]:
@@ -150,7 +185,7 @@ def _batches(crops: Crops, end: int, phase: Phase, trainer: Trainer) -> Iterator
         return
     loader = DataLoader(
         crops,
-        max(1, phase.batch // processes.size),
+        phase.batch // processes.size,
         sampler=positions,
         num_workers=workers,
         pin_memory=trainer.device.type == "cuda",
@@ -162,12 +197,6 @@ def _batches(crops: Crops, end: int, phase: Phase, trainer: Trainer) -> Iterator
             name: value.to(trainer.device, memory_format=torch.channels_last, non_blocking=True)
             for name, value in batch.items()
         }
-
-
-def _conditions(crops: Crops, phase: Phase, trainer: Trainer) -> Iterator[Tensor]:
-    """Conditions of the first crops, always the same, so that statistics depend on the weights alone."""
-    for batch in DataLoader(crops, phase.batch, sampler=range(BATCHNORM_BATCHES * phase.batch)):
-        yield batch["condition"].to(trainer.device, memory_format=torch.channels_last)
 
 
 def _init_worker(_: int) -> None:

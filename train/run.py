@@ -3,6 +3,7 @@
 import os
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from enum import Enum, auto
 from pathlib import Path
 
 import torch
@@ -16,6 +17,19 @@ from colorcli.train.distributed import ProcessGroup
 from colorcli.train.fine_tune import SETTINGS, conclude, fine_tuning, held_out_of
 from colorcli.train.loop import train
 from colorcli.train.pack import Pack, check_same_pictures, pack_pictures
+from colorcli.train.report import ProgressLines
+from colorcli.train.trainer import STATE
+
+
+class Resume(Enum):
+    """Whether a run goes on from its folder's state."""
+
+    NO = auto()
+    YES = auto()
+    """There must be a state."""
+    AUTO = auto()
+    """If there is a state; otherwise it starts."""
+
 
 BOOKKEEPING = frozenset((
     "name", "version", "license", "training_data", "checkpoint_every", "validate_every", "workers",
@@ -31,7 +45,7 @@ def start(
     *,
     source: Path | None = None,
     keep: Sequence[str] = (),
-    resume: bool,
+    resume: Resume = Resume.NO,
 ) -> None:
     """Train on the pictures in `data`, in the run's `folder`; a resumed run keeps its own configuration.
 
@@ -43,42 +57,42 @@ def start(
         UsageError: the configuration is not valid, or the folder holds a run or lies inside `data`.
         InputError: there are no pictures, or there is nothing to resume from; or fine-tuning gained nothing.
         SetupError: the device or the weights of a network are missing.
+        Interrupted: a signal asked it to end; the state is saved.
     """
-    console = Console(stderr=True)
-    config = _configuration(data, folder, config_file, source, resume=resume)
     target = choose_device(device)
-    processes = ProcessGroup.join(target)
-    if not processes.is_main:
-        console.quiet = True
-        processes.barrier()  # process 0 packs the pictures first
-    pack = _pack(data, folder, config, console, resume=resume)
+    with ProcessGroup.join(target) as processes:
+        console = Console(stderr=True, quiet=not processes.is_main)
+        config, resumes = processes.from_main(
+            lambda: _configuration(data, folder, config_file, source, resume=resume)
+        )
+        pack = _pack_on_each_node(data, folder, config, console, processes, resume=resumes)
+        if config.initial_weights:
+            config = replace(config, held_out=held_out_of(len(pack)))
+        train(config, pack, folder, target, console, processes=processes, resume=resumes)
     if processes.is_main:
-        processes.barrier()
-    if config.initial_weights:
-        config = replace(config, held_out=held_out_of(len(pack)))
-    train(config, pack, folder, target, console, processes=processes, resume=resume)
-    if config.initial_weights and processes.is_main:
-        conclude(config, pack, folder, keep, console)
-    processes.leave()
-    console.print(f"Done: {folder / 'generator.safetensors'}", highlight=False)
+        if config.initial_weights:
+            conclude(config, pack, folder, keep, console)
+        console.print(f"Done: {folder / 'generator.safetensors'}", highlight=False, soft_wrap=True)
 
 
 def _configuration(
-    data: Sequence[str], folder: Path, config_file: Path | None, source: Path | None, *, resume: bool
-) -> Config:
-    kept = folder / "config.toml"
-    if kept.exists() and not resume:
+    data: Sequence[str], folder: Path, config_file: Path | None, source: Path | None, *, resume: Resume
+) -> tuple[Config, bool]:
+    """The run's configuration, and whether it goes on from a state."""
+    kept, has_state = folder / "config.toml", (folder / STATE).exists()
+    if kept.exists() and resume is Resume.NO:
         cause = "holds a training run"
         raise UsageError(folder, cause, "continue it with --resume, or name another folder")
     for pictures in data:
         if folder.resolve().is_relative_to(Path(pictures).resolve()):
             cause = f"lies inside {pictures}, so that its sample sheets would be trained on"
             raise UsageError(folder, cause, "put it elsewhere")
-    if resume and kept.exists():
-        return _resumed(load_config(kept), config_file)
+    resumes = resume is Resume.YES or (resume is Resume.AUTO and has_state)
+    if resumes and kept.exists():
+        return _resumed(load_config(kept), config_file), True
     if source is not None:
-        return fine_tuning(source, folder, load_config(config_file) if config_file else SETTINGS)
-    return load_config(config_file) if config_file else Config()
+        return fine_tuning(source, folder, load_config(config_file) if config_file else SETTINGS), resumes
+    return load_config(config_file) if config_file else Config(), resumes
 
 
 def _resumed(own: Config, config_file: Path | None) -> Config:
@@ -97,14 +111,37 @@ def _resumed(own: Config, config_file: Path | None) -> Config:
     return other
 
 
-def _pack(data: Sequence[str], folder: Path, config: Config, console: Console, *, resume: bool) -> Pack:
-    files = find_pictures(data)
+def _pack_on_each_node(
+    data: Sequence[str],
+    folder: Path,
+    config: Config,
+    console: Console,
+    processes: ProcessGroup,
+    *,
+    resume: bool,
+) -> Pack:
+    """The pack of the pictures: the first process of each node makes the node's own, the others wait."""
+    path = folder / f"pictures{processes.node or ''}.rgb"
+    if processes.local_rank:
+        processes.barrier()
+    pack = _pack(find_pictures(data), path, config, console, resume=resume)
+    if not processes.local_rank:
+        processes.barrier()
+    return pack
+
+
+def _pack(files: Sequence[Path], path: Path, config: Config, console: Console, *, resume: bool) -> Pack:
     if resume:
-        check_same_pictures(files, folder / "pictures.rgb")
+        check_same_pictures(files, path)
+    lines = ProgressLines(console, len(files))
     with progress_bar(console=console) as bar:
         task = bar.add_task("Decoding pictures", total=len(files))
-        target = folder / "pictures.rgb"
-        pack = pack_pictures(files, target, config.data, lambda done: bar.update(task, completed=done))
+
+        def show(done: int) -> None:
+            bar.update(task, completed=done)
+            lines.update("Decoding pictures", done, "pictures")
+
+        pack = pack_pictures(files, path, config.data, show)
     counts = f"{pack.dull} left out for too little color, {len(pack.corrupt)} unreadable"
     console.print(f"{len(pack):,} pictures; {counts}")
     for name in pack.corrupt:

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 from torch import Tensor
@@ -59,17 +58,3 @@ def _join(value: Any, tensors: dict[str, Tensor]) -> Any:
             return tensors[value["tensor"]]
         return {key: _join(item, tensors) for key, item in value["items"]}
     return value
-
-
-def random_state() -> dict[str, Tensor]:
-    """States of PyTorch's random number generators."""
-    state = {"cpu": torch.get_rng_state()}
-    if torch.cuda.is_available():
-        state["cuda"] = torch.cuda.get_rng_state()
-    return state
-
-
-def restore_random_state(state: dict[str, Tensor]) -> None:
-    torch.set_rng_state(state["cpu"])
-    if "cuda" in state and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])

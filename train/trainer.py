@@ -2,13 +2,14 @@
 
 import copy
 import math
+import random
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import update_bn
+from torch.optim.swa_utils import AveragedModel, update_bn
 
 from colorcli.errors import InputError
 from colorcli.networks.card import ModelCard
@@ -22,11 +23,13 @@ from colorcli.train.distributed import ProcessGroup
 from colorcli.train.features import Features
 from colorcli.train.muon import Muon
 from colorcli.train.objective import Batch, Objective
-from colorcli.train.state import load_state, random_state, restore_random_state, save_state
+from colorcli.train.state import load_state, save_state
 
 STATE, GENERATOR = "state.safetensors", "generator.safetensors"
 """File names in the run's folder."""
-STATEFUL = ("generator", "averaged", "discriminator", "generator_optimizer", "discriminator_optimizer")
+STATEFUL = (
+    "generator", "averaged", "mean", "discriminator", "generator_optimizer", "discriminator_optimizer",
+)  # fmt: skip
 """Attributes of the trainer that are saved and restored."""
 
 
@@ -54,6 +57,7 @@ class Trainer:
         self.config, self.device, self.processes, self.crops_done = config, device, processes, 0
         self.generator = _initial_generator(config).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.averaged = copy.deepcopy(self.generator).eval().requires_grad_(False)
+        self.mean = AveragedModel(self.averaged)  # of states of the run, where they are due
         self.objective = Objective(config, device)
         extractor = self.objective.extractor
         self.discriminator = FeatureDiscriminator(extractor.channels) if extractor else PatchDiscriminator()
@@ -82,13 +86,15 @@ class Trainer:
         """Train on one batch, `done` crops into the phase; returns the weighted losses by name."""
         for group in self.generator_optimizer.param_groups:
             group["lr"] = group["lr_scale"] * learning_rate(phase, done, self.config.warmup)
+        number, rank = self.crops_done // phase.batch, self.processes.rank
+        # Dropout depends on the step alone, not on what was drawn before it, so that runs can be resumed.
+        torch.manual_seed(random.Random(f"{self.config.seed} {number} {rank}").getrandbits(63))
         with self.objective.autocast():
             chroma, logits = self.generator.predict(batch["condition"])
             chroma = chroma.float()
             generated = self.objective.features(batch["luma"], chroma)
             with torch.no_grad():
                 real = self.objective.features(batch["luma"], batch["chroma"])
-        number, rank = self.crops_done // phase.batch, self.processes.rank
         parts = self.objective.losses(
             phase, batch, (chroma, logits), (generated, real),
             turn=number + rank, seed=(self.config.seed, number, rank),
@@ -101,12 +107,14 @@ class Trainer:
         if phase.adversarial:
             parts["discriminator"] = self._train_discriminator(batch["condition"], generated, real)
         self.crops_done += phase.batch
+        if self.config.is_mean_due(self.crops_done - phase.batch, self.crops_done):
+            self.mean.update_parameters(self.averaged)
         return {name: float(part.detach()) for name, part in parts.items()}
 
     def _update_generator(self, loss: Tensor) -> None:
         self.generator_optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.processes.average_gradients(self.generator.parameters())
+        self.processes.mean(parameter.grad for parameter in self.generator.parameters())
         nn.utils.clip_grad_norm_(self.generator.parameters(), self.config.clip_norm)
         self.generator_optimizer.step()
         self._update_average()
@@ -120,7 +128,7 @@ class Trainer:
         loss = losses.discriminator_loss([a for a, _ in halves], [b for _, b in halves])
         self.discriminator_optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        self.processes.average_gradients(self.discriminator.parameters())
+        self.processes.mean(parameter.grad for parameter in self.discriminator.parameters())
         self.discriminator_optimizer.step()
         return loss
 
@@ -132,25 +140,30 @@ class Trainer:
         for average, latest in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
             average.lerp_(latest, 1 - decay)
 
-    def recompute_batchnorm(self, conditions: Iterable[Tensor]) -> None:
-        """Compute batch-norm statistics for the averaged weights, over batches of conditions.
+    def mean_of_states(self) -> Generator:
+        """A copy of the mean of the states that were due, with batch-norm statistics of one of them."""
+        mean = copy.deepcopy(self.mean.module)
+        assert isinstance(mean, Generator)
+        return mean
+
+    def recompute_batchnorm(self, averaged: Generator, conditions: Iterable[Tensor]) -> None:
+        """Compute batch-norm statistics for averaged weights, over this process's batches of conditions.
 
         Statistics belong to the weights that they were computed with: neither the latest ones nor their
         average fit averaged weights (Izmailov et al. 2018, section 3.2).
         """
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices):  # dropout draws numbers: the run must not depend on how often
-            update_bn(conditions, self.averaged)
+        update_bn(conditions, averaged)
+        self.processes.mean(value for name, value in averaged.named_buffers() if ".running_" in name)
 
     @torch.no_grad()
-    def interpolate_weights(self, before: nn.Module) -> None:
-        """Move the averaged weights towards those of `before`, to `weight_interpolation` of the way."""
-        for average, start in zip(self.averaged.parameters(), before.parameters(), strict=True):
+    def interpolate_weights(self, averaged: Generator, before: Generator) -> None:
+        """Move averaged weights towards those of `before`, to `weight_interpolation` of the way."""
+        for average, start in zip(averaged.parameters(), before.parameters(), strict=True):
             average.lerp_(start, 1 - self.config.weight_interpolation)
 
     def save(self, run: Path) -> None:
         """Write the whole state, and the averaged generator with its card."""
-        parts = {name: getattr(self, name).state_dict() for name in STATEFUL} | {"random": random_state()}
+        parts = {name: getattr(self, name).state_dict() for name in STATEFUL}
         save_state(run / STATE, parts, {"crops_done": self.crops_done, "seed": self.config.seed})
         save_generator(self.averaged, self.card(), run / GENERATOR)
 
@@ -160,12 +173,11 @@ class Trainer:
         Raises:
             InputError: there is no state, or it belongs to another version or configuration.
         """
-        parts, facts = load_state(run / STATE)
+        parts, facts = self.processes.from_main(lambda: load_state(run / STATE))
         try:
             self.crops_done = facts["crops_done"]
             for name in STATEFUL:
                 getattr(self, name).load_state_dict(parts[name])
-            restore_random_state(parts["random"])
         except (KeyError, ValueError, RuntimeError) as error:
             cause = "training state of another version or configuration"
             raise InputError(run / STATE, cause, "start the run again in another folder") from error

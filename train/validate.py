@@ -1,6 +1,10 @@
-"""Validation: the averaged generator on held-out pictures, and its colorfulness brought to a target."""
+"""Validation: the averaged generator on held-out pictures, and its colorfulness brought to a target.
+
+The processes of a run share the pictures, so that none waits for another.
+"""
 
 import copy
+from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -11,28 +15,39 @@ from colorcli.color.ycbcr import Plane
 from colorcli.evaluation.metrics import colorfulness, mean_scores, score
 from colorcli.evaluation.pictures import Picture, central_square, from_planes, to_planes
 from colorcli.networks.base import Generator
+from colorcli.train.distributed import ProcessGroup
 from colorcli.train.pack import Pack
 
 SHEET_ROWS = 8
 MAX_GAIN = 2.0
-SEARCH_STEPS = 7
-"""Halvings of the search for a gain: within half a percent."""
+SEARCH_STEPS = 12
+"""Halvings of the search for a gain: within a twentieth of a percent."""
+ALONE = ProcessGroup()
 
 
 def validate(
-    generator: Generator, pack: Pack, held_out: list[int], size: int, device: torch.device
+    generator: Generator,
+    pack: Pack,
+    held_out: Sequence[int],
+    size: int,
+    device: torch.device,
+    processes: ProcessGroup = ALONE,
 ) -> tuple[dict[str, float], list[list[Picture]]]:
     """Mean scores over the central squares of the held-out pictures, and rows for a sample sheet.
 
     The scores of gray pictures are named `gray_...`; a row is gray, generated, real.
     """
-    rows = []
-    for real in (central_square(pack[index], size) for index in held_out):
+    scored, sheet = [], []
+    for place, index in enumerate(held_out[processes.rank :: processes.size]):
+        real = central_square(pack[index], size)
         luma, _ = to_planes(real)
-        rows.append([from_planes(luma), colorize(generator, luma, device), real])
-    scores = asdict(mean_scores(score(real, generated) for _, generated, real in rows))
-    baseline = asdict(mean_scores(score(real, gray) for gray, _, real in rows))
-    return scores | {f"gray_{name}": value for name, value in baseline.items()}, rows[:SHEET_ROWS]
+        gray, generated = from_planes(luma), colorize(generator, luma, device)
+        scored.append((score(real, generated), score(real, gray)))
+        if place < -(-SHEET_ROWS // processes.size):
+            sheet.append([gray, generated, real])
+    generated_scores, gray_scores = zip(*processes.gather(scored), strict=True)
+    baseline = {f"gray_{name}": value for name, value in asdict(mean_scores(gray_scores)).items()}
+    return asdict(mean_scores(generated_scores)) | baseline, processes.gather(sheet)[:SHEET_ROWS]
 
 
 @torch.no_grad()
@@ -43,17 +58,21 @@ def colorize(generator: Generator, luma: Plane, device: torch.device) -> Picture
 
 
 def scale_to_colorfulness(
-    generator: Generator, pack: Pack, held_out: list[int], size: int, device: torch.device, share: float
+    generator: Generator,
+    pictures: Sequence[Picture],
+    device: torch.device,
+    share: float,
+    processes: ProcessGroup = ALONE,
 ) -> Generator:
-    """A copy with scaled output: its mean colorfulness on held-out pictures is `share` of the originals'."""
-    pictures = [central_square(pack[index], size) for index in held_out]
-    lumas = [to_planes(real)[0] for real in pictures]
-    target = share * np.mean([colorfulness(real) for real in pictures])
+    """A copy with scaled output: its mean colorfulness on square pictures is `share` of the originals'."""
+    own = pictures[processes.rank :: processes.size]
+    lumas = [to_planes(real)[0] for real in own]
+    target = share * np.mean(processes.gather([colorfulness(real) for real in own]))
     low, high = 1 / MAX_GAIN, MAX_GAIN
     for _ in range(SEARCH_STEPS):
         gain = (low * high) ** 0.5
         scaled = copy.deepcopy(generator)
         scaled.scale_chroma(gain)
-        reached = np.mean([colorfulness(colorize(scaled, luma, device)) for luma in lumas])
+        reached = np.mean(processes.gather([colorfulness(colorize(scaled, luma, device)) for luma in lumas]))
         low, high = (gain, high) if reached < target else (low, gain)
     return scaled

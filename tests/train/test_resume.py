@@ -15,7 +15,10 @@ import pytest
 from colorcli.train.state import save_state
 
 CONFIG = """
-held_out = 2
+held_out = 3
+mean_of_states = 2
+states_every = 12
+statistics_size = 32
 muon = true
 weight_interpolation = 0.5
 target_colorfulness = 0.5
@@ -78,7 +81,7 @@ def test_run_leaves_weights_metrics_and_a_sample_sheet(uninterrupted: Path) -> N
     assert [row["crops"] for row in rows] == [24, 32, 48]
     assert {"reconstruction", "ciede2000", "gray_ciede2000"} <= rows[-1].keys()
     assert "discriminator" in rows[-1]
-    assert cv2.imread(str(uninterrupted / "samples" / "000000048.png")).shape == (64, 96, 3)
+    assert cv2.imread(str(uninterrupted / "samples" / "000000048.png")).shape == (96, 96, 3)
     assert list((uninterrupted / "tensorboard").iterdir())
 
 
@@ -87,14 +90,15 @@ def test_stopped_and_resumed_equals_uninterrupted(
     data: Path, uninterrupted: Path, stop: signal.Signals
 ) -> None:
     run = data.parent / stop.name
-    process = start(data, run)
+    process = start(data, run, "--resume", "auto")  # starts the run, and later continues it
     deadline = time.monotonic() + 120
     while not (run / "state.safetensors").exists() and time.monotonic() < deadline:
         time.sleep(0.005)
     process.send_signal(stop)
-    process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=60)
+    assert stop == signal.SIGKILL or "continue with --resume" in errors
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}[stop]
-    finish(start(data, run, "--resume"))
+    finish(start(data, run, "--resume", "auto"))
     weights = "generator.safetensors"
     assert (run / weights).read_bytes() == (uninterrupted / weights).read_bytes()
 
