@@ -2,8 +2,10 @@
 
 After the training its weights stand between those before and those after it: part of the way keeps most of
 what was learned and forgets little of everything else (WiSE-FT, Wortsman et al. 2022, arXiv:2109.01903).
-Measured with 150 street fashion photographs, CIEDE2000 on 150 others of them and on 200 of all kinds: all the
-way -4.7 % and +6.2 %, six tenths of the way -8.8 % and -0.3 %.
+Each candidate is scored as colorful as the generator before it on the held-out pictures, because paler chroma
+has a smaller error. Measured with 150 street fashion photographs, seven CPU minutes: a quarter of the way was
+chosen; on 150 others of them CIEDE2000 -4.3 % at colorfulness 24.1 before and after, on 150 of the test set
+-1.1 %, where colorfulness fell from 33.3 to 31.3.
 """
 
 import copy
