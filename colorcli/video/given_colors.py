@@ -11,6 +11,7 @@ from colorcli.options import RunOptions
 from colorcli.video.film_hints import FrameHints, read_film_hints
 from colorcli.video.info import VideoInfo
 from colorcli.video.references import Reference, find_references
+from colorcli.video.shot_list import ShotList
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,8 @@ class GivenColors:
     hints: Mapping[int, FrameHints] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, source: Path, options: RunOptions, info: VideoInfo) -> "GivenColors":
-        """Read what the options name.
+    def read(cls, source: Path, options: RunOptions, info: VideoInfo, shots: ShotList) -> "GivenColors":
+        """Read what the options name. The references may be palettes alone if the shot list names some.
 
         Raises:
             UsageError: something in it cannot be used, or the video cannot be read twice.
@@ -31,7 +32,8 @@ class GivenColors:
         if source == STDIO and (folder or hints):
             flag = "--references" if folder else "--hints"
             raise UsageError(flag, "need a video that can be read twice, not a pipe", "give a file")
-        found = find_references(folder, info.rate) if folder else []
+        required = not any(shot.reference for shot in shots.shots)
+        found = find_references(folder, info.rate, required=required) if folder else []
         return cls({one.frame: one for one in found}, read_film_hints(hints, info) if hints else {})
 
     @property

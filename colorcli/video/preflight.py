@@ -146,6 +146,7 @@ def open_to_look(source: Path, options: RunOptions) -> Iterator[CheckedVideo]:
         layout = natural_layout(info)
         settings = EncodeSettings("", layout, layout.name, ())
         trim = Trim.parse(options.video.start, options.video.end, info.rate)
+        shots = read_shot_list(options.video.shots)
         yield CheckedVideo(
             source=opened,
             path=source,
@@ -157,8 +158,8 @@ def open_to_look(source: Path, options: RunOptions) -> Iterator[CheckedVideo]:
             format_name="",
             settings=settings,
             trim=trim,
-            shots=read_shot_list(options.video.shots),
-            given=GivenColors.read(source, options, info),
+            shots=shots,
+            given=GivenColors.read(source, options, info, shots),
         )
 
 
@@ -237,6 +238,7 @@ def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVid
                 raise UsageError(f"--audio {streams.audio}", cause, remedy)
             if source.path != STDIO:
                 try_muxing(info, format_name, encoded, streams)
+    shots = read_shot_list(options.video.shots)
     return CheckedVideo(
         path=source.path,
         output=output,
@@ -247,8 +249,8 @@ def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVid
         format_name=format_name,
         settings=settings,
         trim=trim,
-        shots=read_shot_list(options.video.shots),
-        given=GivenColors.read(source.path, options, info),
+        shots=shots,
+        given=GivenColors.read(source.path, options, info, shots),
         source=source,
         streams=streams,
         pictures=writer,

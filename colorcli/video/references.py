@@ -41,13 +41,13 @@ class Reference:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
 
-def find_references(folder: Path, rate: Fraction) -> list[Reference]:
+def find_references(folder: Path, rate: Fraction, *, required: bool = True) -> list[Reference]:
     """The pictures in a folder, by the frames in their names: `shot2_000123.png` or `00-01-02-12.png`.
 
     Frames that `colorcli refs` has written and nobody has changed since are not among them.
 
     Raises:
-        UsageError: the folder does not exist, no picture in it names a frame, or none was changed.
+        UsageError: the folder does not exist; if `required`, no picture names a frame, or none was changed.
     """
     if not folder.is_dir():
         raise UsageError(folder, "is not a folder", "give --references a folder of colorized frames")
@@ -56,11 +56,11 @@ def find_references(folder: Path, rate: Fraction) -> list[Reference]:
         number = _frame_number(path.stem, rate) if path.suffix.lower() in SUFFIXES else None
         if number is not None:
             found[number] = Reference(number, path)
-    if not found:
+    if required and not found:
         cause = "contains no picture whose name gives a frame"
         raise UsageError(folder, cause, "name them 000123.png or 00-01-02-12.png")
     changed = [found[number] for number in sorted(found) if not is_unchanged(found[number].path)]
-    if not changed:
+    if required and not changed:
         cause = "contains only frames as `colorcli refs` wrote them"
         raise UsageError(folder, cause, "paint over one, or leave --references out")
     return changed

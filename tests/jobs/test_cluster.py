@@ -1,5 +1,6 @@
 """A cluster gives what one machine gives, and loses nothing when nodes, actors or the driver die."""
 
+import json
 import os
 import signal
 import subprocess
@@ -63,10 +64,7 @@ def finished(run: subprocess.Popen[bytes]) -> bytes:
 
 def wait_for(run: subprocess.Popen[bytes], event: str) -> None:
     assert run.stdout is not None
-    line = b" "
-    while line and f'"{event}"'.encode() not in line:
-        line = run.stdout.readline()
-    assert line, "the run ended early"
+    assert any(json.loads(line)["event"] == event for line in run.stdout), "the run ended early"
 
 
 def actors() -> list[int]:

@@ -21,6 +21,17 @@ def test_references_are_found_by_number_and_timecode(tmp_path: Path) -> None:
     assert [reference.frame for reference in find_references(tmp_path, 24)] == [60, 123, 252]
 
 
+def test_a_shot_list_may_take_palettes_from_a_folder_without_frames(tmp_path: Path, toy_model: Path) -> None:
+    source = make(tmp_path / "in.mkv", "-f", "lavfi", "-i", "testsrc2=s=96x64:r=25,trim=duration=0.2", *FFV1)
+    folder = tmp_path / "palettes"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "sunset.png"), np.full((64, 64, 3), (40, 90, 200), np.uint8))
+    (tmp_path / "shots.csv").write_text("start,end,reference\n0,5,sunset.png\n")
+    flags = ["--shots", tmp_path / "shots.csv", "--references", folder, "--recolor"]
+    run(toy_model, source, tmp_path / "out.mkv", *flags)
+    assert len(planes(tmp_path / "out.mkv")) == len(planes(source))
+
+
 @pytest.mark.parametrize("kind", ["native", "deoldify"])
 def test_a_reference_colors_its_shot_in_both_directions(kind: str, tmp_path: Path, toy_model: Path) -> None:
     model = toy_model if kind == "native" else stand_ins.write(tmp_path / "m.onnx", kind)
