@@ -117,6 +117,13 @@ def busy_actors(run: subprocess.Popen[bytes]) -> list[int]:
     return busy
 
 
+def wait_for_a_segment(run: subprocess.Popen[bytes], out: Path) -> None:
+    """Until a part of a film is done."""
+    while not list(out.glob(".*.mkv.colorcli/0*.json")):
+        assert run.poll() is None, "it ended before a part of a film was done"
+        time.sleep(0.01)
+
+
 def test_a_node_taken_away_and_an_actor_killed_change_nothing(
     cluster: Any, tmp_path: Path, toy_model: Path, scans: Path, expected: dict[str, object]
 ) -> None:
@@ -124,7 +131,7 @@ def test_a_node_taken_away_and_an_actor_killed_change_nothing(
     node = add_node(cluster)
     run = on(cluster, scans, "-o", out, "--model", toy_model)
     os.kill(busy_actors(run)[0], signal.SIGKILL)  # films come first
-    wait_for(run, "progress")
+    wait_for_a_segment(run, out)
     cluster.remove_node(node, allow_graceful=False)
     add_node(cluster)
     output = finished(run)
@@ -140,9 +147,7 @@ def test_a_driver_killed_and_started_again_changes_nothing(
 ) -> None:
     out = tmp_path / "out"
     run = on(cluster, scans, "-o", out, "--model", toy_model)
-    while not list(out.glob(".*.mkv.colorcli/0*.json")):
-        assert run.poll() is None, "it ended before it could be killed"
-        time.sleep(0.01)
+    wait_for_a_segment(run, out)
     run.kill()
     finished(run)
     while actors():  # Ray ends them with their driver
