@@ -29,14 +29,17 @@ def plain(page: Page) -> Page:
 
 def _beside(color: Raster, turned: bool, gray_first: bool) -> Raster:
     halves = (_gray, _same) if gray_first else (_same, _gray)
-    if turned:
-        bands = lambda: (half(band) for half in halves for band in color.bands())  # noqa: E731
-        return Raster(2 * color.height, color.width, color.channels, color.depth, bands)
+
+    def above() -> Iterator[Pixels]:
+        for half in halves:
+            yield from map(half, color.bands())
 
     def pairs() -> Iterator[Pixels]:
         for band in color.bands():
             yield np.concatenate([half(band) for half in halves], axis=1)
 
+    if turned:
+        return Raster(2 * color.height, color.width, color.channels, color.depth, above)
     return Raster(color.height, 2 * color.width, color.channels, color.depth, pairs)
 
 
