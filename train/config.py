@@ -113,7 +113,7 @@ class Config:
     held_out: int = 96
     """Number of pictures held out for validation, chosen by the seed."""
     workers: int = 1
-    """Processes that prepare crops, about 250 crops a second each; a GPU needs several."""
+    """Processes that prepare crops: on a CPU some 300 a second each; a GPU makes the pixels itself."""
     data: DataConfig = field(default_factory=DataConfig)
     phases: tuple[Phase, ...] = (
         Phase("reconstruct", crops=400_000),

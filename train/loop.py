@@ -9,6 +9,7 @@ a discriminator, 5.8 of 192 pixels with one; 690 of 192 pixels on an H200.
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -16,18 +17,18 @@ import numpy as np
 import torch
 from rich.console import Console
 from torch import Tensor
-from torch.utils.data import DataLoader, default_collate
+from torch.utils.data import DataLoader
 
 from colorcli.errors import ExitCode, UsageError
 from colorcli.evaluation.pictures import central_square
 from colorcli.networks.checkpoint import load_generator, save_generator
 from colorcli.signals import Interrupted, StopSignals, ignore_signals
 from colorcli.train.config import Config, Phase, to_toml
-from colorcli.train.crops import Crops
 from colorcli.train.distributed import ProcessGroup
-from colorcli.train.objective import Batch
 from colorcli.train.pack import Pack
+from colorcli.train.render import Batch, Renderer
 from colorcli.train.report import RunReport
+from colorcli.train.samples import Samples
 from colorcli.train.trainer import GENERATOR, Trainer
 from colorcli.train.validate import ALONE, scale_to_colorfulness, validate
 
@@ -72,7 +73,7 @@ def train(
     ):
         if processes.is_main:
             (folder / "config.toml").write_text(to_toml(config))
-        run = _Run(trainer, pack, training, held_out, folder, report, signals)
+        run = _Run(trainer, pack, Renderer(pack, device), training, held_out, folder, report, signals)
         start = 0
         for phase in config.phases:
             start = run.train_phase(phase, start)
@@ -108,6 +109,7 @@ class _Run:
 
     trainer: Trainer
     pack: Pack
+    renderer: Renderer
     training: list[int]
     held_out: list[int]
     folder: Path
@@ -117,11 +119,13 @@ class _Run:
     def train_phase(self, phase: Phase, start: int) -> int:
         """Train from crop `start` of the run, or from where it was resumed; returns the end of the phase."""
         trainer, is_main = self.trainer, self.trainer.processes.is_main
-        crops = Crops(self.pack, self.training, phase.size, phase.degrade_prob, trainer.config.seed)
+        samples = Samples(
+            self.pack.shapes, self.training, phase.size, phase.degrade_prob, trainer.config.seed
+        )
         end = start + phase.length
         if phase.adversarial and is_main and not (self.folder / BEFORE_ADVERSARIAL).exists():
             save_generator(trainer.averaged, trainer.card(), self.folder / BEFORE_ADVERSARIAL)
-        for batch in _batches(crops, end, phase, trainer):
+        for batch in _batches(samples, end, phase, trainer, self.renderer):
             losses = trainer.step(phase, trainer.crops_done - start, batch)
             self.report.step(phase.name, trainer.crops_done, losses)
             self._validate_and_save(phase, end)
@@ -167,36 +171,44 @@ class _Run:
 
     def _conditions(self) -> Iterator[Tensor]:
         """This process's share of the first plain crops: always the same, for the weights alone to matter."""
-        config, device, processes = self.trainer.config, self.trainer.device, self.trainer.processes
-        size, last = config.statistics_size, config.phases[-1]
-        crops = Crops(self.pack, self.training, size, last.degrade_prob, config.seed, plain=True)
+        config, processes, last = self.trainer.config, self.trainer.processes, self.trainer.config.phases[-1]
+        samples = Samples(
+            self.pack.shapes,
+            self.training,
+            config.statistics_size,
+            last.degrade_prob,
+            config.seed,
+            plain=True,
+        )
         count = -(-BATCHNORM_BATCHES // processes.size)  # the same for each process
         for number in range(processes.rank, count * processes.size, processes.size):
             positions = range(number * last.batch, (number + 1) * last.batch)
-            batch = default_collate([crops[position] for position in positions])
-            yield batch["condition"].to(device, memory_format=torch.channels_last)
+            batch = [samples[position] for position in positions]
+            yield self.renderer(batch, config.statistics_size)["condition"]
 
 
-def _batches(crops: Crops, end: int, phase: Phase, trainer: Trainer) -> Iterator[Batch]:
-    """This process's share of the batches up to crop `end`; a sample depends on its position alone."""
-    processes, workers = trainer.processes, trainer.config.workers
+def _batches(
+    samples: Samples, end: int, phase: Phase, trainer: Trainer, renderer: Renderer
+) -> Iterator[Batch]:
+    """This process's share of the batches up to crop `end`; a sample depends on its position alone.
+
+    On a CPU, workers make the pixels; a GPU makes its own.
+    """
+    processes, workers, on_cpu = trainer.processes, trainer.config.workers, trainer.device.type == "cpu"
     positions = range(trainer.crops_done + processes.rank, end, processes.size)
     if not positions:
         return
+    render = partial(renderer, size=phase.size)
     loader = DataLoader(
-        crops,
+        samples,
         phase.batch // processes.size,
         sampler=positions,
         num_workers=workers,
-        pin_memory=trainer.device.type == "cuda",
+        collate_fn=render if on_cpu else list,
         worker_init_fn=_init_worker,
         prefetch_factor=8 if workers else None,
     )
-    for batch in loader:
-        yield {
-            name: value.to(trainer.device, memory_format=torch.channels_last, non_blocking=True)
-            for name, value in batch.items()
-        }
+    yield from loader if on_cpu else map(render, loader)
 
 
 def _init_worker(_: int) -> None:

@@ -7,19 +7,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from colorcli.color.ycbcr import BT601
 from colorcli.train.features import Features
+from colorcli.train.tensors import rgb_from_ycbcr
 
 EMBEDDING_WEIGHT = 0.024
 """Scales the squared distance of embeddings (1,280 values) to about the size of the divergence."""
-
-
-def rgb_from_ycbcr(luma: Tensor, chroma: Tensor) -> Tensor:
-    """Luma [N, 1, H, W], chroma [N, 2, H, W] (BT.601) -> R'G'B' [N, 3, H, W], not clipped."""
-    blue = (2 - 2 * BT601.kb) * chroma[:, :1]
-    red = (2 - 2 * BT601.kr) * chroma[:, 1:]
-    green = -(BT601.kr * red + BT601.kb * blue) / BT601.kg
-    return luma + torch.cat([red, green, blue], dim=1)
 
 
 def reconstruction_loss(generated: Tensor, real: Tensor) -> Tensor:

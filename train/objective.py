@@ -14,10 +14,9 @@ from colorcli.train import efficientnet, losses
 from colorcli.train.auxiliary_extractors import AuxiliaryExtractors
 from colorcli.train.config import Config, Phase
 from colorcli.train.features import FeatureExtractor, Features
+from colorcli.train.render import Batch
 from colorcli.train.squeezenet import SqueezeNet
-
-Batch = dict[str, Tensor]
-"""`condition` [N, 4, S, S], `luma` [N, 1, S, S] and `chroma` [N, 2, S, S], as `train.crops` makes them."""
+from colorcli.train.tensors import rgb_from_ycbcr
 
 
 def load_feature_extractor(config: Config) -> FeatureExtractor | None:
@@ -52,7 +51,7 @@ class Objective(nn.Module):
         """Features of the picture that luma and chroma make; without an extractor, chroma itself."""
         if self.extractor is None:
             return Features([chroma])
-        features: Features = self.extractor(losses.rgb_from_ycbcr(luma, chroma))
+        features: Features = self.extractor(rgb_from_ycbcr(luma, chroma))
         return features
 
     def losses(
@@ -88,7 +87,7 @@ class Objective(nn.Module):
     def _auxiliary_loss(self, batch: Batch, chroma: Tensor, turn: int, seed: tuple[int, ...]) -> Tensor:
         """The perceptual and recognition losses once more, by another network."""
         assert self.auxiliary is not None
-        pictures = [losses.rgb_from_ycbcr(batch["luma"], each) for each in (chroma, batch["chroma"])]
+        pictures = [rgb_from_ycbcr(batch["luma"], each) for each in (chroma, batch["chroma"])]
         with self.autocast():
             generated, real = self.auxiliary(*pictures, turn=turn, seed=seed)
         perceptual = losses.perceptual_loss(generated.maps, real.maps)

@@ -48,7 +48,8 @@ class Pack:
     def load(cls, path: Path) -> "Pack":
         index = json.loads(path.with_suffix(".json").read_text())
         index.pop("key")
-        return cls(pixels=np.memmap(path, np.uint8, "r"), **index)
+        # Writable for PyTorch's sake, though nobody writes; what is written would stay in memory.
+        return cls(pixels=np.memmap(path, np.uint8, "c"), **index)
 
 
 def pack_pictures(

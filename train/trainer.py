@@ -22,7 +22,8 @@ from colorcli.train.discriminators import FeatureDiscriminator, PatchDiscriminat
 from colorcli.train.distributed import ProcessGroup
 from colorcli.train.features import Features
 from colorcli.train.muon import Muon
-from colorcli.train.objective import Batch, Objective
+from colorcli.train.objective import Objective
+from colorcli.train.render import Batch
 from colorcli.train.state import load_state, save_state
 
 STATE, GENERATOR = "state.safetensors", "generator.safetensors"

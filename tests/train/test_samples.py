@@ -1,39 +1,23 @@
-"""Training samples: degraded luma, simulated hints, crops that depend on the seed alone."""
+"""Training samples: packed pictures, simulated hints, crops that depend on the seed alone."""
 
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from colorcli.color.simulated_hints import simulate_hints
 from colorcli.evaluation.pictures import find_pictures
 from colorcli.train.config import DataConfig
-from colorcli.train.crops import Crops
-from colorcli.train.degrade import FAULTS, degrade
-from colorcli.train.pack import pack_pictures
+from colorcli.train.pack import Pack, pack_pictures
+from colorcli.train.render import Renderer
+from colorcli.train.samples import Samples
 
 
 def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
-
-
-@pytest.mark.parametrize("fault", [fault for _, fault in FAULTS])
-def test_every_fault_changes_the_luma_and_keeps_its_size(fault) -> None:
-    luma = rng().random((48, 64), dtype=np.float32)
-    degraded = fault(luma.copy(), rng(1))
-    assert degraded.shape == luma.shape
-    assert not np.array_equal(degraded, luma)
-
-
-def test_degrading_stays_in_range_and_follows_the_seed() -> None:
-    luma = rng().random((48, 64), dtype=np.float32)
-    for seed in range(30):
-        degraded = degrade(luma, rng(seed))
-        assert degraded.dtype == np.float32
-        assert degraded.min() >= 0
-        assert degraded.max() <= 1
-        assert np.array_equal(degraded, degrade(luma, rng(seed)))
 
 
 def test_hints_show_true_colors_and_are_often_missing() -> None:
@@ -76,45 +60,37 @@ def test_a_pack_is_reused_until_the_pictures_change(folder: Path) -> None:
     assert path.stat().st_mtime_ns != written
 
 
+def make_samples(pack: Pack, seed: int, degrade_prob: float = 0.5) -> Samples:
+    return Samples(pack.shapes, range(len(pack)), 32, degrade_prob, seed)
+
+
 def test_a_sample_depends_on_its_position_and_the_seed(folder: Path) -> None:
     pack = pack_pictures(find_pictures([str(folder)]), folder / "pack" / "p.rgb", DataConfig())
-    crops, again = (Crops(pack, range(6), 32, degrade_prob=0.5, seed=5) for _ in range(2))
-    other = Crops(pack, range(6), 32, degrade_prob=0.5, seed=6)
-    for position in (0, 7, 100):
-        sample = crops[position]
-        assert sample["condition"].shape == (4, 32, 32)
-        assert sample["chroma"].shape == (2, 32, 32)
-        assert all(np.array_equal(sample[name], again[position][name]) for name in sample)
-        assert not np.array_equal(sample["luma"], other[position]["luma"])
+    render, positions = partial(Renderer(pack, torch.device("cpu")), size=32), (0, 7, 100)
+    batch, again, other = (
+        render([make_samples(pack, seed)[position] for position in positions]) for seed in (5, 5, 6)
+    )
+    assert {name: tuple(planes.shape) for name, planes in batch.items()} == {
+        "condition": (3, 4, 32, 32), "luma": (3, 1, 32, 32), "chroma": (3, 2, 32, 32)
+    }  # fmt: skip
+    assert all(torch.equal(planes, again[name]) for name, planes in batch.items())
+    assert not any(map(torch.equal, batch["luma"], other["luma"]))
 
 
 def test_an_epoch_shows_every_picture_once(folder: Path) -> None:
     pack = pack_pictures(find_pictures([str(folder)]), folder / "pack" / "p.rgb", DataConfig())
-    shown: list[int] = []
-
-    class Spy:
-        def __len__(self) -> int:
-            return len(pack)
-
-        def __getitem__(self, index: int) -> np.ndarray:
-            shown.append(index)
-            return pack[index]
-
-    crops = Crops(Spy(), range(6), 32, degrade_prob=0.5, seed=0)  # type: ignore[arg-type]
-    first = []
-    for position in range(12):
-        shown.clear()
-        crops[position]
-        first.append(shown[0])  # a second picture may be joined to it
-    assert sorted(first[:6]) == sorted(first[6:]) == list(range(6))
+    samples = make_samples(pack, seed=0)
+    shown = [samples[position].view.picture for position in range(12)]
+    assert sorted(shown[:6]) == sorted(shown[6:]) == list(range(6))
 
 
 def test_some_crops_are_parts_of_two_pictures(tmp_path: Path) -> None:
     for name, bgr in (("red", (30, 30, 220)), ("blue", (220, 30, 30))):
         cv2.imwrite(str(tmp_path / f"{name}.png"), np.full((64, 80, 3), bgr, np.uint8))
     pack = pack_pictures(find_pictures([str(tmp_path)]), tmp_path / "pack" / "p.rgb", DataConfig())
-    crops = Crops(pack, range(2), 32, degrade_prob=0, seed=1)
-    reddish = [crops[position]["chroma"][1] > 0 for position in range(60)]
+    samples = make_samples(pack, seed=1, degrade_prob=0)
+    batch = Renderer(pack, torch.device("cpu"))([samples[position] for position in range(60)], 32)
+    reddish = (batch["chroma"][:, 1] > 0).numpy()
     assert 4 <= sum(bool(red.any() and not red.all()) for red in reddish) <= 20
     for red in reddish:  # and then with one straight seam
         assert (red == red[:1]).all() or (red == red[:, :1]).all()
