@@ -1,10 +1,10 @@
-"""How much the pipeline around the network can feed to a fast card: pictures and film on a simulated one.
+"""How much the pipeline around the network can feed to a card: pictures and film on a simulated one.
 
-    python benchmarks/feeding.py PICTURES examples/market_street_1906.mkv
+    python benchmarks/feeding.py PICTURES examples/market_street_1906.mkv --call 1 --picture 0.2
 
-The simulated card answers gray after a millisecond a call. What is left is the time for decoding, optical
-flow, upsampling and encoding, so the figures are the most that any card can be kept busy with. The time to
-start is that of a run of one picture a worker, or of a few frames; it is subtracted.
+The simulated card answers gray, after a time for the call and one for each picture in it. It does one call at
+a time, whichever process asks. What is left is the time for decoding, optical flow, upsampling and encoding.
+The time to start is that of a run of one picture a worker, or of a few frames; it is subtracted.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import os
 import pstats
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -19,14 +20,24 @@ from time import perf_counter
 import av
 
 CARD = """
-import time
+import fcntl, time
 import numpy as np
 import colorcli.engines.onnxruntime as module
 
 class Card(module.OnnxEngine):
+    lock = open(__file__)
+
+    def __init__(self, path, device, threads):
+        super().__init__(path, "cpu", threads)
+        self.device = "cuda:0"
+
     def run(self, tensors):
         condition = tensors["condition"]
-        time.sleep({seconds})
+        fcntl.flock(Card.lock, fcntl.LOCK_EX)
+        time.sleep({call} + {picture} * len(condition))
+        with open("{calls}", "a") as calls:
+            calls.write(f"{{len(condition)}}\\n")
+        fcntl.flock(Card.lock, fcntl.LOCK_UN)
         return {{"chroma": np.zeros((len(condition), 2, *condition.shape[2:]), np.float32)}}
 
 module.OnnxEngine = Card
@@ -38,12 +49,13 @@ from colorcli.jobs.execute import execute, open_context
 from colorcli.jobs.job import Job, Kind
 from colorcli.options import ColorOptions, RunOptions
 
-with open_context(RunOptions(color=ColorOptions(device="cpu"))) as context, cProfile.Profile() as profile:
+with open_context(RunOptions(color=ColorOptions(device="cuda"))) as context, cProfile.Profile() as profile:
     for source in map(Path, {sources}):
         output = Path(__file__).with_name("profiled_" + source.name)
         execute(Job(source, output, Kind("{kind}")), context, lambda event: None)
 profile.dump_stats({stats!r})
 """
+ROOT = Path(__file__).parents[1]
 LONGEST = 12
 """Lines of the profile that are printed."""
 SHORT = 4
@@ -54,33 +66,40 @@ def main() -> None:
     arguments = parse()
     with TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "sitecustomize.py").write_text(CARD.format(seconds=arguments.milliseconds / 1000))
+        times = {"call": arguments.call / 1000, "picture": arguments.picture / 1000}
+        card = CARD.format(**times, calls=folder / "calls")
+        (folder / "sitecustomize.py").write_text(card)
         pictures = sorted(path for path in arguments.pictures.iterdir() if path.is_file())
+        with av.open(arguments.film) as film:
+            frames = sum(1 for _ in film.decode(video=0))
         for jobs in arguments.jobs:
             options = ["--jobs", str(jobs)]
             start = timed(folder, [*map(str, pictures[:jobs]), *options])
             seconds = timed(folder, [*map(str, pictures), *options]) - start
-            report(f"pictures, {jobs} workers", len(pictures) - jobs, seconds)
-        with av.open(arguments.film) as film:
-            frames = sum(1 for _ in film.decode(video=0))
-        start = timed(folder, [str(arguments.film), "--end", f"{SHORT}f"])
-        report("frames of film", frames - SHORT, timed(folder, [str(arguments.film)]) - start)
-        profile(folder, pictures, "image")
-        profile(folder, [arguments.film], "video")
+            report(folder, f"pictures, {jobs} workers", len(pictures) - jobs, seconds)
+            start = timed(folder, [str(arguments.film), "--end", f"{SHORT}f", *options])
+            seconds = timed(folder, [str(arguments.film), *options]) - start
+            report(folder, f"frames of film, {jobs} workers", frames - SHORT, seconds)
+        if arguments.profile:
+            profile(folder, pictures, "image")
+            profile(folder, [arguments.film], "video")
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("pictures", type=Path, help="folder of pictures")
     parser.add_argument("film", type=Path)
-    parser.add_argument("--milliseconds", type=float, default=1, help="time of the card for a call")
+    parser.add_argument("--call", type=float, default=1, help="milliseconds of the card for a call")
+    parser.add_argument("--picture", type=float, default=0, help="milliseconds more for each picture in it")
     parser.add_argument("--jobs", type=int, nargs="+", default=(1, 2))
+    parser.add_argument("--profile", action="store_true", help="print where the time of one process goes")
     return parser.parse_args()
 
 
 def timed(site: Path, arguments: list[str]) -> float:
     """Seconds that a run takes on the simulated card."""
-    options = ["-o", str(site / "out"), "--device", "cpu", "--overwrite", "--quiet"]
+    (site / "calls").write_text("")
+    options = ["-o", str(site / "out"), "--device", "cuda", "--overwrite", "--quiet"]
     start = perf_counter()
     python(site, ["-m", "colorcli", "run", *arguments, *options])
     return perf_counter() - start
@@ -95,12 +114,14 @@ def profile(site: Path, sources: list[Path], kind: str) -> None:
 
 
 def python(site: Path, arguments: list[str]) -> None:
-    environment = {**os.environ, "PYTHONPATH": str(site)}
+    environment = {**os.environ, "PYTHONPATH": f"{site}{os.pathsep}{ROOT}"}
     subprocess.run([sys.executable, *arguments], env=environment, check=True)
 
 
-def report(what: str, count: int, seconds: float) -> None:
-    sys.stdout.write(f"{count} {what}: {count / seconds:.1f} a second\n")
+def report(site: Path, what: str, count: int, seconds: float) -> None:
+    calls = Counter(map(int, (site / "calls").read_text().split()))
+    sizes = ", ".join(f"{number} of {size}" for size, number in sorted(calls.items()))
+    sys.stdout.write(f"{count} {what}: {count / seconds:.1f} a second; calls: {sizes}\n")
 
 
 if __name__ == "__main__":

@@ -48,16 +48,16 @@ class Sleeper(ChromaPredictor):
         return [np.zeros((2, *luma.shape), np.float32) for luma in lumas]
 
 
-def serve(connection: Connection, options: RunOptions, memory: int) -> None:
+def serve(connection: Connection, options: RunOptions, memory: int, shared: None) -> None:
     """As `worker.serve`, with the sleeper."""
 
     @contextmanager
-    def asleep(options: RunOptions, threads: int | None = None) -> Iterator[execute.Context]:
-        with execute.open_context(options, threads) as context:
+    def asleep(options: RunOptions, *rest: None) -> Iterator[execute.Context]:
+        with execute.open_context(options, *rest) as context:
             yield replace(context, predictor=Sleeper(context.predictor._model))
 
     vars(worker)["open_context"] = asleep
-    worker.serve(connection, options, memory)
+    worker.serve(connection, options, memory, shared)
 
 
 def film(path: Path, shots: int) -> Path:

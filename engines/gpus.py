@@ -68,6 +68,11 @@ def candidates() -> Iterator[Device]:
         yield Device("coreml")
 
 
+def has_gpu() -> bool:
+    """Whether there is any device but the CPU that might be worth measuring."""
+    return bool(_hardware_gpus()) or not {CUDA, COREML}.isdisjoint(ort.get_available_providers())
+
+
 def usable_devices(gpu: Gpu) -> list[str]:
     """The devices, by the names that `Device.parse` reads, that run on this GPU with what is installed."""
     makers = {"webgpu": gpu.vendor, "coreml": APPLE}

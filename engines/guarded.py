@@ -15,8 +15,13 @@ CPU = "cpu"
 class GuardedEngine(Engine):
     """Passes runs on to a card's engine until that fails, then to the CPU's."""
 
-    def __init__(self, engine: Engine, open_on_cpu: Callable[[], Engine], note: str = "") -> None:
-        """Guard an engine; `open_on_cpu` opens its model on the CPU, `note` is for the user."""
+    def __init__(self, engine: Engine, open_on_cpu: Callable[[], Engine] | None, note: str = "") -> None:
+        """Guard an engine.
+
+        Args:
+            open_on_cpu: opens its model on the CPU; None where the user named the card, which is to fail.
+            note: for the user.
+        """
         self._engine, self._open_on_cpu, self._note = engine, open_on_cpu, note
         self._largest: int | None = None
         """Pictures that the card takes at once, if fewer than it was given."""
@@ -46,12 +51,14 @@ class GuardedEngine(Engine):
         """Halve the batch; below one picture, move to the CPU.
 
         Raises:
-            DeviceError: the model cannot be opened on the CPU.
+            DeviceError: the model is not to run on the CPU, or cannot be opened there.
         """
         if piece > 1:
             self._largest = piece // 2
             self._note = f"{self.device} failed; batches of {self._largest} from here on ({error.cause})"
             return
+        if self._open_on_cpu is None:
+            raise error
         self._engine.close()
         try:
             self._engine = self._open_on_cpu()

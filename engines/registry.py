@@ -90,7 +90,8 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
 
     Args:
         device: a name that `Device.parse` reads; `auto` takes a GPU that was measured to be faster than the
-            CPU, and falls back to the CPU if that GPU fails.
+            CPU, and falls back to the CPU if that GPU fails. On any GPU, a batch that fails is done again
+            in smaller ones.
         threads: CPU threads to use; None uses all cores.
 
     Raises:
@@ -106,10 +107,12 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
     kind = Device.parse(device).kind
     named = [backend for backend in candidates if backend.name == kind]
     backend = (named or candidates)[0]
-    if kind != "auto":
+    if kind in ("cpu", "openvino"):
         return backend.open(path, device, threads)
     from colorcli.engines.guarded import GuardedEngine, open_guarded
 
+    if kind != "auto":
+        return GuardedEngine(backend.open(path, device, threads), None)
     if compiled_for := "rtx" if is_compiled(path) else "cuda" if backend.name == "tensorrt" else "":
         engine = backend.open(path, compiled_for, threads)
         return GuardedEngine(engine, lambda: _open_source(path, engine.metadata, threads))

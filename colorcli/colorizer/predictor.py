@@ -13,6 +13,9 @@ from colorcli.colorizer.windows import is_panorama, predict_in_windows
 from colorcli.models import ModelAdapter
 from colorcli.networks.card import ModelCard
 
+MOST_PICTURES = 8
+"""Pictures in a batch on a card; on a CPU, batches take memory and save no time."""
+
 
 class ChromaPredictor:
     """A model at a working size, with the way down to that size and up again."""
@@ -32,6 +35,11 @@ class ChromaPredictor:
     def card(self) -> ModelCard:
         """The model's card."""
         return self._model.card
+
+    @property
+    def batch(self) -> int:
+        """Pictures of one shape that are best predicted together, where that many are known."""
+        return 1 if self._model.device == "cpu" else MOST_PICTURES
 
     def take_note(self) -> str:
         """What the user should know about the device since the last call; empty if nothing."""

@@ -20,6 +20,7 @@ from colorcli.options import Outcome, RunOptions
 if TYPE_CHECKING:
     from colorcli.colorizer.color_sources import ColorSources
     from colorcli.colorizer.predictor import ChromaPredictor
+    from colorcli.engines.shared import SharedEngines
     from colorcli.video.tasks import VideoTask
 
 
@@ -33,8 +34,14 @@ class Context:
 
 
 @contextmanager
-def open_context(options: RunOptions, threads: int | None = None) -> Iterator[Context]:
-    """Open the model and read the user's hints and reference; `threads` bounds those of the network.
+def open_context(
+    options: RunOptions, threads: int | None = None, shared: "SharedEngines | None" = None
+) -> Iterator[Context]:
+    """Open the model and read the user's hints and reference.
+
+    Args:
+        threads: CPU threads of the network; None uses all cores.
+        shared: engines on a card that the processes of the run share.
 
     Raises:
         SetupError: the model or the device is not available.
@@ -49,7 +56,7 @@ def open_context(options: RunOptions, threads: int | None = None) -> Iterator[Co
     color = options.color
     limit, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None  # `max_pixels` replaces Pillow's own limit
     try:
-        with open_model(color.model, color.device, threads, color.model_kind) as model:
+        with open_model(color.model, color.device, threads, color.model_kind, shared) as model:
             predictor = ChromaPredictor(model, size=color.size, saturation=color.saturation)
             # Templates are filled in for each job.
             sources = ColorSources() if is_for_each(options) else ColorSources.load(color)

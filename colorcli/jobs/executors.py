@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import replace
 from itertools import chain, islice
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from colorcli.engines.device import spread
 from colorcli.errors import ColorcliError, InputError
@@ -20,6 +20,9 @@ from colorcli.jobs.storage import url_of
 from colorcli.jobs.work import FilmTask, Finished, Unit, Work
 from colorcli.options import Outcome, RunOptions
 from colorcli.signals import StopSignals
+
+if TYPE_CHECKING:
+    from colorcli.engines.shared import SharedEngines
 
 PATIENCE = 180.0
 """Seconds without a message after which a worker counts as hanging."""
@@ -127,13 +130,19 @@ class ProcessPoolExecutor:
         size = worker_count(self._options.jobs) if has_film else len(first)
         memory, devices = worker_memory(size), spread(self._options.color.device)
 
-        def arguments(slot: int) -> tuple[RunOptions, int]:
-            return on_device(self._options, devices[slot % len(devices)]), memory
+        with ExitStack() as stack:
+            on_devices = [on_device(self._options, device) for device in devices]
+            # One worker has nobody to share with.
+            shared = [stack.enter_context(_shared(each)) if size > 1 else None for each in on_devices]
 
-        with ExitStack() as stack, Pool[Unit](size, self._serve, arguments) as pool:
+            def arguments(slot: int) -> tuple[RunOptions, int, "SharedEngines | None"]:
+                place = slot % len(devices)
+                return on_devices[place], memory, shared[place]
+
+            pool = stack.enter_context(Pool[Unit](size, self._serve, arguments))
             work = Work(
                 chain(first, jobs),
-                lambda: stack.enter_context(open_context(arguments(0)[0], threads=1)),
+                lambda: stack.enter_context(open_context(on_devices[0], 1, shared[0])),
                 report,
                 film_worker_count(self._options.jobs),
             )
@@ -144,6 +153,17 @@ class ProcessPoolExecutor:
                     _clean(unit)
                 work.close()
         signals.check()
+
+
+def _shared(options: RunOptions) -> AbstractContextManager["SharedEngines | None"]:
+    """The engines of a run's model, where they run on a card."""
+    from colorcli import engines
+    from colorcli.engines.shared import share_engines
+    from colorcli.models.blend import parse_weights
+
+    color = options.color
+    files, _ = parse_weights(color.model)
+    return share_engines(files, color.device, lambda path: engines.open(path, color.device))
 
 
 def on_device(options: RunOptions, device: str) -> RunOptions:

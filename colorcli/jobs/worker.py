@@ -13,12 +13,16 @@ from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import Connection
+from typing import TYPE_CHECKING
 
 from colorcli.errors import ColorcliError
 from colorcli.jobs.execute import execute, execute_task, open_context
 from colorcli.jobs.job import Job
 from colorcli.options import Outcome, RunOptions
 from colorcli.signals import ignore_signals
+
+if TYPE_CHECKING:
+    from colorcli.engines.shared import SharedEngines
 
 try:
     import resource
@@ -31,7 +35,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_MEMORY, LARGEST_BLOCK = 1 << 28, 1 << 25
 """Bytes that a worker keeps allocated for its next job, in blocks of at most so many."""
 
-Serve = Callable[[Connection, RunOptions, int], None]
+Serve = Callable[[Connection, RunOptions, int, "SharedEngines | None"], None]
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,15 @@ class Result:
     seconds: float
 
 
-def serve(connection: Connection, options: RunOptions, memory: int) -> None:
+def serve(connection: Connection, options: RunOptions, memory: int, shared: "SharedEngines | None") -> None:
     """Answer every `work.Unit` with its events and a `Result`, until the connection closes.
 
     If no job can be done, because the model or the device is not available, a ColorcliError is the only
-    message. `memory` bounds what a runaway decoder can allocate, in bytes.
+    message. `memory` bounds what a runaway decoder can allocate, in bytes. `shared`: as in `open_context`.
     """
     _prepare_process(memory)
     try:
-        with open_context(options, threads=1) as context:
+        with open_context(options, 1, shared) as context:
             connection.send(Ready())
             while True:
                 unit = connection.recv()

@@ -56,13 +56,14 @@ class BlendedModel(ModelAdapter):
             model.close()
 
 
-def parse_weights(files: Sequence[Path]) -> tuple[list[Path], list[float]]:
-    """Split `FILE:WEIGHT`; files without a weight share what the others leave of 1.
+def parse_weights(files: Path | Sequence[Path]) -> tuple[list[Path], list[float]]:
+    """Split `FILE:WEIGHT` of one model or several; files without a weight share what the others leave of 1.
 
     Raises:
         UsageError: the weights do not sum to 1, or leave nothing for a file without one.
     """
-    split = [_split(file) for file in files]
+    files = [files] if isinstance(files, str | Path) else files
+    split = [_split(Path(file)) for file in files]
     given = [weight for _, weight in split if weight is not None]
     open_ones = len(split) - len(given)
     rest = 1 - sum(given)

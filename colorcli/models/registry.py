@@ -6,6 +6,7 @@ from pathlib import Path
 
 from colorcli import engines
 from colorcli.engines import Engine
+from colorcli.engines.shared import SharedEngines
 from colorcli.errors import SetupError, UsageError
 from colorcli.models.adapter import ModelAdapter
 from colorcli.models.blend import BlendedModel, parse_weights
@@ -38,6 +39,7 @@ def open_model(
     device: str = "auto",
     threads: int | None = None,
     kinds: str | Sequence[str] = (),
+    shared: SharedEngines | None = None,
 ) -> ModelAdapter:
     """Open a model file with the engine for its kind and the adapter that the file's contents call for.
 
@@ -48,6 +50,7 @@ def open_model(
             faster than the CPU.
         threads: CPU threads to use; None uses all cores.
         kinds: one of `KINDS` for each file, in order; none leaves all to `auto`.
+        shared: engines that another process runs on a card, to use in place of new ones.
 
     Raises:
         InputError: a `.safetensors` file that is not a generator checkpoint.
@@ -55,8 +58,7 @@ def open_model(
             backend or device is not available.
         UsageError: no device or kind has this name, or the weights or the number of kinds are wrong.
     """
-    paths = [files] if isinstance(files, str | Path) else list(files)
-    paths, weights = parse_weights([Path(path) for path in paths])
+    paths, weights = parse_weights(files)
     kinds = [kinds] if isinstance(kinds, str) else list(kinds) or [AUTO] * len(paths)
     if len(kinds) != len(paths):
         cause = f"{len(kinds)} kinds for {len(paths)} model files"
@@ -64,17 +66,19 @@ def open_model(
         raise UsageError("--model-kind", cause, remedy)
     with ExitStack() as stack:
         models = [
-            stack.enter_context(_open(path, device, threads, kind))
+            stack.enter_context(_open(path, device, threads, kind, shared))
             for path, kind in zip(paths, kinds, strict=True)
         ]
         stack.pop_all()
     return models[0] if len(models) == 1 else BlendedModel(models, weights)
 
 
-def _open(path: Path, device: str, threads: int | None, kind: str) -> ModelAdapter:
+def _open(
+    path: Path, device: str, threads: int | None, kind: str, shared: SharedEngines | None
+) -> ModelAdapter:
     if kind not in KINDS:
         raise UsageError("--model-kind", f"no kind is called {kind!r}", f"kinds are {', '.join(KINDS)}")
-    engine = engines.open(path, device, threads)
+    engine = (shared and shared.open(path)) or engines.open(path, device, threads)
     try:
         return adapt(engine, path, kind)
     except BaseException:

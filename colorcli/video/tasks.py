@@ -13,6 +13,7 @@ from pathlib import Path
 
 import cv2
 
+from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.color_sources import ColorSources
 from colorcli.colorizer.predictor import ChromaPredictor
@@ -33,7 +34,7 @@ from colorcli.video.shot_memory import Correction, PlannedMemory, ShotMemory
 from colorcli.video.sinks.file import FileSink
 from colorcli.video.sinks.segment_writer import SegmentWriter
 from colorcli.video.sinks.segments import Segments, starts_task
-from colorcli.video.temporal_colorizer import HintSource, predict
+from colorcli.video.temporal_colorizer import HintSource, with_certainty
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ class _MemoryPlan:
     ) -> None:
         """`in_shot`: whether the first frame continues a shot."""
         self._memory, self._predictor, self._hints = memory, predictor, hints
-        self._corrections: list[Correction] = []
+        self._keyframes: list[_PlannedKeyframe] = []
+        """Of the growing task, in order."""
         self._is_open = in_shot
         self._last: tuple[int, Plane] | None = None
         """The last picture of the open shot, if it is not its first."""
@@ -149,25 +151,52 @@ class _MemoryPlan:
                 self._end_shot()
                 self._is_open = not frame.keeps_color
                 if self._is_open:
-                    self._correct(frame.number, view.small, is_last=False)
+                    self._keep(frame.number, view.small, is_last=False)
             else:
                 self._last = frame.number, view.small
 
     def end_task(self) -> list[Correction]:
-        """The corrections of the task that ends here, at a cut."""
+        """The corrections of the task that ends here, at a cut.
+
+        The network needs nothing of the memory, so it predicts all keyframes in batches. Corrections depend
+        on those before them.
+        """
         self._end_shot()
-        corrections, self._corrections = self._corrections, []
-        return corrections
+        keyframes, self._keyframes = self._keyframes, []
+        step = self._predictor.batch
+        batches = [keyframes[first : first + step] for first in range(0, len(keyframes), step)]
+        return [correction for batch in batches for correction in self._correct(batch)]
 
     def _end_shot(self) -> None:
         if self._last is not None:
-            self._correct(*self._last, is_last=True)
+            self._keep(*self._last, is_last=True)
         self._last, self._is_open = None, False
 
-    def _correct(self, number: int, small: Plane, *, is_last: bool) -> None:
-        chroma, certainty = predict(self._predictor, self._hints, number, small)
-        estimate = ColorEstimate.of(chroma)
-        self._corrections.append(self._memory.correct(number, small, estimate, certainty, is_last=is_last))
+    def _keep(self, number: int, small: Plane, *, is_last: bool) -> None:
+        self._keyframes.append(_PlannedKeyframe(number, small, self._hints(number, small), is_last))
+
+    def _correct(self, keyframes: list["_PlannedKeyframe"]) -> Iterator[Correction]:
+        predictions = self._predictor.predict(
+            [each.small for each in keyframes], [each.hints for each in keyframes]
+        )
+        for keyframe, prediction in zip(keyframes, predictions, strict=True):
+            chroma, certainty = with_certainty(prediction, keyframe.hints)
+            number, small, is_last = keyframe.number, keyframe.small, keyframe.is_last
+            estimate = ColorEstimate.of(chroma)
+            yield self._memory.correct(number, small, estimate, certainty, is_last=is_last)
+
+
+@dataclass(frozen=True)
+class _PlannedKeyframe:
+    """The first or last picture of a shot."""
+
+    number: int
+    """Of its frame."""
+    small: Plane
+    """Luma [h, w] in [0, 1] at the working size."""
+    hints: Hints | None
+    is_last: bool
+    """Whether it ends its shot rather than begins it."""
 
 
 class _GrowingPart:

@@ -276,6 +276,11 @@ def predict(
     """The network's colors with the hinted ones put in, and how certain these are (the hints' mask)."""
     hints = hint_source(number, small)
     (chroma,) = predictor.predict([small], [hints])
+    return with_certainty(chroma, hints)
+
+
+def with_certainty(chroma: Plane, hints: Hints | None) -> tuple[Plane, Plane | float]:
+    """A prediction as `predict` gives it."""
     if hints is None:
         return chroma, 0.0
     return chroma + hints.mask * (hints.chroma - chroma), hints.mask

@@ -11,7 +11,7 @@ from support.cli import events, run_cli
 PHOTOGRAPH = Path(__file__).parents[2] / "examples" / "within_our_gates_1920.jpg"
 CARD = """
 import colorcli.engines.onnxruntime as module
-from colorcli.engines import choice
+from colorcli.engines import choice, gpus
 from colorcli.engines.base import DeviceError
 
 CPU = module.OnnxEngine
@@ -32,6 +32,7 @@ class Card(CPU):
 
 module.OnnxEngine = Card
 choice.fastest_device = lambda path, open_on: "webgpu:0"
+gpus.has_gpu = lambda: True
 """
 
 
@@ -44,7 +45,10 @@ def machine(folder: Path, *, largest: int = 99, calls: int = 9999) -> dict[str, 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return videos.make(tmp_path_factory.mktemp("film") / "film.mkv", *videos.gray(1, "96x64"), "-c:v", "ffv1")
+    """Three shots, of which the last shows what the first one did."""
+    source = "testsrc2=s=96x64:r=25,trim=end_frame=30,hue=s=0,negate=enable=between(n\\,10\\,19)"
+    path = tmp_path_factory.mktemp("film") / "film.mkv"
+    return videos.make(path, "-f", "lavfi", "-i", source, "-c:v", "ffv1")
 
 
 @pytest.fixture(scope="module")
@@ -56,12 +60,12 @@ def expected(film: Path, toy_model: Path, tmp_path_factory: pytest.TempPathFacto
     return folder
 
 
-@pytest.mark.parametrize(("largest", "calls"), [(99, 0), (99, 2), (1, 9999)])
+@pytest.mark.parametrize(("largest", "calls", "jobs"), [(99, 0, 1), (99, 2, 2), (1, 9999, 2)])
 def test_the_outputs_are_whole_and_the_run_says_so_once(
-    film: Path, expected: Path, toy_model: Path, tmp_path: Path, largest: int, calls: int
+    film: Path, expected: Path, toy_model: Path, tmp_path: Path, largest: int, calls: int, jobs: int
 ) -> None:
     environment = machine(tmp_path / "site", largest=largest, calls=calls)
-    options = ["--model", toy_model, "--codec", "ffv1", "--jobs", "1", "--json"]
+    options = ["--model", toy_model, "--codec", "ffv1", "--jobs", jobs, "--json"]
     done = run_cli("run", film, PHOTOGRAPH, "-o", tmp_path, *options, env=environment)
     assert done.returncode == 0, done.stderr
     notes = [each["message"] for each in events(done.stdout) if each["event"] == "note"]

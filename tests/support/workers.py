@@ -43,7 +43,7 @@ def unreliable(connection: Connection, *_: object) -> None:
         connection.send(("done", item))
 
 
-def devices(connection: Connection, options: RunOptions, _: int) -> None:
+def devices(connection: Connection, options: RunOptions, *_: object) -> None:
     """Answer every job with the device that this worker was given; `crash` kills it first."""
     connection.send(Ready())
     while True:
