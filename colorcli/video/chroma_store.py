@@ -11,6 +11,8 @@ from typing import Any, Self
 
 import av
 import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
 from av.video.frame import VideoFrame
 
 from colorcli.color.ycbcr import Plane
@@ -62,19 +64,30 @@ class ChromaWriter:
             self._container.close()
 
 
-def read_chroma(path: Path, views: int) -> Iterator[tuple[int, list[Plane]]]:
+def read_chroma(path: Path, views: int, first: int = 0) -> Iterator[tuple[int, list[Plane]]]:
     """Number within the segment and chroma [2, h, w] of each view, of the frames that are colorized.
+
+    `first`: the number to begin with.
 
     Raises:
         av.FFmpegError: the file is damaged.
     """
     with av.open(file_url(path), format="nut") as container:
-        for frame in container.decode(video=0):
-            assert frame.pts is not None and frame.time_base is not None
+        for frame in _decoded(container, first):
             codes = samples(frame.planes[0], np.uint16)
             planes = codes.astype(np.float32) / _STEPS - np.float32(0.5)
             chroma = np.rint(planes * _STEPS) / _STEPS
-            yield (
-                round(frame.pts * frame.time_base * _RATE),
-                list(chroma.reshape(views, 2, -1, planes.shape[1])),
-            )
+            yield _number(frame), list(chroma.reshape(views, 2, -1, planes.shape[1]))
+
+
+def _decoded(container: InputContainer, first: int) -> Iterator[VideoFrame]:
+    """The frames from `first` on; each can be decoded without the others."""
+    for packet in container.demux(video=0):
+        if packet.pts is None or _number(packet) >= first:
+            yield from packet.decode()
+
+
+def _number(timed: VideoFrame | Packet) -> int:
+    """The number within the segment."""
+    assert timed.pts is not None and timed.time_base is not None
+    return round(timed.pts * timed.time_base * _RATE)

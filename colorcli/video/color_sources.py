@@ -41,12 +41,24 @@ def open_color_sources(
         return
     working = predictor.working_shape(video.info.height, video.info.width)
     with PropagatedColors(working) as propagated:
-        with Prefetch(_frames_around(video, working, part)) as frames:
-            given = {number: partial(_given_for, number, video, predictor, palettes) for number in numbers}
-            unused = propagate(given, frames, propagated)
-        _complain(video, unused, report)
+
+        def find(numbers: list[int]) -> None:
+            with Prefetch(_frames_around(video, working, part)) as frames:
+                given = {
+                    number: partial(_given_for, number, video, predictor, palettes) for number in numbers
+                }
+                unused = propagate(given, frames, propagated)
+            _complain(video, unused, report)
+
+        # Shots that keep their colors are hardly ever asked for.
+        later = [number for number in numbers if _is_stored(number, part)]
+        if len(later) < len(numbers):
+            find([number for number in numbers if number not in later])
 
         def hints(number: int, small: Plane) -> Hints | None:
+            if later and _is_stored(number, part):
+                find(later)
+                later.clear()
             known = propagated(number)
             return palettes(number, small) if known is None else known.over(palettes(number, small))
 
@@ -59,6 +71,10 @@ def _is_within(number: int, part: Part) -> bool:
         return False
     begins = 0 if part.keyframe is not None else part.first_number
     return begins <= number and (part.last is None or number <= part.last)
+
+
+def _is_stored(number: int, part: Part) -> bool:
+    return any(shot.start <= number < shot.end for shot in part.stored)
 
 
 def _frames_around(video: CheckedVideo, working: tuple[int, int], part: Part) -> Iterator[Frame]:

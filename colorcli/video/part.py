@@ -26,6 +26,20 @@ class Place:
 
 
 @dataclass(frozen=True)
+class StoredShot:
+    """A whole shot for which an earlier run decided the same, and whose colors it has stored."""
+
+    start: int
+    """Number of its first frame."""
+    end: int
+    """Number of the frame after its last."""
+    chroma: Path
+    """Where its colors are stored (`chroma_store`)."""
+    place: int
+    """Of its first frame there."""
+
+
+@dataclass(frozen=True)
 class Part:
     """Consecutive frames to be colorized; the default is the whole video."""
 
@@ -51,6 +65,8 @@ class Part:
     """How many of its frames counted as finished, and how many of these keep their color."""
     chroma: Path | None = None
     """Where its colors are stored (`chroma_store`), if it is only to be encoded again."""
+    stored: Sequence[StoredShot] = ()
+    """Shots in it that keep their colors, unless they remember others (`kept_shots`)."""
     findings: Sequence[Findings] | None = None
     """What a planning pass found in its frames; None to find it now."""
     corrections: Sequence[Correction] | None = None

@@ -18,6 +18,7 @@ from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.options import VideoOptions
 from colorcli.video.chroma_store import read_chroma, round_chroma
 from colorcli.video.frames import ColoredFrame, Frame
+from colorcli.video.kept_shots import KeptShots
 from colorcli.video.part import Part
 from colorcli.video.prefetch import Prefetch
 from colorcli.video.preflight import CheckedVideo
@@ -71,13 +72,14 @@ def unconverted_frames(
     """The same with the source's pictures; their colors are at the working size only."""
     options = video.options
     converter = video.converter()
+    kept = KeptShots(part.stored, memory)
     colorizer = (TemporalColorizer if options.video.stabilize else PerFrameColorizer)(
-        predictor, hints, part.keyframe, lookahead_for(converter.view_bytes), memory
+        predictor, hints, part.keyframe, lookahead_for(converter.view_bytes), memory, kept.covers
     )
     working = predictor.working_shape(video.info.height, video.info.width)
     with (
         Prefetch(analyzed_frames(video, working, part)) as analyzed,
-        Prefetch(joined_steps(analyzed, colorizer.run)) as colored,
+        Prefetch(kept.fill(joined_steps(analyzed, colorizer.run))) as colored,
     ):
         yield colored
 

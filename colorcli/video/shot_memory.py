@@ -121,6 +121,13 @@ class Memory(Protocol):
             is_last: whether it ends its shot rather than begins it.
         """
 
+    def restore(self, end: int) -> bool:
+        """Remember what earlier runs did before the frame with this number, where this one does not yet.
+
+        Returns:
+            Whether their colors still follow from what is remembered now; if not, nothing is restored.
+        """
+
 
 class PlannedMemory:
     """Corrections that a planning pass has found."""
@@ -136,6 +143,9 @@ class PlannedMemory:
         if not is_last:
             self.recalled[number] = correction.shots
         return correction
+
+    def restore(self, end: int) -> bool:
+        return True
 
 
 class ShotMemory:
@@ -174,8 +184,7 @@ class ShotMemory:
             likely=np.array(self._digest(likely)),
             start=np.array(self._start),
         )
-        shots = sorted({int(self._shots[likely[place]].start) for place in recalled} - {self._start})
-        correction = replace(correction, shots=tuple(shots))
+        correction = replace(correction, shots=self._sources(shot, likely))
         if not is_last:
             self.recalled[number] = correction.shots
         self._add(shot, likely, number)
@@ -186,25 +195,28 @@ class ShotMemory:
         return correction
 
     def restore(self, end: int) -> bool:
-        """Remember what earlier runs did before the frame with this number, where this one does not yet.
-
-        Returns:
-            Whether their colors still follow from what is remembered now.
-        """
+        before = self._shots.copy(), self._summaries.copy(), self._digests.copy(), self._count, self._reached
         for place, path in self._stored():
             if self._reached < place < (end, 0):
                 with np.load(path) as arrays:
                     shot = ShotKeyframe(**{each.name: arrays[each.name] for each in fields(ShotKeyframe)})
                 likely = self._likely(shot)
                 if self._digest(likely) != str(shot.likely):
+                    self._shots, self._summaries, self._digests, self._count, self._reached = before
                     return False
+                if place[0] == int(shot.start):
+                    self.recalled[place[0]] = self._sources(shot, likely)
                 self._add(shot, likely, place[0])
         return True
 
-    def forget_stored(self, first: int, last: int | None) -> None:
-        """Forget what earlier runs have stored of frames, those from `first` on if `last` is None."""
+    def forget_stored(self, first: int, last: int | None, kept: Sequence[tuple[int, int]] = ()) -> None:
+        """Forget what earlier runs have stored of frames, those from `first` on if `last` is None.
+
+        `kept`: first frames of shots that may keep their colors, and the frames after their last.
+        """
         for (number, _), path in self._stored():
-            if number >= first and (last is None or number <= last):
+            is_kept = any(start <= number < end for start, end in kept)
+            if number >= first and (last is None or number <= last) and not is_kept:
                 path.unlink()
 
     def _stored(self) -> Iterator[tuple[tuple[int, int], Path]]:
@@ -240,6 +252,11 @@ class ShotMemory:
             if trust.mean() > ENOUGH:
                 break
         return Correction((share * difference).astype(np.float16), trust.astype(np.float16)), sources
+
+    def _sources(self, shot: ShotKeyframe, likely: Sequence[int]) -> tuple[int, ...]:
+        """The other shots that a keyframe had colors from."""
+        shots = {int(self._shots[likely[place]].start) for place in map(int, shot.recalled)}
+        return tuple(sorted(shots - {int(shot.start)}))
 
     def _add(self, shot: ShotKeyframe, likely: Sequence[int], frame: int) -> None:
         """Remember a keyframe of a frame, and that those that gave it colors were useful."""

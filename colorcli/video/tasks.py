@@ -25,8 +25,9 @@ from colorcli.video.colorize import finish_output, open_file_sink
 from colorcli.video.formats import is_frame_pattern
 from colorcli.video.frame_log import FrameLog
 from colorcli.video.frames import Findings, Frame
+from colorcli.video.kept_shots import KeptShots
 from colorcli.video.keyframe_voting import ColorEstimate
-from colorcli.video.part import WARM_UP, Part, Place, frame_checksum
+from colorcli.video.part import WARM_UP, Part, Place, StoredShot, frame_checksum
 from colorcli.video.pipeline import analyzed_frames, colored_frames, open_memory
 from colorcli.video.preflight import CheckedVideo, VideoSpec, open_source, preflight
 from colorcli.video.shot_log import ShotLog
@@ -100,8 +101,7 @@ class VideoTasks:
                 yield VideoTask(spec, gap)
                 continue
             with open_color_sources(video, gap, predictor, sources, self._report) as hints:
-                in_shot = gap.keyframe is not None
-                plan = None if memory is None else _MemoryPlan(memory, predictor, hints, in_shot=in_shot)
+                plan = _Plan(memory, predictor, hints, gap)
                 for part in _split(analyzed_frames(video, working, gap), gap, plan):
                     yield VideoTask(spec, part)
 
@@ -117,55 +117,59 @@ class VideoTasks:
         return finish_output(self._video, log, self._report)
 
 
-def _split(frames: Iterable[Frame], gap: Part, plan: "_MemoryPlan | None") -> Iterator[Part]:
+def _split(frames: Iterable[Frame], gap: Part, plan: "_Plan") -> Iterator[Part]:
     """The tasks of the frames of a part."""
     growing = _GrowingPart(gap)
     for frame in frames:
         if growing.ends_before(frame):
-            yield growing.part(None if plan is None else plan.end_task())
+            yield plan.end_task(growing)
             growing = _GrowingPart(growing.following())
         growing.add(frame)
-        if plan is not None:
-            plan.add(frame)
+        plan.add(frame)
     if growing.findings:
-        yield growing.part(None if plan is None else plan.end_task())
+        yield plan.end_task(growing)
 
 
-class _MemoryPlan:
-    """Corrects the first and the last picture of each shot, as the temporal colorizer does."""
+class _Plan:
+    """Corrects the first and the last picture of each shot, as the temporal colorizer does.
+
+    It also finds out which shots keep their stored colors.
+    """
 
     def __init__(
-        self, memory: ShotMemory, predictor: ChromaPredictor, hints: HintSource, *, in_shot: bool
+        self, memory: ShotMemory | None, predictor: ChromaPredictor, hints: HintSource, gap: Part
     ) -> None:
-        """`in_shot`: whether the first frame continues a shot."""
         self._memory, self._predictor, self._hints = memory, predictor, hints
+        self._kept = KeptShots(gap.stored, memory)
         self._keyframes: list[_PlannedKeyframe] = []
-        """Of the growing task, in order."""
-        self._is_open = in_shot
+        """In order, not yet corrected."""
+        self._corrections: list[Correction] = []
+        """Of the growing task."""
+        self._is_open = gap.keyframe is not None
         self._last: tuple[int, Plane] | None = None
         """The last picture of the open shot, if it is not its first."""
 
     def add(self, frame: Frame) -> None:
         for view, starts_shot in zip(frame.views, frame.shot_starts, strict=True):
-            if starts_shot or frame.keeps_color or not self._is_open:
+            if starts_shot or frame.keeps_color:
                 self._end_shot()
-                self._is_open = not frame.keeps_color
-                if self._is_open:
-                    self._keep(frame.number, view.small, is_last=False)
-            else:
+            if self._kept.decides(frame.number):
+                self._correct()
+            if frame.keeps_color or self._kept.covers(frame.number):
+                continue
+            if self._is_open:
                 self._last = frame.number, view.small
+            else:
+                self._is_open = True
+                self._keep(frame.number, view.small, is_last=False)
 
-    def end_task(self) -> list[Correction]:
-        """The corrections of the task that ends here, at a cut.
-
-        The network needs nothing of the memory, so it predicts all keyframes in batches. Corrections depend
-        on those before them.
-        """
+    def end_task(self, growing: "_GrowingPart") -> Part:
+        """The task that ends here, at a cut."""
         self._end_shot()
-        keyframes, self._keyframes = self._keyframes, []
-        step = self._predictor.batch
-        batches = [keyframes[first : first + step] for first in range(0, len(keyframes), step)]
-        return [correction for batch in batches for correction in self._correct(batch)]
+        self._correct()
+        part = growing.part(None if self._memory is None else self._corrections, self._kept.taken)
+        self._corrections, self._kept.taken = [], []
+        return part
 
     def _end_shot(self) -> None:
         if self._last is not None:
@@ -173,9 +177,22 @@ class _MemoryPlan:
         self._last, self._is_open = None, False
 
     def _keep(self, number: int, small: Plane, *, is_last: bool) -> None:
-        self._keyframes.append(_PlannedKeyframe(number, small, self._hints(number, small), is_last))
+        if self._memory is not None:
+            self._keyframes.append(_PlannedKeyframe(number, small, self._hints(number, small), is_last))
 
-    def _correct(self, keyframes: list["_PlannedKeyframe"]) -> Iterator[Correction]:
+    def _correct(self) -> None:
+        """Correct the keyframes.
+
+        The network needs nothing of the memory, so it predicts all of them in batches. Corrections depend on
+        those before them.
+        """
+        keyframes, self._keyframes = self._keyframes, []
+        step = self._predictor.batch
+        for first in range(0, len(keyframes), step):
+            self._corrections += self._corrected(keyframes[first : first + step])
+
+    def _corrected(self, keyframes: list["_PlannedKeyframe"]) -> Iterator[Correction]:
+        assert self._memory is not None
         predictions = self._predictor.predict(
             [each.small for each in keyframes], [each.hints for each in keyframes]
         )
@@ -221,13 +238,14 @@ class _GrowingPart:
         self._earlier_pts.append(frame.timing.pts)
         self._last = frame
 
-    def part(self, corrections: list[Correction] | None) -> Part:
+    def part(self, corrections: list[Correction] | None, stored: list[StoredShot]) -> Part:
         start = {field.name: getattr(self._part, field.name) for field in fields(Part)}
         known = {
             "length": len(self.findings),
             "last": self._last and self._last.number,
             "findings": self.findings,
             "corrections": corrections,
+            "stored": stored,
         }
         return Part(**{**start, **known})
 

@@ -134,12 +134,15 @@ class TemporalColorizer:
         keyframe: Keyframe | None = None,
         lookahead: int = LOOKAHEAD,
         memory: Memory | None = None,
+        is_kept: Callable[[int], bool] = lambda number: False,
     ) -> None:
         """Start before a video's first picture or, with the previous picture's `keyframe`, continue a run.
 
         `lookahead`: steps after a keyframe until its colors are final; less than twice as many are held.
         `memory`: what earlier shots showed; None if each shot is for itself.
+        `is_kept`: whether a frame keeps the colors of an earlier run (`kept_shots`), and needs none.
         """
+        self._is_kept = is_kept
         self._predictor, self._hint_source, self._memory = predictor, hint_source, memory
         self._lookahead, self._longest_window = lookahead, lookahead // 2
         self._entries: list[_WindowEntry] = []
@@ -156,11 +159,11 @@ class TemporalColorizer:
     def run(self, steps: Iterable[Step]) -> Iterator[ColoredStep]:
         """Every step, in order, with its colors; the output lags by less than twice the lookahead."""
         for step in steps:
-            if step.keeps_color:
+            if step.starts_shot or step.keeps_color:
                 yield from self._end_shot()
+            if step.keeps_color or self._is_kept(step.number):
                 yield ColoredStep(step, None, is_resumable=True)
-            elif self._origin is None or step.starts_shot:
-                yield from self._end_shot()
+            elif self._origin is None:
                 self._start_shot(step)
             else:
                 self._extend_window(step, self._origin)
@@ -266,7 +269,8 @@ class PerFrameColorizer(TemporalColorizer):
     def run(self, steps: Iterable[Step]) -> Iterator[ColoredStep]:
         """Every step with the network's colors for it."""
         for step in steps:
-            chroma = None if step.keeps_color else self._predict(step)[0]
+            is_kept = step.keeps_color or self._is_kept(step.number)
+            chroma = None if is_kept else self._predict(step)[0]
             yield ColoredStep(step, chroma, is_resumable=True)
 
 

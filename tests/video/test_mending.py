@@ -9,7 +9,7 @@ from support.cli import events
 from support.videos import bitstream, colorcli, differences, gray, make, planes, run
 
 SIZE = "128x96"
-SHOTS = "start,end,saturation,skip\n250,270,0.5,no\n"
+SHOTS = "start,end,saturation,skip\n250,270,{},no\n270,486,1,no\n"
 
 
 @pytest.fixture(scope="module")
@@ -32,10 +32,16 @@ def kept(tmp_path_factory: pytest.TempPathFactory, toy_model: Path, video: Path)
 
 
 def mend(model: Path, video: Path, output: Path, *flags: object) -> dict[str, object]:
-    """Run again; the facts of the result."""
+    """Run again; the facts of the result, and as `predicted` for each shot whether the network ran."""
     done = colorcli("run", video, "-o", output, "--model", model, "--keep", "--overwrite", "--json", *flags)
     assert done.returncode == 0, done.stderr
-    return next(event["facts"] for event in events(done.stdout) if event["event"] == "done")
+    shots = {
+        event["start"]: event["certainty"] is not None
+        for event in events(done.stdout)
+        if event["event"] == "shot"
+    }
+    facts = next(event["facts"] for event in events(done.stdout) if event["event"] == "done")
+    return {**facts, "predicted": shots}
 
 
 def copied(kept: Path, folder: Path) -> Path:
@@ -43,13 +49,17 @@ def copied(kept: Path, folder: Path) -> Path:
     return folder / kept.name
 
 
-def test_a_changed_shot_list_colorizes_its_tasks_only(
+def test_a_changed_shot_list_colorizes_its_shots_only(
     tmp_path: Path, toy_model: Path, video: Path, kept: Path
 ) -> None:
     output, shots = copied(kept, tmp_path), tmp_path / "shots.csv"
-    shots.write_text(SHOTS)
-    facts = mend(toy_model, video, output, "--shots", shots, "--jobs", 1)
+    shots.write_text(SHOTS.format(0.5))
+    facts = mend(toy_model, video, output, "--shots", shots)
     assert facts["resumed"] == 243 + 25
+    for saturation, jobs in ((0.6, 1), (0.7, 2)):
+        shots.write_text(SHOTS.format(saturation))
+        facts = mend(toy_model, video, output, "--shots", shots, "--jobs", jobs)
+        assert facts["predicted"] == {243: False, 250: True, 270: False}
     full = tmp_path / "full.mkv"
     run(toy_model, video, full, "--shots", shots)
     assert bitstream(output) == bitstream(full) != bitstream(kept)

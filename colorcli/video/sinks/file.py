@@ -29,7 +29,7 @@ from colorcli.video.shot_memory import ShotMemory
 from colorcli.video.shots import ShotRule
 from colorcli.video.sinks.base import VideoSink
 from colorcli.video.sinks.identity import encoding_identity, run_identity
-from colorcli.video.sinks.mending import changed_tasks
+from colorcli.video.sinks.mending import Changes
 from colorcli.video.sinks.segment_writer import SegmentWriter
 from colorcli.video.sinks.segments import Record, Segments
 from colorcli.video.timestamps import decode_seconds, number_frames, restore_times
@@ -62,7 +62,8 @@ class FileSink(VideoSink):
         with segments.claimed():
             keep = video.options.video.keep and video.options.existing is Existing.OVERWRITE
             if keep and segments.reopen():
-                segments.drop(changed_tasks(segments.records, video))
+                changes = Changes(segments.records, video)
+                segments.drop(changes.tasks(), changes.same_shots(segments.earlier_chroma))
                 count = sum(len(record.timings) for record in segments.finished)
                 report(Note(video.name, f"{count} frames are kept, unless they remember others"))
             elif segments.open(video.options.existing):
@@ -77,7 +78,8 @@ class FileSink(VideoSink):
     def parts(self, memory: ShotMemory | None) -> Iterator[Part]:
         for part in self._segments.gaps(lambda end: memory is None or memory.restore(end)):
             if memory is not None and part.chroma is None:
-                memory.forget_stored(part.first_number, part.last)
+                kept = [(shot.start, shot.end) for shot in part.stored]
+                memory.forget_stored(part.first_number, part.last, kept)
             yield part
 
     def write(self, frames: Iterator[ColoredFrame], part: Part) -> None:

@@ -14,7 +14,7 @@ from colorcli.video.frames import ColoredFrame, Findings, Timing
 from colorcli.video.part import Part, frame_checksum
 from colorcli.video.preflight import CheckedVideo
 from colorcli.video.shots import Decision
-from colorcli.video.sinks.decision_key import DecisionKey
+from colorcli.video.sinks.decision_key import DecisionKeys
 from colorcli.video.sinks.identity import encoding_identity
 from colorcli.video.sinks.segments import LONGEST_SEGMENT, Record, Segments, starts_task
 from colorcli.video.temporal_colorizer import Keyframe
@@ -76,7 +76,7 @@ class _Segment:
 
     def __init__(self, position: int, task_start: int, video: CheckedVideo) -> None:
         self.position, self._task_start = position, task_start
-        self._key = DecisionKey(video)
+        self._keys = DecisionKeys(video)
         self._numbers: list[int] = []
         self._timings: list[Timing] = []
         self._findings: list[Findings] = []
@@ -99,7 +99,7 @@ class _Segment:
         self._numbers.append(frame.number)
         self._timings.append(frame.timing)
         self._findings.append(frame.findings)
-        self._key.add(frame.number, Decision(frame.starts_shot, frame.keeps_color, frame.grade))
+        self._keys.add(frame.number, Decision(frame.starts_shot, frame.keeps_color, frame.grade))
         self._shots += frame.starts_shot
         self._kept += frame.keeps_color
         self._last = colored
@@ -126,6 +126,6 @@ class _Segment:
             self._shots,
             self._kept,
             frame_checksum(frame),
-            self._key.digest(),
+            self._keys.digests(),
             encoding,
         )

@@ -10,7 +10,7 @@ ties them to input, model and options.
 import json
 import secrets
 import shutil
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
@@ -23,7 +23,7 @@ from colorcli.errors import InputError, RefusedError
 from colorcli.files import atomic_write, locked, publish
 from colorcli.options import Existing
 from colorcli.video.frames import Findings, Timing
-from colorcli.video.part import WARM_UP, Part, Place
+from colorcli.video.part import WARM_UP, Part, Place, StoredShot
 from colorcli.video.temporal_colorizer import Keyframe
 
 _OPTIONS = ("color", "video")
@@ -77,8 +77,8 @@ class Record:
     """How many of its frames keep their own color."""
     checksum: int
     """Of its last frame (`part.frame_checksum`)."""
-    key: str
-    """A digest of the decisions about its frames (`decision_key`)."""
+    keys: list[tuple[int, str]]
+    """Digests of the decisions about the frames of its shots (`decision_key`)."""
     encoding: str
     """A digest of how it is encoded."""
 
@@ -97,6 +97,7 @@ class Record:
         """Raises ValueError, KeyError or TypeError if the text is damaged."""
         stored = json.loads(text)
         stored["timings"] = [Timing(*pair) for pair in stored["timings"]]
+        stored["keys"] = [(number, digest) for number, digest in stored["keys"]]
         stored["findings"] = [Findings(tuple(cuts), has_color) for has_color, *cuts in stored["findings"]]
         return cls(**stored)
 
@@ -129,6 +130,8 @@ class Segments:
         """Of the segments that are colorized, in the order of the video."""
         self._dropped: list[Record] = []
         """Of those that are to be colorized again. What they say of the source is still true."""
+        self._same_shots: list[StoredShot] = []
+        """Those among them that may keep their colors."""
 
     @property
     def finished(self) -> list[Record]:
@@ -148,8 +151,9 @@ class Segments:
             cause = f"cannot be created ({error.strerror})"
             raise InputError(self.folder, cause, "check folder and disk") from error
         with locked(self.folder, self._output):
-            for unfinished in self.folder.glob("*.part.nut"):
-                unfinished.unlink()
+            for pattern in ("*.part.nut", "earlier-*"):
+                for unfinished in self.folder.glob(pattern):
+                    unfinished.unlink()
             yield
 
     def open(self, existing: Existing) -> bool:
@@ -197,11 +201,22 @@ class Segments:
             partial.write_text(self._identity)
         return True
 
-    def drop(self, task_starts: Collection[int]) -> None:
-        """Remove the segments of tasks, which are then colorized again."""
-        self._dropped += [record for record in self.records if record.task_start in task_starts]
-        self._delete(self._dropped)
+    def drop(self, task_starts: Collection[int], same_shots: Sequence[StoredShot]) -> None:
+        """Remove the segments of tasks, which are then colorized again.
+
+        `same_shots`: shots that a task may keep when it is colorized again; their chroma is `earlier_chroma`.
+        """
+        self._same_shots = list(same_shots)
+        self._set_aside([record for record in self.records if record.task_start in task_starts])
         self.load()
+
+    def _set_aside(self, records: Sequence[Record]) -> None:
+        """Remove segments that are to be colorized again; their colors stay until the end of the run."""
+        for record in records:
+            if (chroma := self.chroma(record.position)).is_file():
+                chroma.rename(self.earlier_chroma(record.position))
+        self._delete(records)
+        self._dropped += records
 
     def _delete(self, records: Iterable[Record]) -> None:
         for record in records:
@@ -253,8 +268,7 @@ class Segments:
                 done += task
                 continue
             is_open = self._keyframe(task[-1]) is not None
-            self._delete(task)
-            self._dropped += task
+            self._set_aside(task)
             redone = sum(len(record.timings) for record in task), sum(record.kept for record in task)
             if is_open:  # the run was interrupted within this task, the last one
                 yield replace(self._part_after(done, None), redone=redone)
@@ -268,7 +282,9 @@ class Segments:
         if again:
             findings = [found for record in again for found in record.findings]
             part = self._part_after(done, len(findings))
-            yield replace(part, last=again[-1].numbers[-1], findings=findings)
+            last = again[-1].numbers[-1]
+            stored = [shot for shot in self._same_shots if again[0].numbers[0] <= shot.start <= last]
+            yield replace(part, last=last, findings=findings, stored=stored)
 
     def _encoded_again(self, done: list[Record], task: list[Record]) -> Iterator[Part]:
         """The segments of a task that are not encoded as they should be now."""
@@ -291,6 +307,10 @@ class Segments:
     def chroma(self, position: int) -> Path:
         """The colors of a segment, if they are kept."""
         return self._path(position, "chroma.nut")
+
+    def earlier_chroma(self, position: int) -> Path:
+        """The colors of a segment that is colorized again, until the end of the run."""
+        return self.folder / f"earlier-{position:08d}.nut"
 
     def unfinished_chroma(self, position: int) -> Path:
         """Where they are written until the segment is finished."""
