@@ -38,7 +38,12 @@ class Flag:
     metavar: str | None = None
     min: float | None = None
     max: float | None = None
+    values: tuple[str, ...] = ()
+    """What a shell offers as completions; others may be allowed."""
 
+
+DEVICES = ("auto", "coreml", "cpu", "cuda", "openvino", "rtx", "tensorrt", "webgpu")
+ENCODERS = ("libx264", "libx265", "libsvtav1", "prores_ks", "ffv1")
 
 ModelFile = Annotated[Path, Flag("Model file; the included one by default.", env=True)]
 ModelFiles = Annotated[
@@ -54,6 +59,7 @@ Device = Annotated[
     Flag(
         "auto, coreml, cpu, cuda, cuda:N, openvino, rtx, tensorrt or webgpu; run spreads over cuda:0,1.",
         env=True,
+        values=DEVICES,
     ),
 ]
 WorkingSize = Annotated[int | None, Flag("Short side in pixels at which the network works.", min=32)]
@@ -120,7 +126,10 @@ class TensorrtOptions:
     ] = None
     version_compatible: Annotated[bool, Flag("Run with later versions, too.")] = False
     hardware_compatible: Annotated[bool, Flag("Run on any GPU from Ampere on.")] = False
-    via: Annotated[str, Flag("Builder that reads the network.", metavar="onnx|torch2trt")] = "onnx"
+    via: Annotated[
+        str,
+        Flag("Builder that reads the network.", metavar="onnx|torch2trt", values=("onnx", "torch2trt")),
+    ] = "onnx"
 
 
 @dataclass(frozen=True)
@@ -129,9 +138,9 @@ class VideoOptions:
 
     PANEL: ClassVar = "Film"
 
-    codec: Annotated[
-        str | None, Flag("Encoder: libx264, libx265, libsvtav1, prores_ks, ffv1, ...", env=True)
-    ] = None
+    codec: Annotated[str | None, Flag(f"Encoder: {', '.join(ENCODERS)}, ...", env=True, values=ENCODERS)] = (
+        None
+    )
     """None takes the encoder that suits container and source best."""
     crf: Annotated[float | None, Flag("Encoder quality; lower is better.", env=True)] = None
     preset: Annotated[str | None, Flag("Encoder speed.", env=True)] = None
@@ -149,13 +158,16 @@ class VideoOptions:
     shots: Annotated[Path | None, Flag("Shot list: read if it exists, else written.", metavar="FILE")] = None
     deinterlace: Annotated[bool, Flag("Turn fields into frames.")] = False
     field_order: Annotated[
-        str | None, Flag("Which field comes first: tff or bff; the file's own by default.")
+        str | None,
+        Flag("Which field comes first: tff or bff; the file's own by default.", values=("tff", "bff")),
     ] = None
     """For video that says nothing or something wrong about its fields."""
     tonemap: Annotated[bool, Flag("Convert HDR to SDR.")] = False
     fps: Annotated[str | None, Flag("Frames per second of numbered frames; 24 if they state none.")] = None
     """A number or a fraction: `18`, `16.67`, `24000/1001`."""
-    audio: Annotated[str, Flag("Sound: copy, aac, opus or none.")] = "copy"
+    audio: Annotated[str, Flag("Sound: copy, aac, opus or none.", values=("copy", "aac", "opus", "none"))] = (
+        "copy"
+    )
     drop: Annotated[
         str, Flag("Leave out streams by type or index: data,subtitle,attachment,3.", metavar="LIST")
     ] = ""

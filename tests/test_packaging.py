@@ -1,6 +1,10 @@
 """What is installed with the package, and what the Dockerfile builds from; `.ci/install` runs its steps."""
 
+import os
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -8,6 +12,8 @@ import pytest
 from support.cli import run_cli
 
 ROOT = Path(__file__).parents[1]
+PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+"""With the installed command."""
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -42,6 +48,37 @@ def test_completions_are_the_commands_own(shell: str, file: str) -> None:
     script = (ROOT / "completions" / file).read_text()
     assert "_COLORCLI_COMPLETE" in script
     assert script.strip() == shown.stdout.decode().strip()
+
+
+TYPED = "colorcli run --audio "
+IN_BASH = """source "$0"; COMP_WORDS=(colorcli run --audio ""); COMP_CWORD=3
+_colorcli_completion colorcli; printf '%s\\n' "${COMPREPLY[@]}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("command", "variables"),
+    [
+        (["bash", "-c", IN_BASH, str(ROOT / "completions/colorcli")], {}),
+        (["colorcli"], {"_COLORCLI_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": TYPED}),
+        (
+            ["colorcli"],
+            {
+                "_COLORCLI_COMPLETE": "complete_fish",
+                "_TYPER_COMPLETE_FISH_ACTION": "get-args",
+                "_TYPER_COMPLETE_ARGS": TYPED,
+            },
+        ),
+    ],
+    ids=["bash", "zsh", "fish"],
+)
+def test_a_shell_completes_the_values_of_an_option(command: list[str], variables: dict[str, str]) -> None:
+    if not shutil.which(command[0], path=PATH):
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "PATH": PATH, **variables}, check=False
+    )
+    assert re.findall(r"\w+", done.stdout.replace("_arguments", "")) == ["copy", "aac", "opus", "none"]
 
 
 def test_doctor_reports_every_extra() -> None:

@@ -60,11 +60,19 @@ def _option(name: str, annotation: Any, default: Any, panel: str | None = None) 
             metavar=flag.metavar,
             min=flag.min,
             max=flag.max,
+            autocompletion=_completion(flag.values) if flag.values else None,
             show_default=not isinstance(default, Path | tuple),
             rich_help_panel=panel,
         )
         annotation = Annotated[get_args(annotation)[0], option]
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _completion(values: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        return [value for value in values if value.startswith(incomplete)]
+
+    return complete
 
 
 def _flag(annotation: Any) -> Flag | None:
