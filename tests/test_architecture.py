@@ -90,11 +90,11 @@ def test_only_the_command_line_imports_train() -> None:
     assert users <= {"train", "cli"}
 
 
-def test_help_loads_nothing_heavy() -> None:
+def test_help_and_the_parent_of_workers_load_nothing_heavy() -> None:
     code = """
 import sys
 import colorcli
-from colorcli.cli.app import app
+import colorcli.cli.app, colorcli.cli.console, colorcli.cli.report, colorcli.jobs.run
 heavy = {"torch", "onnxruntime", "cv2", "av", "PIL", "tifffile", "numpy"} & set(sys.modules)
 sys.exit(f"loaded {heavy}" if heavy else 0)
 """

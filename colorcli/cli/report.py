@@ -16,7 +16,7 @@ from typing import Any
 from colorcli.errors import InputError
 from colorcli.events import Done, Event, Failed, Note, ShotDone, Sink, Summary, json_text
 from colorcli.files import atomic_write
-from colorcli.video.shot_exchange import clock
+from colorcli.video.timecode import clock
 
 TEMPLATE = Path(__file__).parent / "report.html"
 PLACEHOLDER = "{{data}}"

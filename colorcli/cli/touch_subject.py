@@ -25,8 +25,8 @@ from colorcli.jobs.job import Kind
 from colorcli.jobs.walk import kind_by_content, kind_by_suffix
 from colorcli.options import ColorOptions, RunOptions, VideoOptions
 from colorcli.video.preflight import CheckedVideo, open_to_look
-from colorcli.video.shot_exchange import clock
 from colorcli.video.survey import find_shots, rgb_of
+from colorcli.video.timecode import clock
 
 LONG_SIDE = 1280
 """Pixels at which pictures are shown and recolored: at this size a click is answered at once."""

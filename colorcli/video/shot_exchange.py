@@ -12,6 +12,7 @@ from colorcli.errors import UsageError
 from colorcli.files import atomic_write
 from colorcli.video.info import VideoInfo
 from colorcli.video.shot_list import DECISIONS, Shot
+from colorcli.video.timecode import clock
 
 SCENE_COLUMNS = (
     "Scene Number", "Start Frame", "Start Timecode", "Start Time (seconds)", "End Frame", "End Timecode",
@@ -107,13 +108,6 @@ def timecode(frame: int, rate: Fraction) -> str:
     """Non-drop-frame timecode, which counts frames at the rounded rate (SMPTE ST 12-1)."""
     seconds, frames = divmod(frame, round(rate))
     return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}:{frames:02d}"
-
-
-def clock(frame: int, rate: Fraction) -> str:
-    """Hours, minutes and seconds to the thousandth."""
-    thousandths = round(frame * 1000 / rate)
-    seconds, rest = divmod(thousandths, 1000)
-    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{rest:03d}"
 
 
 def _times(frame: int, rate: Fraction) -> tuple[str, str]:

@@ -46,3 +46,10 @@ def parse_timecode(text: str, rate: Fraction) -> Timecode:
     if found := _CLOCK.fullmatch(text):
         return Timecode(Fraction(int(found[1] or 0) * 3600 + int(found[2]) * 60) + Fraction(found[3]))
     raise UsageError(text, "is not a time or a frame", "write 12.5, 00:01:02.5, 00:01:02:12 or 300f")
+
+
+def clock(frame: int, rate: Fraction) -> str:
+    """Hours, minutes and seconds to the thousandth."""
+    thousandths = round(frame * 1000 / rate)
+    seconds, rest = divmod(thousandths, 1000)
+    return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}.{rest:03d}"
