@@ -3,12 +3,15 @@
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from colorcli.train.efficientnet import EfficientNet
 from colorcli.train.features import Features
 
 NETWORKS = ("efficientnet-lite1", "efficientnet-lite2")
+TURNS = 2 * len(NETWORKS)
+"""Steps until each network has been shown each half of a batch."""
 SHORTEST_VIEW = 0.75
 """Smallest side of a view, as a share of the crop's side."""
 VIEW_SIZE = 176
@@ -24,28 +27,30 @@ class AuxiliaryExtractors(nn.Module):
         self.networks = nn.ModuleList([EfficientNet(name) for name in NETWORKS])
 
     def forward(
-        self, generated: Tensor, real: Tensor, *, turn: int, seed: tuple[int, ...]
+        self, generated: Tensor, real: Tensor, *, turn: int, view: Tensor
     ) -> tuple[Features, Features]:
         """R'G'B' [N, 3, S, S] twice -> the features of one half of the batch, generated and real.
 
-        `turn` selects the network and the half; `seed` the view.
+        `turn` (less than `TURNS`) selects the network and the half; `view` is from `random_view`.
         """
         network = self.networks[turn % len(self.networks)]
         half = slice(turn // len(self.networks) % min(2, len(generated)), None, 2)
-        view = _random_square(generated.shape[-1], seed)
         with torch.no_grad():
             target = network(_resized(real[half], view))
         return network(_resized(generated[half], view)), target
 
 
-def _random_square(side: int, seed: tuple[int, ...]) -> tuple[slice, slice]:
+def random_view(seed: tuple[int, ...]) -> NDArray[np.float64]:
+    """A square part of a crop, [2, 3]: the affine map from the view to the crop, both in [-1, 1]."""
     rng = np.random.default_rng(seed)
-    length = int(rng.integers(round(SHORTEST_VIEW * side), side, endpoint=True))
-    top, left = (int(start) for start in rng.integers(0, side - length, size=2, endpoint=True))
-    return slice(top, top + length), slice(left, left + length)
+    share = rng.uniform(SHORTEST_VIEW, 1)
+    x, y = rng.uniform(share - 1, 1 - share, 2)
+    return np.array([[share, 0, x], [0, share, y]])
 
 
-def _resized(rgb: Tensor, view: tuple[slice, slice]) -> Tensor:
-    square = rgb[..., view[0], view[1]]
-    resized = F.interpolate(square, (VIEW_SIZE, VIEW_SIZE), mode="bilinear", align_corners=False)
+def _resized(rgb: Tensor, view: Tensor) -> Tensor:
+    """The view of R'G'B' [N, 3, S, S]; its shape does not depend on the view, so that it can be captured."""
+    shape = [len(rgb), 3, VIEW_SIZE, VIEW_SIZE]
+    grid = F.affine_grid(view.expand(len(rgb), 2, 3), shape, align_corners=False)
+    resized = F.grid_sample(rgb, grid, padding_mode="border", align_corners=False)
     return resized.contiguous(memory_format=torch.channels_last)

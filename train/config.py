@@ -8,6 +8,9 @@ from typing import Any
 
 from colorcli.errors import UsageError
 
+RECIPE = Path(__file__).with_name("default.toml")
+"""Of the generator in the package."""
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -60,7 +63,8 @@ class Config:
     initial_weights: str = ""
     """File of a generator to train on (`--from`). Empty: random weights, and `encoder_weights`."""
     encoder_weights: str = ""
-    """File of ImageNet weights for the encoder, the largest gain known. Empty: random weights."""
+    """ImageNet weights for the encoder, the largest gain known: `mobilenet_v2` downloads torchvision's; or a
+    file. Empty: random weights."""
     feature_extractor: str = ""
     """Frozen network of the perceptual loss and the discriminator: `efficientnet-lite0` (1, 2), a package, or
     a file of SqueezeNet weights. Empty: no perceptual loss, and a PatchGAN from scratch."""
@@ -112,6 +116,8 @@ class Config:
     """Crops between validations, each with a sample sheet."""
     held_out: int = 96
     """Number of pictures held out for validation, chosen by the seed."""
+    cuda_graphs: bool = True
+    """On a GPU, capture each phase's step and replay it; false: launch its kernels one by one."""
     workers: int = 1
     """Processes that prepare crops: on a CPU some 300 a second each; a GPU makes the pixels itself."""
     data: DataConfig = field(default_factory=DataConfig)
@@ -133,13 +139,13 @@ class Config:
 
 
 def load_config(path: Path) -> Config:
-    """Read a TOML file; settings that it does not name keep their defaults.
+    """Read a TOML file, or `default` in the package; settings that it does not name keep their defaults.
 
     Raises:
         UsageError: the file cannot be read, names an unknown setting, or gives one a value of another type.
     """
     try:
-        values = tomllib.loads(path.read_text())
+        values = tomllib.loads((RECIPE if path == Path("default") else path).read_text())
         if "phases" in values:
             values["phases"] = tuple(_build(Phase, phase) for phase in values["phases"])
         if "data" in values:

@@ -3,20 +3,19 @@
 Each process computes its share of every batch; gradients are averaged, so all processes hold the same
 weights. Batch-norm statistics belong to each process, until those of the averaged weights are recomputed.
 
-Gradients are averaged here and not by DistributedDataParallel: two networks take turns in one step, one of
-them frozen for a part of it, and Muon needs a sum of its own. One message after each backward pass serves
-all three, and is captured with the rest of the step on a GPU.
+DistributedDataParallel averages the gradients; it can be captured with the rest of a step on a GPU.
 """
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Self, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 LONGEST_WAIT = timedelta(days=1)
 """For the process that packs the pictures or writes a file; gradients keep PyTorch's shorter time-out."""
@@ -44,6 +43,7 @@ class ProcessGroup:
             return cls()
         if device.type == "cuda":
             torch.cuda.set_device(device)
+            os.environ.setdefault("TORCH_NCCL_ASYNC_ERROR_HANDLING", "0")  # it cannot be captured
         dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
         local_rank, node = (int(os.environ.get(name, "0")) for name in ("LOCAL_RANK", "GROUP_RANK"))
         patient = dist.new_group(backend="gloo", timeout=LONGEST_WAIT)
@@ -61,13 +61,17 @@ class ProcessGroup:
         """Whether this process reports and writes files."""
         return self.rank == 0
 
-    def mean(self, tensors: Iterable[Tensor | None]) -> None:
+    def parallel(self, network: nn.Module) -> nn.Module:
+        """The network, with the mean of all processes' gradients after each backward pass."""
+        if self.size == 1:
+            return network
+        return DistributedDataParallel(network, broadcast_buffers=False, gradient_as_bucket_view=True)
+
+    def mean(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its mean over all processes."""
-        present = [tensor for tensor in tensors if tensor is not None]
-        self.sum(present)
-        if self.size > 1:
-            for tensor in present:
-                tensor.div_(self.size)
+        self.sum(tensors)
+        for tensor in tensors:
+            tensor.div_(self.size)
 
     def sum(self, tensors: Sequence[Tensor]) -> None:
         """Replace each tensor by its sum over all processes."""

@@ -42,7 +42,7 @@ class Muon(torch.optim.AdamW):
         ]
         directions = self._directions([weights for weights, _ in matrices])
         for (weights, group), direction in zip(matrices, directions, strict=True):
-            weights.mul_(1 - group["lr"] * group["weight_decay"]).add_(direction, alpha=-group["lr"])
+            weights.mul_(1 - group["lr"] * group["weight_decay"]).sub_(group["lr"] * direction)
             weights.grad = None  # AdamW skips weights without a gradient
         return super().step(closure)
 

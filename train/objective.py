@@ -62,11 +62,10 @@ class Objective(nn.Module):
         features: tuple[Features, Features],
         *,
         turn: int,
-        seed: tuple[int, ...],
     ) -> dict[str, Tensor]:
         """The weighted losses by name, of the generator's chroma and logits.
 
-        `features` are those of generated and real pictures; `turn` and `seed` go to the auxiliary extractors.
+        `features` are those of generated and real pictures; `turn` goes to the auxiliary extractors.
         """
         config, real, (chroma, logits) = self.config, batch["chroma"], prediction
         parts = {"reconstruction": config.reconstruction * losses.reconstruction_loss(chroma, real)}
@@ -78,18 +77,18 @@ class Objective(nn.Module):
         if config.recognition:
             parts["recognition"] = config.recognition * losses.recognition_loss(*features)
         if self.auxiliary is not None:
-            parts["auxiliary"] = config.auxiliary * self._auxiliary_loss(batch, chroma, turn, seed)
+            parts["auxiliary"] = config.auxiliary * self._auxiliary_loss(batch, chroma, turn)
         if phase.colorfulness:
             shortfall = losses.colorfulness_loss(batch["luma"], chroma, real)
             parts["colorfulness_loss"] = phase.colorfulness * shortfall
         return parts
 
-    def _auxiliary_loss(self, batch: Batch, chroma: Tensor, turn: int, seed: tuple[int, ...]) -> Tensor:
+    def _auxiliary_loss(self, batch: Batch, chroma: Tensor, turn: int) -> Tensor:
         """The perceptual and recognition losses once more, by another network."""
         assert self.auxiliary is not None
         pictures = [rgb_from_ycbcr(batch["luma"], each) for each in (chroma, batch["chroma"])]
         with self.autocast():
-            generated, real = self.auxiliary(*pictures, turn=turn, seed=seed)
+            generated, real = self.auxiliary(*pictures, turn=turn, view=batch["view"])
         perceptual = losses.perceptual_loss(generated.maps, real.maps)
         recognition = losses.recognition_loss(generated, real)
         return self.config.perceptual * perceptual + self.config.recognition * recognition

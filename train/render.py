@@ -3,7 +3,7 @@
 The same samples give the same batch on every device, up to rounding.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from colorcli.train.pack import Pack
 from colorcli.train.samples import Sample, View
 from colorcli.train.tensors import to_device, ycbcr_from_rgb
 
-Batch = dict[str, Tensor]
+Batch = Mapping[str, Tensor]
 """`condition` [N, 4, S, S] (luma as shown, and hints), `luma` [N, 1, S, S] and `chroma` [N, 2, S, S]."""
 LARGEST_SHARE = 0.5
 """Share of a GPU's free memory that the pictures may take; larger packs stay in the CPU's memory."""

@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 from rich.console import Console
 from rich.progress import TextColumn
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from colorcli.evaluation.pictures import Picture
@@ -19,6 +21,8 @@ from colorcli.train.config import Config
 
 SMOOTHING = 0.98
 """Decay of the running mean of the losses shown: those of single batches are noisy."""
+DISPLAY_INTERVAL = 1.0
+"""Seconds between updates of the display: to read a loss is to wait for the GPU."""
 FIRST_LINE, LINE_INTERVAL = 10.0, 60.0
 """Seconds without a terminal until the first line of progress, and between lines."""
 
@@ -61,7 +65,8 @@ class RunReport:
         self._task = self._progress.add_task(
             "start", total=config.length, completed=done, speed="", losses=""
         )
-        self._smooth: dict[str, float] = {}
+        self._smooth: dict[str, Tensor] = {}
+        self._next_display = 0.0
 
     def __enter__(self) -> Self:
         self.note(f"Scores: {self._folder / 'metrics.jsonl'}, sample sheets: {self._folder / 'samples'}")
@@ -81,14 +86,15 @@ class RunReport:
         """Print one line."""
         self._console.print(message, markup=False, highlight=False, soft_wrap=True)
 
-    def step(self, phase: str, done: int, losses: dict[str, float]) -> None:
-        """Update the display after a batch."""
+    def step(self, phase: str, done: int, losses: Mapping[str, Tensor]) -> None:
+        """Take the losses of a batch, and update the display now and then."""
         for name, value in losses.items():
-            self._smooth[name] = SMOOTHING * self._smooth.get(name, value) + (1 - SMOOTHING) * value
-        speed, shown = (
-            self._progress.tasks[0].speed,
-            " ".join(f"{n} {v:.4f}" for n, v in self._smooth.items()),
-        )
+            self._smooth.setdefault(name, value.clone()).lerp_(value, 1 - SMOOTHING)
+        if time.monotonic() < self._next_display:
+            return
+        self._next_display = time.monotonic() + DISPLAY_INTERVAL
+        speed = self._progress.tasks[0].speed
+        shown = " ".join(f"{name} {float(value):.4f}" for name, value in self._smooth.items())
         self._progress.update(
             self._task,
             description=phase,
@@ -102,7 +108,7 @@ class RunReport:
         """Write the scores of a validation beside the smoothed losses, as one line of `metrics.jsonl`."""
         if not self._writes:
             return
-        values = {**self._smooth, **scores}
+        values = {**{name: float(value) for name, value in self._smooth.items()}, **scores}
         self._log.write(json.dumps({"phase": phase, "crops": done, **values}) + "\n")
         self._log.flush()
         for name, value in values.items():

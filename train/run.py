@@ -12,6 +12,7 @@ from rich.console import Console
 from colorcli.errors import SetupError, UsageError
 from colorcli.evaluation.pictures import find_pictures
 from colorcli.progress import progress_bar
+from colorcli.train.captured import own_stream
 from colorcli.train.config import Config, load_config
 from colorcli.train.distributed import ProcessGroup
 from colorcli.train.fine_tune import SETTINGS, conclude, fine_tuning, held_out_of
@@ -32,7 +33,8 @@ class Resume(Enum):
 
 
 BOOKKEEPING = frozenset((
-    "name", "version", "license", "training_data", "checkpoint_every", "validate_every", "workers",
+    "name", "version", "license", "training_data",
+    "checkpoint_every", "validate_every", "workers", "cuda_graphs",
 ))  # fmt: skip
 """Settings that may change while a run goes on: the weights do not depend on them."""
 
@@ -60,7 +62,7 @@ def start(
         Interrupted: a signal asked it to end; the state is saved.
     """
     target = choose_device(device)
-    with ProcessGroup.join(target) as processes:
+    with ProcessGroup.join(target) as processes, own_stream(target):
         console = Console(stderr=True, quiet=not processes.is_main)
         config, resumes = processes.from_main(
             lambda: _configuration(data, folder, config_file, source, resume=resume)

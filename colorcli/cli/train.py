@@ -22,7 +22,10 @@ def train(
         list[str] | None, Argument(metavar="DATA...", help="Folders of images, or coco-sample.")
     ] = None,
     output: Annotated[Path | None, Flag("Folder for weights and logs.", short="-o", metavar="RUN")] = None,
-    config: Annotated[Path | None, Flag("Settings other than the defaults.", metavar="FILE.toml")] = None,
+    config: Annotated[
+        Path | None,
+        Flag("Settings other than the defaults; default: the built-in model's.", metavar="FILE.toml"),
+    ] = None,
     source: Annotated[
         Path | None,
         Flag(

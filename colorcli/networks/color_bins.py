@@ -5,6 +5,8 @@ and learns more about objects by it. The bins form a grid over chroma that is fi
 colors in photographs lie.
 """
 
+from functools import cache
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -21,12 +23,17 @@ def colors() -> Tensor:
     return torch.cartesian_prod(LEVELS, LEVELS)
 
 
+@cache
+def _levels(device: torch.device) -> Tensor:
+    return LEVELS.to(device)
+
+
 def classification_loss(logits: Tensor, chroma: Tensor) -> Tensor:
     """Cross-entropy of logits [N, h, w, COUNT] with true chroma [N, 2, H, W], which is averaged to h x w.
 
     The target of a pixel is a distribution over the four bins around its color, with the color as its mean.
     """
-    levels = LEVELS.to(chroma.device)
+    levels = _levels(chroma.device)
     real = F.interpolate(chroma, logits.shape[1:3], mode="area").clamp(levels[0], levels[-1])
     below = (torch.bucketize(real.contiguous(), levels, right=True) - 1).clamp(0, len(levels) - 2)
     above = (real - levels[below]) / (levels[below + 1] - levels[below])

@@ -3,16 +3,14 @@
 MACs are multiply-accumulate operations for one 256x256 picture.
 """
 
+from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from colorcli.color.condition import CHANNELS
-from colorcli.errors import SetupError
 from colorcli.networks import color_bins
 from colorcli.networks.base import Generator
 
@@ -86,27 +84,24 @@ class MobileEncoder(nn.Module):
                 skips.append(x)
         return [*skips, F.relu6(self.head(x))]
 
-    def load_imagenet(self, path: Path) -> None:
-        """Load ImageNet weights named conv00 ... conv51 in network order.
+    @torch.no_grad()
+    def load_imagenet(self, weights: Mapping[str, Tensor]) -> None:
+        """Take ImageNet weights named conv00 ... conv51 in network order, for R'G'B' in [-1, 1].
 
         The stem's weights are summed over the three input channels, because a gray picture has R = G = B;
         its weights for hints start at zero.
 
         Raises:
-            SetupError: the file is missing or holds other weights.
+            KeyError, RuntimeError: they are those of another network.
         """
-        try:
-            weights = load_file(path)
-            convolutions = [module for module in self.modules() if isinstance(module, nn.Conv2d)]
-            for index, convolution in enumerate(convolutions):
-                weight = weights[f"conv{index:02d}.weight"].float()
-                if convolution is self.stem:
-                    weight = F.pad(weight.sum(1, keepdim=True), (0, 0, 0, 0, 0, CHANNELS - 1))
-                convolution.weight.data.copy_(weight)
-                assert convolution.bias is not None
-                convolution.bias.data.copy_(weights[f"conv{index:02d}.bias"])
-        except (OSError, KeyError, RuntimeError) as error:
-            raise SetupError(path, f"not MobileNetV2 weights ({error})", "check encoder_weights") from error
+        convolutions = [module for module in self.modules() if isinstance(module, nn.Conv2d)]
+        for index, convolution in enumerate(convolutions):
+            weight = weights[f"conv{index:02d}.weight"]
+            if convolution is self.stem:
+                weight = F.pad(weight.sum(1, keepdim=True), (0, 0, 0, 0, 0, CHANNELS - 1))
+            convolution.weight.copy_(weight)
+            assert convolution.bias is not None
+            convolution.bias.copy_(weights[f"conv{index:02d}.bias"])
 
 
 def conv_block(inputs: int, outputs: int, kernel: int) -> nn.Sequential:
