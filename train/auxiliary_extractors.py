@@ -41,16 +41,19 @@ class AuxiliaryExtractors(nn.Module):
 
 
 def random_view(seed: tuple[int, ...]) -> NDArray[np.float64]:
-    """A square part of a crop, [2, 3]: the affine map from the view to the crop, both in [-1, 1]."""
+    """A square part of a crop, [3]: its share of the crop's side, and x and y of its middle in [-1, 1]."""
     rng = np.random.default_rng(seed)
     share = rng.uniform(SHORTEST_VIEW, 1)
-    x, y = rng.uniform(share - 1, 1 - share, 2)
-    return np.array([[share, 0, x], [0, share, y]])
+    return np.array([share, *rng.uniform(share - 1, 1 - share, 2)])
 
 
 def _resized(rgb: Tensor, view: Tensor) -> Tensor:
     """The view of R'G'B' [N, 3, S, S]; its shape does not depend on the view, so that it can be captured."""
-    shape = [len(rgb), 3, VIEW_SIZE, VIEW_SIZE]
-    grid = F.affine_grid(view.expand(len(rgb), 2, 3), shape, align_corners=False)
-    resized = F.grid_sample(rgb, grid, padding_mode="border", align_corners=False)
+    share, x, y = view.unbind()
+    place = share * ((2 * torch.arange(VIEW_SIZE, device=rgb.device) + 1) / VIEW_SIZE - 1)
+    # Not by affine_grid, which autocast would round to bfloat16.
+    grid = torch.stack(torch.meshgrid(place + x, place + y, indexing="xy"), dim=-1)
+    resized = F.grid_sample(
+        rgb, grid.expand(len(rgb), -1, -1, -1), padding_mode="border", align_corners=False
+    )
     return resized.contiguous(memory_format=torch.channels_last)

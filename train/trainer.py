@@ -37,6 +37,8 @@ STATEFUL = (
     "generator", "averaged", "mean", "discriminator", "generator_optimizer", "discriminator_optimizer",
 )  # fmt: skip
 """Attributes of the trainer that are saved and restored."""
+CAPTURABLE: dict[str, Any] = {"fused": True, "capturable": True}
+"""Of optimizers: fused kernels read learning rate and step from the device."""
 
 
 def learning_rate(phase: Phase, done: int, warmup: int) -> float:
@@ -90,7 +92,7 @@ class Trainer:
             self.discriminator.parameters(),
             config.discriminator_learning_rate,
             betas=(0.5, 0.999),
-            fused=True,
+            **CAPTURABLE,
         )
         self._move_learning_rates()
         self._predict = processes.parallel(_Predictor(self.generator))
@@ -108,8 +110,7 @@ class Trainer:
             {"params": [p for p in parameters if p not in pretrained], "lr_scale": 1.0},
             {"params": [p for p in parameters if p in pretrained], "lr_scale": config.encoder_lr_scale},
         ]
-        # Fused kernels read learning rate and step from the device, so that they can be captured.
-        settings: dict[str, Any] = {"betas": (0.9, 0.99), "weight_decay": config.weight_decay, "fused": True}
+        settings: dict[str, Any] = {"betas": (0.9, 0.99), "weight_decay": config.weight_decay, **CAPTURABLE}
         if config.muon:
             return Muon(groups, self.processes, **settings)
         return torch.optim.AdamW(groups, **settings)

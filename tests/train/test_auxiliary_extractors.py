@@ -54,7 +54,7 @@ def test_the_view_depends_on_the_seed_alone(extractors: AuxiliaryExtractors) -> 
 def test_a_view_is_a_part_of_the_crop(extractors: AuxiliaryExtractors) -> None:
     """What lies outside of it has no influence."""
     generated, real = pictures(count=2)
-    features, _ = extractors(generated, real, turn=0, view=torch.tensor([[0.75, 0, -0.25], [0, 0.75, 0.25]]))
+    features, _ = extractors(generated, real, turn=0, view=torch.tensor([0.75, -0.25, 0.25]))
     (gradient,) = torch.autograd.grad(features.maps[0].sum(), generated)
     shown = gradient[0].abs().sum(0) > 0
     assert shown[17:, :47].all()

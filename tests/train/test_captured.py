@@ -43,10 +43,12 @@ def test_a_step_reads_nothing_back_and_takes_nothing_from_the_cpu() -> None:
     trainer._ema_weight = trainer._ema_weight.to("meta")
     inputs = {**batch("meta"), "view": torch.from_numpy(random_view((0,))).float().to("meta")}
     trainer.compute(PHASE, inputs, 0)  # constants are brought to the device once
-    for turn in range(TURNS):
+    for turn in (0, TURNS - 1):
         with OnTheDeviceAlone():
             parts = trainer.compute(PHASE, inputs, turn)
         assert all(part.is_meta for part in parts.values())
+    for optimizer in (trainer.generator_optimizer, trainer.discriminator_optimizer):
+        assert all(group["capturable"] for group in optimizer.param_groups)  # PyTorch refuses others
 
 
 def test_muon_reads_nothing_back() -> None:
