@@ -45,7 +45,6 @@ class Flag:
 DEVICES = ("auto", "coreml", "cpu", "cuda", "openvino", "rtx", "tensorrt", "webgpu")
 ENCODERS = ("libx264", "libx265", "libsvtav1", "prores_ks", "ffv1")
 
-ModelFile = Annotated[Path, Flag("Model file; the included one by default.", env=True)]
 ModelFiles = Annotated[
     list[Path],
     Flag("Model file; the included one by default. Several, as A and B:0.4, are blended.", env=True),

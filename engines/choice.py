@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from colorcli.engines.base import Engine
 from colorcli.engines.cache import cache_folder
+from colorcli.engines.digest import file_digest
 from colorcli.engines.gpus import candidates, find_gpus
 from colorcli.engines.timing import milliseconds, sample_inputs
 from colorcli.errors import ColorcliError
@@ -103,7 +104,7 @@ def _try(device: str, open_on: Callable[[str], Engine]) -> _Trial:
 
 def _key(path: Path, devices: list[str]) -> str:
     parts = [
-        hashlib.sha256(path.read_bytes()).hexdigest(),
+        file_digest(path),
         ort.__version__,
         devices,
         [asdict(gpu) for gpu in find_gpus()],

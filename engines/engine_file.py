@@ -15,6 +15,10 @@ from colorcli.networks.card import ModelCard
 
 REBUILD_KEY = "colorcli.rebuild"
 """Key of the command that makes a compiled file again, in its metadata."""
+KIND_KEY = "colorcli.kind"
+"""Key of the kind in the metadata of what `export` makes of another project's model."""
+SOURCE_KEY = "colorcli.source"
+"""Key of the digest of the file that such an export was made of."""
 MAGIC = b"colorcli engine 1\n"
 _LENGTH = struct.Struct("<I")
 _SHAPE = re.compile(r"(\d+)x(\d+)x(\d+)")
@@ -102,6 +106,14 @@ class EngineHeader:
     """Command that rebuilds it."""
     engine_bytes: int
     """Size of the serialized engine in bytes."""
+    kind: str = ""
+    """Family of the model, if it is another project's."""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the file says about itself, as ONNX files say it."""
+        adopted = {KIND_KEY: self.kind, SOURCE_KEY: self.card.digest}
+        return {**(adopted if self.kind else self.card.to_metadata()), REBUILD_KEY: self.rebuild}
 
     def check(self, path: Path, tensorrt: str, gpu: Gpu) -> None:
         """Check that the engine runs with this version of TensorRT on this GPU.

@@ -62,8 +62,9 @@ class GuardedEngine(Engine):
         self._engine.close()
         try:
             self._engine = self._open_on_cpu()
-        except SetupError:
-            raise error from None
+        except SetupError as missing:
+            remedy = f"continue with --resume, or {missing.remedy}"
+            raise DeviceError(error.subject, f"{error.cause}; {missing.cause}", remedy) from error
         self._note = moved(self.device, error)
         self.device = self._engine.device
 

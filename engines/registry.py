@@ -10,7 +10,8 @@ from pathlib import Path
 
 from colorcli.engines.base import Engine
 from colorcli.engines.device import Device, is_compiled
-from colorcli.engines.engine_file import REBUILD_KEY
+from colorcli.engines.digest import file_digest
+from colorcli.engines.engine_file import REBUILD_KEY, SOURCE_KEY
 from colorcli.errors import SetupError, install_command
 from colorcli.networks.card import CARD_KEY, ModelCard
 from colorcli.options import DEFAULT_MODEL
@@ -109,10 +110,17 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
     backend = (named or candidates)[0]
     if kind in ("cpu", "openvino"):
         return backend.open(path, device, threads)
+    if kind == "auto":
+        return _open_fastest(backend, path, threads)
+    from colorcli.engines.guarded import GuardedEngine
+
+    return GuardedEngine(backend.open(path, device, threads), None)
+
+
+def _open_fastest(backend: Backend, path: Path, threads: int | None) -> Engine:
+    """Open a model file on the device that runs it fastest, and on the CPU if that fails."""
     from colorcli.engines.guarded import GuardedEngine, open_guarded
 
-    if kind != "auto":
-        return GuardedEngine(backend.open(path, device, threads), None)
     if compiled_for := "rtx" if is_compiled(path) else "cuda" if backend.name == "tensorrt" else "":
         engine = backend.open(path, compiled_for, threads)
         return GuardedEngine(engine, lambda: _open_source(path, engine.metadata, threads))
@@ -140,19 +148,21 @@ def _open_source(path: Path, metadata: Mapping[str, str], threads: int | None) -
     """Open on the CPU what a compiled file was made of: the built-in model, or what its command names.
 
     Raises:
-        SetupError: neither has the weights of the compiled file.
+        SetupError: neither is the model that was compiled.
     """
+    wanted = metadata.get(SOURCE_KEY) or _card_digest(metadata)
     named = shlex.split(metadata.get(REBUILD_KEY, ""))[2:3]
     for source in (DEFAULT_MODEL, *map(Path, named)):
         if source.is_file() and (candidates := backends_for(source)):
             engine = candidates[0].open(source, "cpu", threads)
-            if _digest(engine.metadata) == _digest(metadata) != "":
+            if wanted and wanted == (_card_digest(engine.metadata) or file_digest(source)):
                 return engine
             engine.close()
-    raise SetupError(path, "runs on its card only, and what it was made of is gone", "give that as --model")
+    cause = f"{path.name} runs on its card only, and {' '.join(named)} is not what it was made of"
+    raise SetupError(path, cause, "give the model that it was made of as --model")
 
 
-def _digest(metadata: Mapping[str, str]) -> str:
+def _card_digest(metadata: Mapping[str, str]) -> str:
     return ModelCard.from_metadata(metadata).digest if CARD_KEY in metadata else ""
 
 

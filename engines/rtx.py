@@ -15,8 +15,10 @@ import onnxruntime as ort
 from google.protobuf.message import DecodeError
 
 from colorcli.engines.cache import cache_folder
+from colorcli.engines.digest import file_digest
 from colorcli.engines.engine_file import REBUILD_KEY, Profile, RtxOptions
 from colorcli.engines.gpus import find_gpus
+from colorcli.engines.input_ranges import input_ranges
 from colorcli.engines.plugins import PLUGINS
 from colorcli.errors import SetupError
 from colorcli.files import atomic_write
@@ -114,7 +116,7 @@ def compiled_in_cache(model: Path, index: int) -> Path:
     """
     device = card(index)
     parts = [
-        hashlib.sha256(model.read_bytes()).hexdigest(),
+        file_digest(model),
         device.ep_metadata["target_architecture"],
         device.ep_metadata["version"],
         [asdict(gpu) for gpu in find_gpus()],
@@ -129,31 +131,16 @@ def compiled_in_cache(model: Path, index: int) -> Path:
 
 def _shapes(model: Path, profiles: Sequence[Profile]) -> dict[str, str]:
     """The plugin's options for ranges of shapes: `condition:1x4x256x256`, one entry for each profile."""
-    try:
-        inputs = onnx.load(model, load_external_data=False).graph.input
-    except DecodeError as error:
-        raise SetupError(model, f"not a readable ONNX model ({error})", "export it again") from error
+    ranges = [item for profile in profiles for item in input_ranges(model, profile).items()]
+    if not ranges:
+        return {}
     options = {
         f"nv_profile_{bound}_shapes": ",".join(
-            f"{tensor.name}:{'x'.join(map(str, _filled(tensor, getattr(profile, bound))))}"
-            for profile in profiles
-            for tensor in inputs
+            f"{name}:{'x'.join(map(str, shapes[place]))}" for name, shapes in ranges
         )
-        for bound in ("min", "opt", "max")
+        for place, bound in enumerate(("min", "opt", "max"))
     }
     return options | ({"nv_multi_profile_enable": "1"} if len(profiles) > 1 else {})
-
-
-def _filled(tensor: onnx.ValueInfoProto, shape: tuple[int, int, int]) -> list[int]:
-    """A tensor's dimensions, those that are free filled with pictures, height and width."""
-    dimensions = tensor.type.tensor_type.shape.dim
-    count, *size = shape
-    free = iter(size)
-    filled = []
-    for axis, dimension in enumerate(dimensions):
-        fixed = dimension.HasField("dim_value")
-        filled.append(dimension.dim_value if fixed else count if axis == 0 else next(free))
-    return filled
 
 
 def _version(text: str) -> tuple[int, ...]:

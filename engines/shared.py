@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from multiprocessing import AuthenticationError, current_process
-from multiprocessing.connection import Client, Connection, Listener
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
@@ -33,18 +33,21 @@ _Answer = tuple[Outputs, str] | ColorcliError
 
 
 @dataclass(frozen=True)
-class SharedEngines:
-    """Where the engines of some model files are served. It can be sent to child processes."""
+class EngineConnections:
+    """What one process uses shared engines by. It can be an argument of a process that is started."""
 
-    addresses: Mapping[Path, str]
+    connections: Mapping[Path, Connection]
+    """By model file."""
 
     def open(self, path: Path) -> Engine | None:
-        """Connect to a file's engine; None where it would run on the CPU, which each process does itself.
+        """The engine of a model file; None where it would run on the CPU, which each process does itself.
+
+        Call it once for each file.
 
         Raises:
             ColorcliError: it could not be opened.
         """
-        connection = Client(self.addresses[path], authkey=current_process().authkey)
+        connection = self.connections[path]
         description = connection.recv()
         if isinstance(description, _Description):
             return _RemoteEngine(connection, description)
@@ -52,6 +55,17 @@ class SharedEngines:
         if description is not None:
             raise description
         return None
+
+
+@dataclass(frozen=True)
+class SharedEngines:
+    """The engines of a run's model files."""
+
+    servers: "Mapping[Path, _EngineServer]"
+
+    def connect(self) -> EngineConnections:
+        """Connect one more process."""
+        return EngineConnections({path: server.connect() for path, server in self.servers.items()})
 
 
 @contextmanager
@@ -76,8 +90,7 @@ def share_engines(
         return None
 
     with ExitStack() as stack:
-        servers = {path: stack.enter_context(_EngineServer(path, open_on_card)) for path in paths}
-        yield SharedEngines({path: server.address for path, server in servers.items()})
+        yield SharedEngines({path: stack.enter_context(_EngineServer(path, open_on_card)) for path in paths})
 
 
 def _has_gpu() -> bool:
@@ -147,29 +160,24 @@ class _EngineServer:
         self._requests: SimpleQueue[_Request | None] = SimpleQueue()
         self._description: Future[_Description | ColorcliError | None] = Future()
         self._most = MOST_PICTURES
-        self._listener = Listener(authkey=current_process().authkey)
-        self.address = str(self._listener.address)
-        self._is_closed = False
-        self._threads = [Thread(target=self._accept, daemon=True), Thread(target=self._run, daemon=True)]
+        self._thread = Thread(target=self._run, daemon=True)
 
     def __enter__(self) -> "_EngineServer":
-        for thread in self._threads:
-            thread.start()
+        self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._is_closed = True
         self._requests.put(None)
-        Client(self.address, authkey=current_process().authkey).close()  # wakes the thread that accepts
-        for thread in self._threads:
-            thread.join()
-        self._listener.close()
+        self._thread.join()
 
-    def _accept(self) -> None:
-        while not self._is_closed:
-            with suppress(OSError, EOFError, AuthenticationError):  # a client that ended at once
-                connection = self._listener.accept()
-                Thread(target=self._attend, args=(connection,), daemon=True).start()
+    def connect(self) -> Connection:
+        """The end of a new connection that is for the client.
+
+        It is held nowhere else in this process, so the connection ends with the client's process.
+        """
+        ours, theirs = Pipe()
+        Thread(target=self._attend, args=(ours,), daemon=True).start()
+        return theirs
 
     def _attend(self, connection: Connection) -> None:
         """Take a client's requests, one at a time, until it closes the connection or ends."""

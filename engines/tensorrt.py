@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from colorcli.engines.base import DeviceError, Engine, Tensors, TensorSpec
 from colorcli.engines.cuda import Buffer, call, select_gpu
 from colorcli.engines.device import Device
-from colorcli.engines.engine_file import REBUILD_KEY, EngineHeader, Profile, read_engine_file
+from colorcli.engines.engine_file import EngineHeader, Profile, read_engine_file
 from colorcli.engines.lanes import Lane, run_in_lanes
 from colorcli.errors import SetupError
 
@@ -21,7 +21,7 @@ LANES = 2
 
 
 class TensorrtEngine(Engine):
-    """A TensorRT engine; its tensors are [N, C, H, W], with the same N, H and W in all of them."""
+    """A TensorRT engine; its tensors are [N, C, H, W], with the same N in all, and H and W in all inputs."""
 
     def __init__(self, path: Path, device: str = "auto", threads: int | None = None) -> None:
         """Open an engine file. It contains code: open only files from a source you trust.
@@ -39,7 +39,7 @@ class TensorrtEngine(Engine):
         self._runtime, self._engine = _deserialize(path, self._header, serialized)
         self._lanes: dict[Profile, list[EngineLane]] = {}
         self._path = path
-        self.metadata = {**self._header.card.to_metadata(), REBUILD_KEY: self._header.rebuild}
+        self.metadata = self._header.metadata
         self.inputs = _specs(self._engine, trt.TensorIOMode.INPUT)
         self.outputs = _specs(self._engine, trt.TensorIOMode.OUTPUT)
         self.device = f"cuda:{requested.index}"
@@ -53,16 +53,22 @@ class TensorrtEngine(Engine):
         """
         height, width = next(iter(tensors.values())).shape[2:]
         profile = self._profile(height, width)
-        missing = max(0, profile.min[1] - height), max(0, profile.min[2] - width)
-        if any(missing):
-            pad = ((0, 0), (0, 0), (0, missing[0]), (0, missing[1]))
+        padded = max(height, profile.min[1]), max(width, profile.min[2])
+        if padded != (height, width):
+            pad = ((0, 0), (0, 0), (0, padded[0] - height), (0, padded[1] - width))
             tensors = {name: np.pad(values, pad, mode="edge") for name, values in tensors.items()}
         try:
             outputs = run_in_lanes(self._lanes_of(profile), tensors, profile.opt[0])
         except DeviceError:  # what the lanes hold may be what is missing
             self.close()
             raise
-        return {name: values[:, :, :height, :width] for name, values in outputs.items()}
+        # Outputs may be smaller than inputs, as a quarter of their size.
+        return {
+            name: values[
+                :, :, : height * values.shape[2] // padded[0], : width * values.shape[3] // padded[1]
+            ]
+            for name, values in outputs.items()
+        }
 
     def close(self) -> None:
         for lane in [lane for lanes in self._lanes.values() for lane in lanes]:
@@ -137,8 +143,6 @@ class EngineLane(Lane):
                 self._context.set_tensor_address(spec.name, int(buffer.device))
                 self._buffers[spec.name] = buffer
             self._held = held.pop_all()
-        self._pixels: tuple[int, ...] = ()
-        """Of what was started: N, H, W."""
 
     def start(self, tensors: Tensors) -> None:
         for name, values in tensors.items():
@@ -146,10 +150,10 @@ class EngineLane(Lane):
             buffer.values[: values.size] = values.ravel()
             buffer.upload(values.size, self._stream)
             self._context.set_input_shape(name, values.shape)
-            self._pixels = values.shape[0], *values.shape[2:]
         if not self._context.execute_async_v3(int(self._stream)):
             remedy = "continue with --resume, or export it again"
-            raise DeviceError("TensorRT", f"the engine does not run at {self._pixels}", remedy)
+            shapes = [values.shape for values in tensors.values()]
+            raise DeviceError("TensorRT", f"the engine does not run at {shapes}", remedy)
         for spec in self._outputs:
             self._buffers[spec.name].download(prod(self._shape(spec)), self._stream)
 
@@ -161,7 +165,8 @@ class EngineLane(Lane):
         }
 
     def _shape(self, spec: TensorSpec) -> tuple[int, ...]:
-        return self._pixels[0], spec.shape[1] or 1, *self._pixels[1:]
+        """Of an output of what was started."""
+        return tuple(self._context.get_tensor_shape(spec.name))
 
     def free(self) -> None:
         """Free context, buffers and stream."""

@@ -5,7 +5,7 @@ import os
 import platform
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import packages_distributions, version
 from importlib.util import find_spec
 from math import inf
@@ -16,7 +16,7 @@ import typer
 
 from colorcli.cli.parameters import with_options
 from colorcli.errors import ColorcliError, ExitCode, install_command
-from colorcli.options import DEFAULT_MODEL, NO_KINDS, Flag, Json, ModelFile, ModelKinds
+from colorcli.options import DEFAULT_MODELS, NO_KINDS, Flag, Json, ModelFiles, ModelKinds
 
 EXTRAS = {
     "heic": ("pillow_heif", "HEIC images"),
@@ -41,8 +41,10 @@ class Finding:
 
 @dataclass(frozen=True)
 class Speed:
-    """The time that the network takes in one backend on one device."""
+    """The time that a network takes in one backend on one device."""
 
+    model: str
+    """Name of its file."""
     backend: str
     device: str
     milliseconds: float
@@ -62,7 +64,7 @@ class Diagnosis:
 
 @with_options
 def doctor(
-    model: ModelFile = DEFAULT_MODEL,
+    model: ModelFiles = DEFAULT_MODELS,
     model_kind: ModelKinds = NO_KINDS,
     again: Annotated[bool, Flag("Forget which device is the fastest, and measure again.")] = False,
     json: Json = False,
@@ -81,22 +83,36 @@ def doctor(
     sys.exit(ExitCode.SETUP if broken else ExitCode.OK)
 
 
-def examine(model: Path, kinds: Sequence[str] = ()) -> Diagnosis:
-    """Check the installation, and time a model file in every backend that opens it."""
+def examine(models: Sequence[Path], kinds: Sequence[str] = ()) -> Diagnosis:
+    """Check the installation, and time each model file in every backend that opens it.
+
+    Raises:
+        UsageError: the weights or the number of kinds are wrong.
+    """
+    from colorcli.models.registry import paired
+
+    found = Diagnosis([_machine(), _ffmpeg(), *_backends(), *_plugins(), *_extras(), *_gpus()], [], [])
+    for path, _, kind in paired(models, kinds):
+        _examine_model(path, kind, found)
+    return replace(found, advice=list(dict.fromkeys(found.advice)))
+
+
+def _examine_model(path: Path, kind: str, found: Diagnosis) -> None:
+    """Add what is found about a model file."""
     from colorcli.models import open_model
 
-    findings = [_machine(), _ffmpeg(), *_backends(), *_plugins(), *_extras(), *_gpus()]
     try:
-        with open_model(model, kinds=kinds) as opened:
+        with open_model(path, kinds=kind) as opened:
             card, is_own, device = opened.card, opened.kind == "colorcli", opened.device
     except ColorcliError as error:
-        findings.append(Finding("model", "broken", f"{error.subject}: {error.cause}", error.remedy))
-        return Diagnosis(findings, [], [])
-    detail = f"{card.name} {card.version}, {card.precision}, working size {card.working_size} pixels, {model}"
-    findings.append(Finding("model", "ok", detail))
-    findings.append(Finding("--device auto", "ok", f"takes {device} for this model"))
-    speeds = list(_speeds(model, card.working_size))
-    return Diagnosis(findings, speeds, list(_advice(model, card.precision if is_own else "", speeds)))
+        found.findings.append(Finding("model", "broken", f"{error.subject}: {error.cause}", error.remedy))
+        return
+    detail = f"{card.name} {card.version}, {card.precision}, working size {card.working_size} pixels, {path}"
+    found.findings.append(Finding("model", "ok", detail))
+    found.findings.append(Finding("--device auto", "ok", f"takes {device} for this model"))
+    speeds = list(_speeds(path, card.working_size))
+    found.speeds.extend(speeds)
+    found.advice.extend(_advice(path, card.precision if is_own else "", speeds))
 
 
 def _machine() -> Finding:
@@ -189,7 +205,7 @@ def _speeds(model: Path, size: int) -> Iterator[Speed]:
                     batched = milliseconds(engine, size=size, batch=batch, calls=5) / batch
             except ColorcliError:  # it has no such device
                 continue
-            yield Speed(backend.name, engine.device, single, batched)
+            yield Speed(model.name, backend.name, engine.device, single, batched)
 
 
 def _advice(model: Path, precision: str, speeds: list[Speed]) -> Iterator[str]:
@@ -221,12 +237,12 @@ def _print(diagnosis: Diagnosis) -> None:
         found.add_row(finding.what, finding.state, finding.detail + remedy)
     console.print(found)
     if diagnosis.speeds:
-        table = Table("backend", "device", title="Speed of the network alone", title_justify="left")
+        table = Table("model", "backend", "device", title="Speed of the network alone", title_justify="left")
         table.add_column("one image, ms", justify="right")
         table.add_column("in a batch of 8, ms each", justify="right")
         for speed in diagnosis.speeds:
             times = f"{speed.milliseconds:.1f}", f"{speed.batch_milliseconds:.1f}"
-            table.add_row(speed.backend, speed.device, *times)
+            table.add_row(speed.model, speed.backend, speed.device, *times)
         console.print(table)
     for line in diagnosis.advice:
         console.print(f"- {line}")

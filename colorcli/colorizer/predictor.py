@@ -10,6 +10,7 @@ from colorcli.color.guided_filter import guided_upsample
 from colorcli.color.propagation import apply_hints
 from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.windows import is_panorama, predict_in_windows
+from colorcli.errors import UsageError
 from colorcli.models import ModelAdapter
 from colorcli.networks.card import ModelCard
 
@@ -26,7 +27,14 @@ class ChromaPredictor:
         Args:
             size: working short side in pixels; None takes the one on the model card.
             saturation: factor for all predicted chroma.
+
+        Raises:
+            UsageError: the model works at another size only.
         """
+        if size is not None and model.fixed_size is not None and size != min(model.fixed_size):
+            height, width = model.fixed_size
+            cause = f"{model.card.name} {model.card.version} works at {width}x{height} only"
+            raise UsageError(f"--size {size}", cause, "leave out --size")
         self._model = model
         self.size = size or model.card.working_size
         self.saturation = saturation

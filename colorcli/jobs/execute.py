@@ -20,7 +20,7 @@ from colorcli.options import Outcome, RunOptions
 if TYPE_CHECKING:
     from colorcli.colorizer.color_sources import ColorSources
     from colorcli.colorizer.predictor import ChromaPredictor
-    from colorcli.engines.shared import SharedEngines
+    from colorcli.engines.shared import EngineConnections
     from colorcli.video.tasks import VideoTask
 
 
@@ -35,7 +35,7 @@ class Context:
 
 @contextmanager
 def open_context(
-    options: RunOptions, threads: int | None = None, shared: "SharedEngines | None" = None
+    options: RunOptions, threads: int | None = None, shared: "EngineConnections | None" = None
 ) -> Iterator[Context]:
     """Open the model and read the user's hints and reference.
 

@@ -22,7 +22,7 @@ from colorcli.options import Outcome, RunOptions
 from colorcli.signals import StopSignals
 
 if TYPE_CHECKING:
-    from colorcli.engines.shared import SharedEngines
+    from colorcli.engines.shared import EngineConnections, SharedEngines
 
 PATIENCE = 180.0
 """Seconds without a message after which a worker counts as hanging."""
@@ -135,14 +135,14 @@ class ProcessPoolExecutor:
             # One worker has nobody to share with.
             shared = [stack.enter_context(_shared(each)) if size > 1 else None for each in on_devices]
 
-            def arguments(slot: int) -> tuple[RunOptions, int, "SharedEngines | None"]:
+            def arguments(slot: int) -> tuple[RunOptions, int, "EngineConnections | None"]:
                 place = slot % len(devices)
-                return on_devices[place], memory, shared[place]
+                return on_devices[place], memory, _connected(shared[place])
 
             pool = stack.enter_context(Pool[Unit](size, self._serve, arguments))
             work = Work(
                 chain(first, jobs),
-                lambda: stack.enter_context(open_context(on_devices[0], 1, shared[0])),
+                lambda: stack.enter_context(open_context(on_devices[0], 1, _connected(shared[0]))),
                 report,
                 film_worker_count(self._options.jobs),
             )
@@ -164,6 +164,10 @@ def _shared(options: RunOptions) -> AbstractContextManager["SharedEngines | None
     color = options.color
     files, _ = parse_weights(color.model)
     return share_engines(files, color.device, lambda path: engines.open(path, color.device))
+
+
+def _connected(shared: "SharedEngines | None") -> "EngineConnections | None":
+    return None if shared is None else shared.connect()
 
 
 def on_device(options: RunOptions, device: str) -> RunOptions:

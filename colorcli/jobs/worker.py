@@ -22,7 +22,7 @@ from colorcli.options import Outcome, RunOptions
 from colorcli.signals import ignore_signals
 
 if TYPE_CHECKING:
-    from colorcli.engines.shared import SharedEngines
+    from colorcli.engines.shared import EngineConnections
 
 try:
     import resource
@@ -35,7 +35,7 @@ M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 KEPT_MEMORY, LARGEST_BLOCK = 1 << 28, 1 << 25
 """Bytes that a worker keeps allocated for its next job, in blocks of at most so many."""
 
-Serve = Callable[[Connection, RunOptions, int, "SharedEngines | None"], None]
+Serve = Callable[[Connection, RunOptions, int, "EngineConnections | None"], None]
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,9 @@ class Result:
     seconds: float
 
 
-def serve(connection: Connection, options: RunOptions, memory: int, shared: "SharedEngines | None") -> None:
+def serve(
+    connection: Connection, options: RunOptions, memory: int, shared: "EngineConnections | None"
+) -> None:
     """Answer every `work.Unit` with its events and a `Result`, until the connection closes.
 
     If no job can be done, because the model or the device is not available, a ColorcliError is the only

@@ -24,6 +24,8 @@ class ModelAdapter(ABC):
     card: ModelCard
     takes_hints: bool
     """Whether the network itself takes hints; where it does not, `predict` ignores them."""
+    fixed_size: tuple[int, int] | None = None
+    """Height and width to which every picture is stretched; None if the network takes any size."""
 
     def __init__(self, engine: Engine, path: Path) -> None:
         """Adapt the model in an engine that it `matches`, opened from `path`.

@@ -1,6 +1,5 @@
 """What all adapters of other projects' models share: tensor layouts, sizes, and a card for the file."""
 
-import hashlib
 from abc import abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 from colorcli.engines import Engine, TensorSpec
+from colorcli.engines.digest import file_digest
 from colorcli.errors import SetupError
 from colorcli.models.adapter import ModelAdapter
 from colorcli.networks.card import ModelCard
@@ -54,13 +54,13 @@ class AdoptedModel(ModelAdapter):
         super().__init__(engine, path)
         self._path = path
         height, width = _size(engine.inputs[0])
-        self._fixed = None if height is None or width is None else (height, width)
-        digest = _digest(path)
+        self.fixed_size = None if height is None or width is None else (height, width)
+        digest = file_digest(path)
         self.card = ModelCard(
             name=self.kind,
             version=digest[:12],
             architecture=self.kind,
-            working_size=min(self._fixed) if self._fixed else self.size,
+            working_size=min(self.fixed_size) if self.fixed_size else self.size,
             multiple_of=self.multiple_of,
             precision=FLOATS[engine.inputs[0].dtype],
             digest=digest,
@@ -93,21 +93,23 @@ class AdoptedModel(ModelAdapter):
 
     def _predict(self, luma: Plane, hints: Hints | None) -> Plane:
         height, width = luma.shape
-        if self._fixed:
-            shape, network_luma = self._fixed, resized(luma, self._fixed)
+        if self.fixed_size:
+            shape, network_luma = self.fixed_size, resized(luma, self.fixed_size)
         else:
             network_luma = _padded(luma, self.multiple_of)
             shape = network_luma.shape
         network_hints = None
         if hints is not None and self.takes_hints:
-            network_hints = _hints_at(hints, shape) if self._fixed else _padded_hints(hints, self.multiple_of)
+            network_hints = (
+                _hints_at(hints, shape) if self.fixed_size else _padded_hints(hints, self.multiple_of)
+            )
         output = self._run(self._tensors(network_luma, network_hints), shape)
         try:
             chroma = self._chroma(output, network_luma)
         except ValueError as error:
             cause = f"is not a model of kind {self.kind} ({error})"
             raise SetupError(self._path, cause, "name another --model-kind, or download it again") from error
-        chroma = resized(chroma, (height, width)) if self._fixed else chroma[:, :height, :width]
+        chroma = resized(chroma, (height, width)) if self.fixed_size else chroma[:, :height, :width]
         return np.clip(chroma, -0.5, 0.5).astype(np.float32, copy=False)
 
     def _run(self, planes: dict[str, Plane], shape: tuple[int, ...]) -> Plane:
@@ -197,14 +199,3 @@ def _sizes_agree(source: TensorSpec, output: TensorSpec, scale: int) -> bool:
     """Whether the output's size can be the input's, divided by `scale`."""
     pairs = zip(_size(source), _size(output), strict=True)
     return all(one is None or other is None or one == other * scale for one, other in pairs)
-
-
-def _digest(path: Path) -> str:
-    """SHA-256 of a model file, and of the files with its weights that ONNX keeps beside large models."""
-    found = hashlib.sha256()
-    for part in (path, path.with_name(f"{path.name}.data"), path.with_name(f"{path.name}_data")):
-        if part.is_file():
-            with part.open("rb") as file:
-                while block := file.read(1 << 20):
-                    found.update(block)
-    return found.hexdigest()

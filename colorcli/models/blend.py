@@ -24,6 +24,7 @@ class BlendedModel(ModelAdapter):
         self._models, self._weights = tuple(models), np.array(weights, np.float32)
         self.device = ", ".join(dict.fromkeys(model.device for model in models))
         self.takes_hints = any(model.takes_hints for model in models)
+        self.fixed_size = models[0].fixed_size if all(model.fixed_size for model in models) else None
         cards = [model.card for model in models]
         pairs = list(zip(cards, weights, strict=True))
         named = [f"{card.name} {card.version}:{weight:g}" for card, weight in pairs]

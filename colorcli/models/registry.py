@@ -6,7 +6,8 @@ from pathlib import Path
 
 from colorcli import engines
 from colorcli.engines import Engine
-from colorcli.engines.shared import SharedEngines
+from colorcli.engines.engine_file import KIND_KEY
+from colorcli.engines.shared import EngineConnections
 from colorcli.errors import SetupError, UsageError
 from colorcli.models.adapter import ModelAdapter
 from colorcli.models.blend import BlendedModel, parse_weights
@@ -30,8 +31,6 @@ ADAPTERS: tuple[type[ModelAdapter], ...] = (
 AUTO = "auto"
 KINDS = tuple(dict.fromkeys((AUTO, *(adapter.kind for adapter in ADAPTERS))))
 """What `--model-kind` takes."""
-KIND_KEY = "colorcli.kind"
-"""Key of the kind in the metadata of what `export` makes of another project's model."""
 
 
 def open_model(
@@ -39,7 +38,7 @@ def open_model(
     device: str = "auto",
     threads: int | None = None,
     kinds: str | Sequence[str] = (),
-    shared: SharedEngines | None = None,
+    shared: EngineConnections | None = None,
 ) -> ModelAdapter:
     """Open a model file with the engine for its kind and the adapter that the file's contents call for.
 
@@ -58,23 +57,30 @@ def open_model(
             backend or device is not available.
         UsageError: no device or kind has this name, or the weights or the number of kinds are wrong.
     """
+    parts = paired(files, kinds)
+    with ExitStack() as stack:
+        models = [stack.enter_context(_open(path, device, threads, kind, shared)) for path, _, kind in parts]
+        stack.pop_all()
+    return models[0] if len(models) == 1 else BlendedModel(models, [weight for _, weight, _ in parts])
+
+
+def paired(files: Path | Sequence[Path], kinds: str | Sequence[str]) -> list[tuple[Path, float, str]]:
+    """Each model file with its weight and its kind; arguments as of `open_model`.
+
+    Raises:
+        UsageError: the weights or the number of kinds are wrong.
+    """
     paths, weights = parse_weights(files)
     kinds = [kinds] if isinstance(kinds, str) else list(kinds) or [AUTO] * len(paths)
     if len(kinds) != len(paths):
         cause = f"{len(kinds)} kinds for {len(paths)} model files"
         remedy = f"give one for each --model, in the same order; {AUTO} leaves it to the file"
         raise UsageError("--model-kind", cause, remedy)
-    with ExitStack() as stack:
-        models = [
-            stack.enter_context(_open(path, device, threads, kind, shared))
-            for path, kind in zip(paths, kinds, strict=True)
-        ]
-        stack.pop_all()
-    return models[0] if len(models) == 1 else BlendedModel(models, weights)
+    return list(zip(paths, weights, kinds, strict=True))
 
 
 def _open(
-    path: Path, device: str, threads: int | None, kind: str, shared: SharedEngines | None
+    path: Path, device: str, threads: int | None, kind: str, shared: EngineConnections | None
 ) -> ModelAdapter:
     if kind not in KINDS:
         raise UsageError("--model-kind", f"no kind is called {kind!r}", f"kinds are {', '.join(KINDS)}")

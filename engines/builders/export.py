@@ -4,6 +4,7 @@ Everything is made from an ONNX file in float32. A checkpoint is exported to one
 so do bf16 and torch2trt.
 """
 
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,19 +16,22 @@ from colorcli.engines.builders.parity import Parity, compare, default_shapes
 from colorcli.engines.builders.request import CHECKPOINT, ONNX, ExportRequest, Report
 from colorcli.engines.device import Device
 from colorcli.engines.engine_file import (
+    KIND_KEY,
+    SOURCE_KEY,
     EngineHeader,
     EngineOptions,
     RtxOptions,
     Shape,
     write_engine_file,
 )
+from colorcli.engines.input_ranges import fitted
 from colorcli.engines.plugins import PLUGINS
 from colorcli.engines.registry import BACKENDS
 from colorcli.errors import InputError, SetupError, UsageError, needs_extra
 from colorcli.evaluation.pictures import find_pictures
 from colorcli.files import atomic_write
 from colorcli.models.native import NativeModel
-from colorcli.models.registry import KIND_KEY, open_model
+from colorcli.models.registry import open_model
 from colorcli.networks.card import ModelCard
 from colorcli.networks.onnx_weights import extract_checkpoint
 
@@ -95,14 +99,17 @@ def _write_onnx(request: ExportRequest, output: Path, folder: Path) -> None:
 
 
 def _write_kind(request: ExportRequest, output: Path) -> None:
-    """Write the kind of another project's model into its export, which then needs no `--model-kind`."""
+    """Write the kind of another project's model into its export, which then needs no `--model-kind`.
+
+    With its digest, by which the source of a compiled model is found again.
+    """
     if request.source.suffix != ONNX:
         return
     with open_model(request.source, "cpu", kinds=request.kind) as source:
-        kind = source.kind
-    if kind != NativeModel.kind:
+        known = {KIND_KEY: source.kind, SOURCE_KEY: source.card.digest}
+    if known[KIND_KEY] != NativeModel.kind:
         model = onnx.load(output)
-        onnx.helper.set_model_props(model, {**metadata_of(model), KIND_KEY: kind})
+        onnx.helper.set_model_props(model, metadata_of(model) | known)
         onnx.save(model, output)
 
 
@@ -129,10 +136,13 @@ def _write_engine_file(
     gpu = select_gpu(device.index)
     model = folder / "model.onnx"
     _write_onnx(request, model, folder)
-    card = _native_card(request, model)
+    card, kind = _card_and_kind(request, model)
     _check_shapes(options, card)
+    options = replace(
+        options, profiles=tuple(dict.fromkeys(fitted(model, each) for each in options.profiles))
+    )
     serialized = _build(request, options, model, report)
-    header = EngineHeader(card, trt.__version__, gpu, options, request.command, len(serialized))
+    header = EngineHeader(card, trt.__version__, gpu, options, request.command, len(serialized), kind)
     write_engine_file(output, header, serialized)
 
 
@@ -148,14 +158,13 @@ def _write_rtx(request: ExportRequest, options: RtxOptions, output: Path, folder
     return rows
 
 
-def _native_card(request: ExportRequest, model: Path) -> ModelCard:
-    try:
-        return ModelCard.from_metadata(metadata_of(onnx.load(model, load_external_data=False)))
-    except ValueError as error:
-        remedy = "name it NAME.onnx, and run it with --device tensorrt"
-        raise InputError(
-            request.source, "engine files are made of colorcli's own generators", remedy
-        ) from error
+def _card_and_kind(request: ExportRequest, model: Path) -> tuple[ModelCard, str]:
+    """The source's card, at the precision of `model`, and its kind if it is another project's."""
+    metadata = metadata_of(onnx.load(model, load_external_data=False))
+    if KIND_KEY not in metadata:
+        return ModelCard.from_metadata(metadata), ""
+    with open_model(request.source, "cpu", kinds=request.kind) as source:
+        return replace(source.card, precision=request.precision), source.kind
 
 
 def _build(request: ExportRequest, options: EngineOptions, model: Path, report: Report) -> bytes:

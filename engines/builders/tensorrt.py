@@ -10,6 +10,7 @@ import tensorrt as trt
 
 from colorcli.engines.builders.request import Report
 from colorcli.engines.engine_file import EngineOptions
+from colorcli.engines.input_ranges import input_ranges
 from colorcli.errors import InputError, SetupError
 
 WORKSPACE = 4 << 30
@@ -40,7 +41,7 @@ def build_engine(
     if not parser.parse_from_file(str(model)):
         errors = "; ".join(parser.get_error(index).desc() for index in range(parser.num_errors))
         raise InputError(model, f"TensorRT cannot read it ({errors})", "update TensorRT")
-    config = _configure(builder, options)
+    config = _configure(builder, model, options)
     config.progress_monitor = _Progress(report)
     if timing_cache is not None:
         known = timing_cache.read_bytes() if timing_cache.exists() else b""
@@ -54,7 +55,7 @@ def build_engine(
     return bytes(memoryview(serialized))
 
 
-def _configure(builder: "trt.Builder", options: EngineOptions) -> "trt.IBuilderConfig":
+def _configure(builder: "trt.Builder", model: Path, options: EngineOptions) -> "trt.IBuilderConfig":
     config = builder.create_builder_config()
     config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, WORKSPACE)
     # By default TensorRT rounds float32 factors to 10 bits (TF32); fp16 is there for fewer bits.
@@ -64,9 +65,12 @@ def _configure(builder: "trt.Builder", options: EngineOptions) -> "trt.IBuilderC
     if options.hardware_compatible:
         config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
     for profile in options.profiles:
+        ranges = input_ranges(model, profile)
+        if not ranges:  # every shape is fixed
+            break
         shapes = builder.create_optimization_profile()
-        low, best, high = ((n, 4, h, w) for n, h, w in (profile.min, profile.opt, profile.max))
-        shapes.set_shape("condition", low, best, high)
+        for name, (low, best, high) in ranges.items():
+            shapes.set_shape(name, low, best, high)
         if config.add_optimization_profile(shapes) < 0:
             raise SetupError("TensorRT", f"refuses the shapes {profile}", "min <= opt <= max must hold")
     return config

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support import stand_ins
 
 from colorcli.engines.registry import BACKENDS
 
@@ -19,8 +20,11 @@ def doctor(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
 
 
 @pytest.fixture(scope="module")
-def healthy(toy_model: Path) -> dict[str, Any]:
-    done = doctor("--json", "--model", str(toy_model))
+def healthy(toy_model: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What is found about the toy and about a model of another project."""
+    other = stand_ins.write(tmp_path_factory.mktemp("other") / "other.onnx", "deoldify", 64)
+    models = ["--model", str(toy_model), "--model", str(other)]
+    done = doctor("--json", *models, "--model-kind", "auto", "--model-kind", "deoldify")
     assert done.returncode == 0, done.stderr
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
@@ -42,9 +46,11 @@ def test_missing_parts_come_with_the_command_that_installs_them(healthy: dict[st
         assert (finding["state"] == "ok") == (finding["remedy"] == "")
 
 
-def test_installed_backends_for_the_model_are_timed(healthy: dict[str, Any]) -> None:
-    timed = {speed["backend"] for speed in healthy["speeds"]}
+@pytest.mark.parametrize("model", ["toy.onnx", "other.onnx"])
+def test_installed_backends_for_each_model_are_timed(healthy: dict[str, Any], model: str) -> None:
+    timed = {speed["backend"] for speed in healthy["speeds"] if speed["model"] == model}
     assert timed == {name for name, b in BACKENDS.items() if b.suffix == ".onnx" and not b.missing}
+    assert any(each["what"] == "model" and each["detail"].endswith(model) for each in healthy["findings"])
     assert all(speed["milliseconds"] > 0 and speed["batch_milliseconds"] > 0 for speed in healthy["speeds"])
 
 

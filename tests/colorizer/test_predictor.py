@@ -7,13 +7,15 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import pytest
+from support import stand_ins
 
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.color_sources import ReferencePicture
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.engines import Engine
-from colorcli.models import ModelAdapter
+from colorcli.errors import UsageError
+from colorcli.models import ModelAdapter, open_model
 from colorcli.networks.card import ModelCard
 
 
@@ -109,3 +111,15 @@ def test_a_reference_is_predicted_once_for_all_pictures(tmp_path: Path) -> None:
     for _ in range(3):
         reference.hints_for(textured(), predictor)
     assert model.pictures == 3 + 1
+
+
+def test_a_working_size_that_the_model_cannot_take_is_refused(tmp_path: Path) -> None:
+    fixed, free = (stand_ins.write(tmp_path / f"{size}.onnx", "deoldify", size) for size in (64, None))
+    with open_model(fixed, "cpu", kinds="deoldify") as model:
+        assert ChromaPredictor(model, size=64).size == 64
+        with pytest.raises(UsageError, match="works at 64x64 only; leave out --size"):
+            ChromaPredictor(model, size=96)
+    for files in (free, [fixed, free]):
+        kinds = ["deoldify"] * (1 if files is free else 2)
+        with open_model(files, "cpu", kinds=kinds) as model:
+            assert ChromaPredictor(model, size=96).size == 96

@@ -18,8 +18,8 @@ from support import fake_gpus, stand_ins, videos
 from support.cli import COMMAND
 from support.fake_gpus import seeing
 
+from colorcli.engines.engine_file import KIND_KEY
 from colorcli.engines.plugins import PLUGINS
-from colorcli.models.registry import KIND_KEY
 
 ROOT = Path(__file__).parents[2]
 PHOTOGRAPH = ROOT / "examples" / "within_our_gates_1920.jpg"

@@ -64,7 +64,7 @@ def run_at_once(
     monkeypatch.setattr(shared, "_EngineServer", Server)
 
     def ask(handle: SharedEngines, values: NDArray[Any]) -> NDArray[Any] | Exception:
-        client = handle.open(MODEL)
+        client = handle.connect().open(MODEL)
         assert client is not None
         with client:
             try:
@@ -124,7 +124,10 @@ def test_a_client_shows_what_the_engine_is_and_takes_its_notes_once() -> None:
     card, cpu = Card(largest=0), Card("cpu")
     for each in (card, cpu):
         each.may_go_on.set()
-    with served(GuardedEngine(card, lambda: cpu)) as handle, handle.open(MODEL) or pytest.fail() as client:
+    with (
+        served(GuardedEngine(card, lambda: cpu)) as handle,
+        handle.connect().open(MODEL) or pytest.fail() as client,
+    ):
         assert (client.metadata, client.device) == (card.metadata, "cuda:0")
         assert (client.inputs, client.outputs) == (card.inputs, card.outputs)
         client.run({"x": INPUTS[0]})
@@ -143,10 +146,10 @@ def test_errors_reach_those_who_ask() -> None:
     with share_engines([MODEL], "cuda", refuses) as handle:
         assert handle is not None
         with pytest.raises(SetupError, match="not a readable model"):
-            handle.open(MODEL)
+            handle.connect().open(MODEL)
     with (
         served(Broken()) as handle,
-        handle.open(MODEL) or pytest.fail() as client,
+        handle.connect().open(MODEL) or pytest.fail() as client,
         pytest.raises(InputError, match="bug"),
     ):
         client.run({"x": INPUTS[0]})
@@ -162,4 +165,4 @@ def test_each_process_opens_its_own_where_auto_finds_no_faster_card(monkeypatch:
     for has_gpu in (False, True):
         monkeypatch.setattr("colorcli.engines.gpus.has_gpu", lambda has_gpu=has_gpu: has_gpu)
         with served(Card("cpu"), "auto") as handle:
-            assert handle.open(MODEL) is None
+            assert handle.connect().open(MODEL) is None

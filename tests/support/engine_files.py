@@ -11,6 +11,7 @@ REBUILD = "colorcli export generator.safetensors -o model.engine"
 ENGINE = b"an engine"
 
 
-def header(version: str, *profiles: Profile) -> EngineHeader:
+def header(version: str, *profiles: Profile, kind: str = "") -> EngineHeader:
     card = ModelCard(name="test", version="1", architecture="toy")
-    return EngineHeader(card, version, GPU, EngineOptions(profiles or (PROFILE,)), REBUILD, len(ENGINE))
+    options = EngineOptions(profiles or (PROFILE,))
+    return EngineHeader(card, version, GPU, options, REBUILD, len(ENGINE), kind)

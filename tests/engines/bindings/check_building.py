@@ -4,6 +4,7 @@ Builder and parser are autospecs of the real classes: what a version does not kn
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,6 +13,7 @@ from unittest.mock import MagicMock, create_autospec
 import pytest
 import tensorrt as trt
 from cuda.bindings import runtime as cudart
+from support import stand_ins
 from support.engine_files import ENGINE, GPU, LARGER, ONE_PROFILE, PROFILE, header
 
 from colorcli.engines import tensorrt
@@ -51,19 +53,26 @@ def parser(monkeypatch: pytest.MonkeyPatch) -> MagicMock:
     return made
 
 
-def build(options: EngineOptions = ONE_PROFILE, **more: Any) -> bytes:
-    more.setdefault("report", lambda phase, done, steps: True)
-    return tensorrt_export.build_engine(Path("model.onnx"), options, **more)
+Build = Callable[..., bytes]
 
 
-def test_the_network_is_strongly_typed(builder: MagicMock, parser: MagicMock) -> None:
+@pytest.fixture
+def build(toy_model: Path) -> Build:
+    def build(options: EngineOptions = ONE_PROFILE, model: Path = toy_model, **more: Any) -> bytes:
+        more.setdefault("report", lambda phase, done, steps: True)
+        return tensorrt_export.build_engine(model, options, **more)
+
+    return build
+
+
+def test_the_network_is_strongly_typed(build: Build, builder: MagicMock, parser: MagicMock) -> None:
     assert build() == ENGINE
     (flags,) = builder.create_network.call_args.args
     assert flags == 1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED)
     assert flags == {"10": 2, "11": 1}[os.environ["TENSORRT_MAJOR"]]
 
 
-def test_every_profile_is_added_with_its_shapes(builder: MagicMock, parser: MagicMock) -> None:
+def test_every_profile_is_added_with_its_shapes(build: Build, builder: MagicMock, parser: MagicMock) -> None:
     build(EngineOptions((PROFILE, LARGER)))
     config = builder.create_builder_config()
     added = [call.args[0] for call in config.add_optimization_profile.call_args_list]
@@ -73,7 +82,14 @@ def test_every_profile_is_added_with_its_shapes(builder: MagicMock, parser: Magi
     ]
 
 
-def test_float32_is_not_rounded_to_tf32(builder: MagicMock, parser: MagicMock) -> None:
+def test_a_model_without_free_dimensions_needs_no_profile(
+    build: Build, builder: MagicMock, parser: MagicMock, tmp_path: Path
+) -> None:
+    build(EngineOptions((PROFILE,)), stand_ins.write(tmp_path / "fixed.onnx", "eccv16", 64))
+    builder.create_builder_config().add_optimization_profile.assert_not_called()
+
+
+def test_float32_is_not_rounded_to_tf32(build: Build, builder: MagicMock, parser: MagicMock) -> None:
     build()
     builder.create_builder_config().clear_flag.assert_called_once_with(trt.BuilderFlag.TF32)
 
@@ -84,7 +100,7 @@ def test_an_engine_is_compared_at_shapes_that_it_is_built_for() -> None:
     assert parity_shapes(ONE_PROFILE) == [PROFILE.min, PROFILE.opt, (1, 128, 128)]
 
 
-def test_compatibility_is_off_by_default(builder: MagicMock, parser: MagicMock) -> None:
+def test_compatibility_is_off_by_default(build: Build, builder: MagicMock, parser: MagicMock) -> None:
     config = builder.create_builder_config()
     build()
     config.set_flag.assert_not_called()
@@ -100,7 +116,9 @@ def test_assigned_properties_have_setters() -> None:
     assert trt.Runtime.engine_host_code_allowed.fset is not None
 
 
-def test_the_timing_cache_is_read_and_written(builder: MagicMock, parser: MagicMock, tmp_path: Path) -> None:
+def test_the_timing_cache_is_read_and_written(
+    build: Build, builder: MagicMock, parser: MagicMock, tmp_path: Path
+) -> None:
     cache = tmp_path / "timing.cache"
     config = builder.create_builder_config()
     build(timing_cache=cache)
@@ -111,18 +129,20 @@ def test_the_timing_cache_is_read_and_written(builder: MagicMock, parser: MagicM
     config.set_timing_cache.assert_called_with(config.create_timing_cache.return_value, ignore_mismatch=False)
 
 
-def test_a_parser_error_is_reported_in_the_parsers_words(builder: MagicMock, parser: MagicMock) -> None:
+def test_a_parser_error_is_reported_in_the_parsers_words(
+    build: Build, builder: MagicMock, parser: MagicMock
+) -> None:
     parser.parse_from_file.return_value = False
     parser.num_errors = 1
     parser.get_error.return_value = create_autospec(trt.ParserError, instance=True, spec_set=True)
     parser.get_error.return_value.desc.return_value = "no importer for operator Sing"
-    with pytest.raises(InputError, match=r"model\.onnx: .*no importer for operator Sing"):
+    with pytest.raises(InputError, match=r"toy\.onnx: .*no importer for operator Sing"):
         build()
     builder.build_serialized_network.assert_not_called()
 
 
 def test_a_build_error_is_reported_in_the_builders_words(
-    builder: MagicMock, parser: MagicMock, monkeypatch: pytest.MonkeyPatch
+    build: Build, builder: MagicMock, parser: MagicMock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     builder.build_serialized_network.return_value = None
     loggers: list[Any] = []
@@ -140,19 +160,21 @@ def test_a_build_error_is_reported_in_the_builders_words(
     assert isinstance(loggers[0], trt.ILogger)
 
 
-def test_refused_shapes_are_an_error(builder: MagicMock, parser: MagicMock) -> None:
+def test_refused_shapes_are_an_error(build: Build, builder: MagicMock, parser: MagicMock) -> None:
     builder.create_builder_config().add_optimization_profile.return_value = -1
     with pytest.raises(SetupError, match="--min 1x64x64"):
         build()
 
 
-def test_a_missing_builder_is_an_error() -> None:
+def test_a_missing_builder_is_an_error(build: Build) -> None:
     """The real binding, over a library that has none."""
     with pytest.raises(SetupError, match="does not start"):
         build()
 
 
-def test_progress_is_reported_and_can_stop_the_build(builder: MagicMock, parser: MagicMock) -> None:
+def test_progress_is_reported_and_can_stop_the_build(
+    build: Build, builder: MagicMock, parser: MagicMock
+) -> None:
     reports: list[tuple[str, int, int]] = []
     build(report=lambda *step: bool(reports.append(step)) or len(reports) < 3)
     monitor = builder.create_builder_config().progress_monitor
@@ -185,17 +207,15 @@ def test_without_a_gpu_tensorrt_is_not_called(monkeypatch: pytest.MonkeyPatch, t
 # torch2trt
 
 
-def test_a_missing_torch2trt_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_missing_torch2trt_is_named(
+    toy_model: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     from colorcli.engines.builders.export import export_model
     from colorcli.engines.builders.request import ExportRequest
 
     monkeypatch.setattr("colorcli.engines.cuda.select_gpu", lambda index: GPU)
-    monkeypatch.setattr("colorcli.engines.builders.export._write_onnx", lambda request, output, folder: None)
-    monkeypatch.setattr(
-        "colorcli.engines.builders.export._native_card", lambda *_: header(trt.__version__).card
-    )
     output = tmp_path / "model.engine"
-    request = ExportRequest(tmp_path / "g.safetensors", output, engine=ONE_PROFILE, via="torch2trt")
+    request = ExportRequest(toy_model, output, engine=ONE_PROFILE, via="torch2trt")
     with pytest.raises(SetupError, match="torch2trt does not start"):
         export_model(request, lambda phase, done, steps: True)
 

@@ -4,149 +4,36 @@ Runtime, engine and context are autospecs of the real classes. The GPU is this p
 `FakeContext` its network: Cb is luma minus one half, and Cr half of that.
 """
 
-import ctypes
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock, create_autospec
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 import tensorrt as trt
 from cuda.bindings import runtime as cudart
-from support.engine_files import ENGINE, GPU, LARGER, PROFILE, REBUILD, header
+from support.engine_files import ENGINE, LARGER, PROFILE, REBUILD, header
+from support.fake_cuda import FakeContext, FakeGpu, fail_after, fake_gpu, stand_in_for_tensorrt
 
-from colorcli.engines import Engine, cuda, registry, tensorrt
+from colorcli.engines import Engine, registry, tensorrt
 from colorcli.engines.engine_file import Profile, write_engine_file
 from colorcli.engines.onnxruntime import OnnxEngine
 from colorcli.errors import SetupError
 
 
-class FakeGpu:
-    """CUDA's runtime, with host memory for device memory; it keeps count of what is allocated."""
-
-    cudaGetErrorString = staticmethod(cudart.cudaGetErrorString)
-    cudaError_t, cudaMemcpyKind = cudart.cudaError_t, cudart.cudaMemcpyKind
-    cudaHostAllocDefault, cudaStreamNonBlocking = cudart.cudaHostAllocDefault, cudart.cudaStreamNonBlocking
-
-    def __init__(self) -> None:
-        self.memory: dict[int, Any] = {}
-        self.streams: set[int] = set()
-        self.copies = 0
-
-    def _done(self, *values: Any) -> tuple[Any, ...]:
-        return (cudart.cudaError_t.cudaSuccess, *values)
-
-    def cudaGetDeviceCount(self) -> Any:
-        return self._done(2)
-
-    def cudaSetDevice(self, index: int) -> Any:
-        return self._done()
-
-    def cudaGetDeviceProperties(self, index: int) -> Any:
-        major, minor = GPU.capability
-        return self._done(SimpleNamespace(name=GPU.name.encode(), major=major, minor=minor))
-
-    def cudaMalloc(self, size: int) -> Any:
-        buffer = ctypes.create_string_buffer(size)
-        self.memory[ctypes.addressof(buffer)] = buffer
-        return self._done(ctypes.addressof(buffer))
-
-    def cudaHostAlloc(self, size: int, flags: int) -> Any:
-        return self.cudaMalloc(size)
-
-    def cudaFree(self, address: int) -> Any:
-        del self.memory[address]
-        return self._done()
-
-    cudaFreeHost = cudaFree
-
-    def cudaMemcpyAsync(self, target: int, source: int, size: int, kind: Any, stream: int) -> Any:
-        assert stream in self.streams
-        assert size <= min(len(self.memory[target]), len(self.memory[source]))
-        self.copies += 1
-        ctypes.memmove(target, source, size)
-        return self._done()
-
-    def cudaStreamCreateWithFlags(self, flags: int) -> Any:
-        stream = 1000 + len(self.streams)
-        self.streams.add(stream)
-        return self._done(stream)
-
-    def cudaStreamSynchronize(self, stream: int) -> Any:
-        return self._done()
-
-    def cudaStreamDestroy(self, stream: int) -> Any:
-        self.streams.remove(stream)
-        return self._done()
-
-
-class FakeContext:
-    """An execution context behind its autospec: records its calls and computes the network above."""
-
-    def __init__(self) -> None:
-        self.shapes: list[tuple[int, ...]] = []
-        """Of the inputs of every run."""
-        self._shape: tuple[int, ...] = ()
-        self.addresses: dict[str, int] = {}
-        self.profile: int | None = None
-        self.spec = create_autospec(trt.IExecutionContext, instance=True, spec_set=True)
-        self.spec.set_input_shape.side_effect = self._set_shape
-        self.spec.set_tensor_address.side_effect = self.addresses.__setitem__
-        self.spec.set_optimization_profile_async.side_effect = self._set_profile
-        self.spec.execute_async_v3.side_effect = self._execute
-
-    def _set_shape(self, name: str, shape: tuple[int, ...]) -> bool:
-        self._shape = shape
-        return True
-
-    def _set_profile(self, index: int, stream: int) -> bool:
-        self.profile = index
-        return True
-
-    def _execute(self, stream: int) -> bool:
-        self.shapes.append(self._shape)
-        pictures, channels, height, width = self._shape
-        condition = self._tensor("condition", (pictures, channels, height, width))
-        chroma = self._tensor("chroma", (pictures, 2, height, width))
-        chroma[:, 0], chroma[:, 1] = condition[:, 0] - 0.5, (condition[:, 0] - 0.5) / 2
-        return True
-
-    def _tensor(self, name: str, shape: tuple[int, ...]) -> Any:
-        memory = (ctypes.c_float * int(np.prod(shape))).from_address(self.addresses[name])
-        return np.ctypeslib.as_array(memory).reshape(shape)
-
-
 @pytest.fixture
 def gpu(monkeypatch: pytest.MonkeyPatch) -> FakeGpu:
-    made = FakeGpu()
-    monkeypatch.setattr(cuda, "cudart", made)
-    monkeypatch.setattr(tensorrt, "cudart", made)
-    return made
+    return fake_gpu(monkeypatch)
+
+
+NATIVE = {"condition": (-1, 4, -1, -1)}, {"chroma": (-1, 2, -1, -1)}
 
 
 @pytest.fixture
 def contexts(monkeypatch: pytest.MonkeyPatch) -> list[FakeContext]:
     made: list[FakeContext] = []
-    engine = create_autospec(trt.ICudaEngine, instance=True, spec_set=True)
-    engine.num_io_tensors = 2
-    engine.get_tensor_name.side_effect = ("condition", "chroma").__getitem__
-    modes = {"condition": trt.TensorIOMode.INPUT, "chroma": trt.TensorIOMode.OUTPUT}
-    engine.get_tensor_mode.side_effect = modes.__getitem__
-    shapes = {"condition": trt.Dims4(-1, 4, -1, -1), "chroma": trt.Dims4(-1, 2, -1, -1)}
-    engine.get_tensor_shape.side_effect = shapes.__getitem__
-    engine.get_tensor_dtype.return_value = trt.float32
-
-    def create_context() -> MagicMock:
-        made.append(FakeContext())
-        spec: MagicMock = made[-1].spec
-        return spec
-
-    engine.create_execution_context.side_effect = create_context
-    runtime = create_autospec(trt.Runtime, instance=True, spec_set=True)
-    runtime.deserialize_cuda_engine.side_effect = lambda serialized: engine if serialized == ENGINE else None
-    monkeypatch.setattr(trt, "Runtime", lambda logger: runtime)
+    stand_in_for_tensorrt(*NATIVE, FakeContext, made, monkeypatch)
     return made
 
 
@@ -299,20 +186,8 @@ def test_an_engine_whose_source_is_gone_or_another_fails_instead(
 ) -> None:
     fail_after(gpu, "cudaStreamSynchronize", 0, monkeypatch)
     path = made_of(toy_model, tmp_path, digest="1" * 64)
-    with registry.open_engine(path) as engine, pytest.raises(SetupError, match="--resume"):
+    with registry.open_engine(path) as engine, pytest.raises(SetupError, match="--resume, or give the model"):
         run(engine, random_condition(1, 4, 96, 96))
-
-
-def fail_after(gpu: FakeGpu, call: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a call of CUDA's runtime fail from some time on."""
-    working, left = getattr(gpu, call), iter(range(calls))
-
-    def failing(*arguments: Any) -> Any:
-        if next(left, None) is None:
-            return (cudart.cudaError_t.cudaErrorMemoryAllocation, None)
-        return working(*arguments)
-
-    monkeypatch.setattr(gpu, call, failing)
 
 
 def made_of(source: Path, tmp_path: Path, digest: str = "0" * 64) -> Path:
