@@ -23,6 +23,7 @@ EXTRAS = {
     "raw": ("rawpy", "camera raw and DNG"),
     "pdf": ("pikepdf", "pictures inside of PDFs"),
     "cluster": ("ray", "--cluster"),
+    "imagenet": ("torchvision", "training from ImageNet's weights"),
     "storage": ("fsspec", "s3://, gs:// and other storage"),
 }
 """Extra -> the module that it brings, and what for; those of engines are in their own tables."""

@@ -166,3 +166,10 @@ def test_each_process_opens_its_own_where_auto_finds_no_faster_card(monkeypatch:
         monkeypatch.setattr("colorcli.engines.gpus.has_gpu", lambda has_gpu=has_gpu: has_gpu)
         with served(Card("cpu"), "auto") as handle:
             assert handle.connect().open(MODEL) is None
+
+
+def test_a_file_that_is_blended_with_itself_is_opened_twice() -> None:
+    with served(Card()) as handle:
+        connections = handle.connect()
+        assert connections.open(MODEL) is not None
+        assert connections.open(MODEL) is None
