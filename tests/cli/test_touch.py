@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from PIL import Image
@@ -141,5 +142,10 @@ def test_a_touched_shot_of_a_film_is_a_reference(toy_model: Path, tmp_path: Path
     (hint,) = json.loads((folder / "hints.json").read_text())
     (reference,) = folder.glob("*.png")
     assert int(reference.stem) == hint["frame"]
-    assert Image.open(reference).convert("RGB").getpixel((hint["x"], hint["y"]))[0] > 100
-    run(toy_model, film, tmp_path / "color.mkv", "--references", folder)
+    touched = np.asarray(Image.open(reference).convert("RGB")).astype(int)
+    assert touched[hint["y"], hint["x"], 0] > 100
+    run(toy_model, film, tmp_path / "color.mkv", "--hints", folder / "hints.json")
+    with av.open(tmp_path / "color.mkv") as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    seen = np.abs(frames[hint["frame"]].astype(int) - touched)
+    assert seen.mean() < 8, "what was seen is not what run gives"

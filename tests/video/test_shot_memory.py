@@ -127,6 +127,17 @@ def test_a_continued_run_remembers_the_same(tmp_path: Path) -> None:
         assert np.array_equal(one, other)
 
 
+def test_nothing_is_restored_of_shots_that_no_longer_follow(tmp_path: Path) -> None:
+    steps = film([(1, 0), (2, 0), (1, 6)])
+    colorize(steps, ShotMemory(tmp_path))
+    for path in [*tmp_path.glob("00000000-*"), *tmp_path.glob("00000005-*")]:
+        path.unlink()
+    again = ShotMemory(tmp_path)
+    assert not again.restore(18), "the third shot remembers the first"
+    estimate = ColorEstimate.of(np.zeros((2, HEIGHT, WIDTH), np.float32))
+    assert not again.correct(6, steps[6].small, estimate, 0.0, is_last=False).trust.any()
+
+
 def test_colors_that_a_person_chose_in_one_shot_show_in_later_ones() -> None:
     steps = film([(1, 0), (2, 0), (1, 6), (2, 6), (1, 12)])
     chosen = np.array([-0.2, 0.25], np.float32)[:, None, None]
