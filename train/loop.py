@@ -137,6 +137,8 @@ class _Run:
         stopping = trainer.processes.largest(self.signals.exit_code or 0)
         validating = _is_due(done, end, phase, config.validate_every)
         saving = _is_due(done, end, phase, config.checkpoint_every) or bool(stopping)
+        if saving and trainer.processes.is_main:
+            trainer.save_state(self.folder)  # at once: queues kill a run soon after they have asked it to end
         if validating or saving:
             trainer.recompute_batchnorm(trainer.averaged, self._conditions())
         if validating:
@@ -147,7 +149,7 @@ class _Run:
             self.report.metrics(phase.name, done, scores)
             self.report.sheet(done, sheet)
         if saving and trainer.processes.is_main:
-            trainer.save(self.folder)
+            save_generator(trainer.averaged, trainer.card(), self.folder / GENERATOR)
         if stopping:
             trainer.processes.barrier()  # a launcher kills the others as soon as one has left
             self.report.note(f"Interrupted after {done:,} crops; continue with --resume")

@@ -14,7 +14,7 @@ from torch.optim.swa_utils import AveragedModel, update_bn
 
 from colorcli.errors import InputError, SetupError
 from colorcli.networks.card import ModelCard
-from colorcli.networks.checkpoint import load_generator, save_generator
+from colorcli.networks.checkpoint import load_generator
 from colorcli.networks.generators import GENERATORS, Generator
 from colorcli.networks.mobile_unet import MobileUNet
 from colorcli.train import losses
@@ -210,14 +210,13 @@ class Trainer:
         for average, start in zip(averaged.parameters(), before.parameters(), strict=True):
             average.lerp_(start, 1 - self.config.weight_interpolation)
 
-    def save(self, run: Path) -> None:
-        """Write the whole state, and the averaged generator with its card."""
+    def save_state(self, run: Path) -> None:
+        """Write all that `restore` needs."""
         parts = {name: getattr(self, name).state_dict() for name in STATEFUL}
         save_state(run / STATE, parts, {"crops_done": self.crops_done, "seed": self.config.seed})
-        save_generator(self.averaged, self.card(), run / GENERATOR)
 
     def restore(self, run: Path) -> None:
-        """Continue from what `save` wrote.
+        """Continue from what `save_state` wrote.
 
         Raises:
             InputError: there is no state, or it belongs to another version or configuration.

@@ -5,6 +5,7 @@ The processes of a run share the pictures, so that none waits for another.
 
 import copy
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 
 import numpy as np
@@ -37,15 +38,15 @@ def validate(
 
     The scores of gray pictures are named `gray_...`; a row is gray, generated, real.
     """
-    scored, sheet = [], []
-    for place, index in enumerate(held_out[processes.rank :: processes.size]):
+    rows = []
+    for index in held_out[processes.rank :: processes.size]:
         real = central_square(pack[index], size)
         luma, _ = to_planes(real)
-        gray, generated = from_planes(luma), colorize(generator, luma, device)
-        scored.append((score(real, generated), score(real, gray)))
-        if place < -(-SHEET_ROWS // processes.size):
-            sheet.append([gray, generated, real])
+        rows.append([from_planes(luma), colorize(generator, luma, device), real])
+    with ThreadPoolExecutor() as pool:  # scores take longer than colors
+        scored = list(pool.map(lambda row: (score(row[2], row[1]), score(row[2], row[0])), rows))
     generated_scores, gray_scores = zip(*processes.gather(scored), strict=True)
+    sheet = rows[: -(-SHEET_ROWS // processes.size)]
     baseline = {f"gray_{name}": value for name, value in asdict(mean_scores(gray_scores)).items()}
     return asdict(mean_scores(generated_scores)) | baseline, processes.gather(sheet)[:SHEET_ROWS]
 
