@@ -34,6 +34,12 @@ EDGE = 0.15
 """Share of the height at the upper and lower edge in which color alone, as of a time code, does not count."""
 CERTAIN = 0.05
 """Unexplained chroma that is color even if the neighboring frames do not have it, as in fast motion."""
+OWN = 0.06
+"""Unexplained chroma from which on a part of a frame without color, as a logo, keeps its own."""
+OWN_AREA = 0.1
+"""Share of the frame from which on such parts are no longer small: the frame is badly toned rather."""
+GRID = (48, 64)
+"""Rows and columns of cells in which such parts are found."""
 COLORED, COLORLESS = 0.0105, 0.007
 """Unexplained chroma above which a frame of a video has color, and below which it has none; between the two,
 it is what the previous frame was."""
@@ -79,6 +85,16 @@ class FrameChroma:
             size = np.hypot(rest[:, 0], rest[:, 1])
         # A small area counts no more than its share, however vivid it is.
         self._rest = rest * np.minimum(1, VIVID / np.maximum(size, VIVID))[:, None]
+
+    def own_cells(self, neighbors: Sequence["FrameChroma"]) -> tuple[int, ...]:
+        """The cells of `GRID`, counted row by row, whose vivid color all neighbors have at the same place."""
+        common = [other for other in (self, *neighbors) if other.shape == self.shape]
+        vivid = np.min([(self._rest * other._rest).sum(axis=1) for other in common], axis=0) > OWN**2
+        if not vivid.any() or vivid.mean() > OWN_AREA:
+            return ()
+        mask = vivid.reshape(self.shape).astype(np.float32)
+        cells = cv2.resize(mask, GRID[::-1], interpolation=cv2.INTER_AREA)
+        return tuple(np.flatnonzero(cells > 0).tolist())
 
     def strength(self, other: "FrameChroma | None" = None) -> float:
         """Root mean square of the chroma, or of what it has in common with another frame of its shape."""

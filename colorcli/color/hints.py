@@ -14,6 +14,7 @@ film (`video.film_hints`).
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +43,8 @@ MOMENTS = ("frame", "time")
 Shape = tuple[int, int]
 """Height, width."""
 Row = dict[str, Any]
+_BETWEEN, _DECODER = re.compile(r"[\s,]*"), json.JSONDecoder()
+"""What parts the entries of a JSON list, and what reads one."""
 _REMEDY = "each hint needs x, y and a color: #rrggbb, a name or r,g,b"
 
 
@@ -202,20 +205,37 @@ def parse_color(text: str) -> tuple[int, int, int]:
 def _json_rows(content: bytes) -> Iterator[tuple[str, Row]]:
     """Each hint as a mapping, and what it is called in messages."""
     try:
-        entries = json.loads(content)
+        text = content.decode(json.detect_encoding(content))
+        entries = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"line {error.lineno}: not JSON ({error.msg})") from error
     if not isinstance(entries, list):
         raise ValueError("not a list of hints")
-    for number, entry in enumerate(entries, start=1):
+    for number, (entry, line) in enumerate(zip(entries, _lines_of_entries(text), strict=True), start=1):
+        place = f"hint {number} (line {line})"
         if not isinstance(entry, dict):
-            raise ValueError(f"hint {number}: not an object with x, y and color")
+            raise ValueError(f"{place}: not an object with x, y and color")
         values = dict(entry)
         if "colour" in values:  # the spelling of 0.1.0 still works
             values["color"] = values.pop("colour")
         if isinstance(values.get("color"), list):
             values["color"] = ",".join(map(str, values["color"]))
-        yield f"hint {number}", values
+        yield place, values
+
+
+def _lines_of_entries(text: str) -> Iterator[int]:
+    """The lines, from 1, on which the entries of a JSON list begin."""
+    line, at = 1, text.index("[") + 1
+    counted = 0
+    while True:
+        begin = _BETWEEN.match(text, at)
+        assert begin is not None
+        if text.startswith("]", begin.end()):
+            return
+        line += text.count("\n", counted, begin.end())
+        yield line
+        counted = begin.end()
+        at = _DECODER.raw_decode(text, counted)[1]
 
 
 def _csv_rows(content: bytes) -> Iterator[tuple[str, Row]]:

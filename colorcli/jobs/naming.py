@@ -11,7 +11,8 @@ from colorcli.images.codecs.registry import SUFFIXES, colorized_name
 from colorcli.video.formats import VIDEO_SUFFIXES
 
 FIELD = re.compile(r"\{(parent|stem|ext|name)\}")
-"""The folder below the input folder; the name without its suffix; the suffix with its dot; the name."""
+"""The folder below the input folder, empty for what lies directly in it; the name without its suffix; the
+suffix with its dot; the name."""
 _SIDECAR = re.compile(
     r"(?P<stem>.+)\.(?:hints\.(?:json|csv|png)|reference\.(?:jpe?g|png|tiff?|webp))", re.IGNORECASE
 )
@@ -28,7 +29,10 @@ def fill(template: str, source: PurePath, suffix: str) -> Path:
     Args:
         source: relative to the input folder.
     """
-    values = {"parent": source.parent.as_posix(), "stem": source.stem, "ext": suffix}
+    parent = source.parent.as_posix()
+    if parent == ".":  # nothing, not even a dot: a name that began with it would be hidden
+        template, parent = template.replace("{parent}/", ""), ""
+    values = {"parent": parent, "stem": source.stem, "ext": suffix}
     values["name"] = values["stem"] + suffix
     return Path(FIELD.sub(lambda found: values[found[1]], template))
 

@@ -125,6 +125,9 @@ def finish_output(video: CheckedVideo, log: FrameLog, report: Sink) -> Outcome:
         share = f"{log.keeps_color} of {log.frames} frames"
         message = f"{share} have color already and keep it; --recolor colorizes them"
         report(Note(video.name, message))
+    if log.has_own_parts:
+        message = "small parts that have color, as a logo, keep it; --recolor colorizes them"
+        report(Note(video.name, message))
     source, output, options = video.path, video.output, video.options
     if output != STDIO and video.pictures is None:
         if options.preserve_times and source != STDIO:

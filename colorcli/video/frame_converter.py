@@ -17,6 +17,7 @@ from colorcli.color.guided_filter import guided_upsample
 from colorcli.color.ycbcr import BT601, Plane, fit_gamut, luma_of, rematrix, rgb_from_ycbcr, ycbcr_from_rgb
 from colorcli.video.frames import ColoredFrame, View
 from colorcli.video.info import VideoInfo
+from colorcli.video.own_color import OwnColor
 from colorcli.video.pixel_formats import (
     Layout,
     Samples,
@@ -102,24 +103,35 @@ class FrameConverter:
     def convert(self, colored: ColoredFrame) -> ColoredFrame:
         """Give a frame its picture for the encoder."""
         frame = colored.frame
-        picture = self.colorize(frame.picture, frame.views, colored.chromas)
+        picture = self.colorize(frame.picture, frame.views, colored.chromas, frame.own_cells)
         if self._compare:
             picture = side_by_side(self.without_color(frame.picture), picture)
         return replace(colored, picture=picture)
 
-    def colorize(self, picture: VideoFrame, views: Sequence[View], chromas: list[Plane] | None) -> VideoFrame:
+    def colorize(
+        self,
+        picture: VideoFrame,
+        views: Sequence[View],
+        chromas: list[Plane] | None,
+        own_cells: Sequence[int] = (),
+    ) -> VideoFrame:
         """A picture for the encoder: a planar picture's own luma with new chroma.
 
         Args:
             chromas: BT.601 chroma [2, h, w] at the working size for each view; None to keep the picture's
                 color.
+            own_cells: of `detection.GRID`, where a small part of the picture keeps its color.
         """
         if chromas is None:
             return self._with_own_color(picture)
         result = self._with_luma_of(picture)
         chroma_planes = [samples(plane, self.target.dtype) for plane in result.planes[1:3]]
+        own = OwnColor(self._own_chroma(picture), own_cells) if own_cells else None
         for rows, view, chroma in zip(self._fields, views, chromas, strict=True):
-            for target, plane in zip(chroma_planes, self._upsample(view, chroma), strict=True):
+            planes = self._upsample(view, chroma)
+            if own is not None:
+                own.put_into(planes, rows)
+            for target, plane in zip(chroma_planes, planes, strict=True):
                 write_chroma(plane, self.target.bits, full=self._full, into=target[rows])
         return result
 
@@ -143,6 +155,15 @@ class FrameConverter:
             plane = samples(picture.planes[source], self.target.dtype)
             samples(result.planes[to], self.target.dtype)[:] = plane
         return result
+
+    def _own_chroma(self, picture: VideoFrame) -> Plane:
+        """A picture's chroma [2, h, w] in the video's matrix, at the size of the encoder's chroma planes."""
+        size = self.target.chroma_shape(picture.height, picture.width)[::-1]
+        chroma = [
+            unit_chroma(plane, self._natural.bits, full=self._full)
+            for plane in all_samples(picture, self._natural)[1:3]
+        ]
+        return np.stack([cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in chroma])
 
     def _upsample(self, view: View, chroma: Plane) -> Plane:
         """Chroma in the video's matrix at the chroma planes' size, within the gamut."""
@@ -180,11 +201,19 @@ class RgbFrameConverter(FrameConverter):
     def without_color(self, picture: VideoFrame) -> VideoFrame:
         return self.colorize(picture, self.views(picture, (2, 2)), [np.zeros((2, 2, 2), np.float32)])
 
-    def colorize(self, picture: VideoFrame, views: Sequence[View], chromas: list[Plane] | None) -> VideoFrame:
+    def colorize(
+        self,
+        picture: VideoFrame,
+        views: Sequence[View],
+        chromas: list[Plane] | None,
+        own_cells: Sequence[int] = (),
+    ) -> VideoFrame:
         if chromas is None:
             return self._with_own_color(picture)
         (view,), (chroma,) = views, chromas
         fitted = fit_gamut(view.luma, guided_upsample(chroma, view.small, view.luma), BT601)
+        if own_cells:
+            OwnColor(self._own_chroma(picture), own_cells).put_into(fitted, slice(None))
         red, green, blue = rgb_from_ycbcr(view.luma, fitted, BT601)
         result = av.VideoFrame(picture.width, picture.height, self.target.name)
         planes = all_samples(result, self.target)
@@ -194,6 +223,9 @@ class RgbFrameConverter(FrameConverter):
         if self.target.alpha:
             planes[3][:] = samples(picture.planes[3], self.target.dtype)
         return result
+
+    def _own_chroma(self, picture: VideoFrame) -> Plane:
+        return ycbcr_from_rgb(self._unit_rgb(all_samples(picture, self._natural)), BT601)[1]
 
     def _view_luma_bytes(self, height: int, width: int) -> int:
         return height * width * np.dtype(np.float32).itemsize

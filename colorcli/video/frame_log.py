@@ -19,6 +19,8 @@ class FrameLog:
         """How many are done, those of an earlier run included."""
         self.keeps_color = sum(record.kept for record in finished)
         """How many of them keep the color that they have."""
+        self.has_own_parts = any(found.own_cells for record in finished for found in record.findings)
+        """Whether a small part of a frame keeps its own color."""
         self._video, self._report = video, report
         self._total = video.trim.frames(video.info)
 
@@ -35,6 +37,7 @@ class FrameLog:
             yield colored
             self.frames += 1
             self.keeps_color += colored.frame.keeps_color
+            self.has_own_parts |= bool(colored.frame.own_cells)
             now = time.monotonic()
             if now - reported > _PROGRESS_SECONDS:
                 reported = now

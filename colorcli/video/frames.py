@@ -36,6 +36,8 @@ class Findings:
     cuts: tuple[bool, ...]
     """For each view, whether a cut lies before it."""
     has_color: bool = False
+    own_cells: tuple[int, ...] = ()
+    """Of a frame without color: the cells of `detection.GRID` with a small part that has, as a logo."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,11 @@ class Frame:
     """For each view, whether a shot starts with it."""
     grade: Grade = UNGRADED
     """Changes to the predicted chroma."""
+
+    @property
+    def own_cells(self) -> tuple[int, ...]:
+        """Where a frame that is colorized keeps the source's color; see `Findings`."""
+        return () if self.findings is None or self.keeps_color else self.findings.own_cells
 
     @property
     def starts_shot(self) -> bool:

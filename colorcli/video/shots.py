@@ -123,4 +123,6 @@ class ShotAnalyzer:
         if self._detector is None or chroma is None:
             return replace(frame, findings=Findings(cuts))
         neighbors = [other for other in (before, after) if other is not None]
-        return replace(frame, findings=Findings(cuts, self._detector.detect(chroma, neighbors)))
+        has_color = self._detector.detect(chroma, neighbors)
+        own = () if has_color else chroma.own_cells(neighbors)
+        return replace(frame, findings=Findings(cuts, has_color, own))

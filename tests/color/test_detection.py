@@ -6,6 +6,7 @@ import pytest
 from colorcli.color.detection import (
     COLORED,
     COLORLESS,
+    GRID,
     ColorDetector,
     FrameChroma,
     has_color,
@@ -100,3 +101,15 @@ def test_a_logo_and_a_time_code_are_no_color(luma: Plane, place: tuple[slice, ..
     chroma[place] = np.array([-0.4, 0.1])[:, None, None]
     assert has_color(luma, chroma)
     assert not ColorDetector().detect(FrameChroma(luma, chroma))
+
+
+def test_the_cells_of_a_small_colored_part_that_stays_are_known(luma: Plane) -> None:
+    chroma = noise(3, 0.01)
+    chroma[:, 40:45, 60:66] = np.array([-0.4, 0.1])[:, None, None]
+    frame, still, gone = (FrameChroma(luma, values) for values in (chroma, chroma, noise(4, 0.01)))
+    rows, columns = np.divmod(frame.own_cells([still, still]), GRID[1])
+    assert set(rows) <= set(range(40 * GRID[0] // SHAPE[0], 44 * GRID[0] // SHAPE[0] + 2))
+    assert set(columns) <= set(range(60 * GRID[1] // SHAPE[1] - 1, 65 * GRID[1] // SHAPE[1] + 2))
+    assert len(rows)
+    assert not frame.own_cells([still, gone])
+    assert not FrameChroma(luma, noise(5, 0.014)).own_cells([])

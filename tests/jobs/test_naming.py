@@ -48,6 +48,12 @@ def test_braces_that_name_no_field_stay() -> None:
     assert fill("{name}", Path("in/a.png"), ".jpg") == Path("a.jpg")
 
 
+def test_the_parent_of_what_lies_directly_in_the_input_folder_is_empty() -> None:
+    assert fill("{parent}/{name}", Path("a.png"), ".png") == Path("a.png")
+    assert fill("x{parent}_{name}", Path("a.png"), ".png") == Path("x_a.png")
+    assert fill("x{parent}_{name}", Path("deep/a.png"), ".png") == Path("xdeep_a.png")
+
+
 def test_clashes_of_a_template_are_found(tmp_path: Path) -> None:
     touch(tmp_path / "a.png", tmp_path / "a.tif")
     with pytest.raises(UsageError, match="both"):

@@ -76,7 +76,7 @@ def test_a_hint_after_the_end_is_named_before_the_work(tmp_path: Path, toy_model
     path = write(tmp_path / "h.json", [{"frame": 40, "x": 1, "y": 1, "color": "red"}])
     done = colorcli("run", source, "-o", output, "--model", toy_model, "--hints", path)
     assert done.returncode != 0
-    assert b"h.json: hint 1: frame 40 is not in the video" in done.stderr
+    assert b"h.json: hint 1 (line 1): frame 40 is not in the video" in done.stderr
     assert not output.exists()
 
 
@@ -87,7 +87,7 @@ def test_a_hint_for_a_frame_that_keeps_its_color_is_refused(tmp_path: Path, toy_
     flags = ["--hints", hints, "--shots", shots, "--model", toy_model]
     done = colorcli("run", source, "-o", tmp_path / "out.mkv", *flags)
     assert done.returncode != 0
-    assert b"h.json: hint 1: frame 25 has color already and keeps it" in done.stderr
+    assert b"h.json: hint 1 (line 1): frame 25 has color already and keeps it" in done.stderr
 
 
 def test_hints_of_a_film_are_refused_for_a_picture(tmp_path: Path, toy_model: Path) -> None:

@@ -192,3 +192,26 @@ def _orders(path: Path) -> list[bool | None]:
     with av.open(path) as opened:
         frames = opened.decode(picture(opened))
         return [is_top_first(frame) if frame.interlaced_frame else None for frame in frames]
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p", "gbrp", "yuv422p10le"])
+def test_a_colored_logo_on_film_without_color_keeps_its_colors(
+    tmp_path: Path, toy_model: Path, pix_fmt: str
+) -> None:
+    logo = f"drawbox=120:8:16:10:blue:t=fill,drawbox=126:12:2:2:gray:t=fill,format={pix_fmt}"
+    source = make(tmp_path / "in.mkv", *gray(0.4), "-vf", logo, "-c:v", "ffv1")
+    done = colorcli("run", source, "-o", tmp_path / "out.mkv", "--model", toy_model, "--codec", "ffv1")
+    assert b"--recolor" in done.stdout + done.stderr
+    colored = run(toy_model, source, tmp_path / "re.mkv", "--codec", "ffv1", "--recolor")
+    assert not colored
+    before, after, recolored = (_rgb(tmp_path / name) for name in ("in.mkv", "out.mkv", "re.mkv"))
+    inside, outside = np.s_[:, 8:18, 120:136], np.s_[:, 40:, :100]
+    assert np.abs(after[inside] - before[inside]).max() <= 3
+    assert np.abs(recolored[inside] - before[inside]).mean() > 20
+    assert np.abs(after[outside] - recolored[outside]).max() <= 3
+    assert np.abs(after[outside] - before[outside]).mean() > 5
+
+
+def _rgb(path: Path) -> np.ndarray:
+    with av.open(path) as opened:
+        return np.stack([frame.to_ndarray(format="rgb24") for frame in opened.decode(video=0)]).astype(int)

@@ -89,7 +89,7 @@ class Record:
 
     def to_json(self) -> str:
         timings = [(timing.pts, timing.duration) for timing in self.timings]
-        findings = [[found.has_color, *found.cuts] for found in self.findings]
+        findings = [[found.has_color, found.own_cells, *found.cuts] for found in self.findings]
         return json.dumps({**vars(self), "timings": timings, "findings": findings})
 
     @classmethod
@@ -98,7 +98,9 @@ class Record:
         stored = json.loads(text)
         stored["timings"] = [Timing(*pair) for pair in stored["timings"]]
         stored["keys"] = [(number, digest) for number, digest in stored["keys"]]
-        stored["findings"] = [Findings(tuple(cuts), has_color) for has_color, *cuts in stored["findings"]]
+        stored["findings"] = [
+            Findings(tuple(cuts), has_color, tuple(own)) for has_color, own, *cuts in stored["findings"]
+        ]
         return cls(**stored)
 
 
