@@ -18,7 +18,8 @@ from support import fake_gpus, stand_ins, videos
 from support.cli import COMMAND
 from support.fake_gpus import seeing
 
-from colorcli.engines.engine_file import KIND_KEY
+from colorcli.engines.digest import file_digest
+from colorcli.engines.engine_file import KIND_KEY, SOURCE_KEY
 from colorcli.engines.plugins import PLUGINS
 
 ROOT = Path(__file__).parents[2]
@@ -214,7 +215,8 @@ def test_models_of_other_projects_are_compiled_and_say_their_kind(
     assert (done.returncode, done.stderr) == (0, "")
     compiled = onnx.load(output)
     assert [node.op_type for node in compiled.graph.node] == ["EPContext"]
-    assert {entry.key: entry.value for entry in compiled.metadata_props}[KIND_KEY] == kind
+    metadata = {entry.key: entry.value for entry in compiled.metadata_props}
+    assert (metadata[KIND_KEY], metadata[SOURCE_KEY]) == (kind, file_digest(model))
 
 
 def test_a_model_is_compiled_at_first_use_and_kept_for_the_card(
