@@ -3,27 +3,21 @@
 import os
 import runpy
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.cli import COMMAND, run_text
 
 ROOT = Path(__file__).parents[2]
 
 
 def colorcli(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "colorcli", *arguments],
-        capture_output=True,
-        text=True,
-        env={**os.environ, "COLUMNS": "200", **variables},
-        stdin=subprocess.DEVNULL,
-        timeout=60,
-    )
+    environment = {"env": {**os.environ, "COLUMNS": "200", **variables}} if variables else {}
+    return run_text(*arguments, columns=200, **environment)
 
 
 def test_version() -> None:
-    done = colorcli("--version")
+    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stdout.startswith("colorcli ")
 
@@ -46,15 +40,12 @@ def test_every_command_explains_itself(command: str) -> None:
         (["train", "missing", "-o", "out"], 1, "missing"),
     ],
 )
-def test_a_mistake_is_one_line(tmp_path: Path, arguments: list[str], code: int, says: str) -> None:
+def test_a_mistake_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: list[str], code: int, says: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "a.jpg").write_bytes((ROOT / "examples" / "within_our_gates_1920.jpg").read_bytes())
-    done = subprocess.run(
-        [sys.executable, "-m", "colorcli", *arguments],
-        capture_output=True,
-        text=True,
-        cwd=tmp_path,
-        timeout=60,
-    )
+    done = run_text(*arguments)
     assert done.returncode == code
     assert says in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1

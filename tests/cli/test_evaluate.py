@@ -3,21 +3,19 @@
 import json
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from support.cli import run_text
 
 pytest.importorskip("torch", reason="eval needs the extra `train`")
 
 
-def colorcli_eval(*arguments: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "colorcli", "eval", *map(str, arguments)]
-    environment = {**os.environ, "COLUMNS": "120", **variables}
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+def colorcli_eval(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
+    return run_text("eval", *arguments, columns=120, **options)
 
 
 def figures(*arguments: str | Path) -> dict[str, Any]:
@@ -91,7 +89,8 @@ def test_unreadable_pictures_are_named_and_left_out(pictures: Path, toy_model: P
     (tmp_path / "good.png").write_bytes(good.read_bytes())
     (tmp_path / "cut.png").write_bytes(good.read_bytes()[:40])
     cv2.imwrite(str(tmp_path / "tiny.png"), np.zeros((3, 3, 3), np.uint8))
-    done = colorcli_eval(tmp_path, "--model", toy_model, "--json")
+    # In a process of its own, because OpenCV is silenced when a process starts.
+    done = colorcli_eval(tmp_path, "--model", toy_model, "--json", env=os.environ)
     assert done.returncode == 1
     found = json.loads(done.stdout)
     assert found["pictures"] == 1
@@ -122,7 +121,7 @@ def test_errors_are_one_line(
 
 def test_without_torch_the_extra_is_named(pictures: Path, tmp_path: Path) -> None:
     (tmp_path / "torch.py").write_text("raise ModuleNotFoundError(\"No module named 'torch'\", name='torch')")
-    done = colorcli_eval(pictures, PYTHONPATH=str(tmp_path))
+    done = colorcli_eval(pictures, env={**os.environ, "PYTHONPATH": str(tmp_path)})
     assert done.returncode == 3
     assert "[train]" in done.stderr
     assert len(done.stderr.splitlines()) == 1

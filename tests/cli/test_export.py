@@ -1,9 +1,7 @@
 """`colorcli export` as a command: what it writes, prints and refuses."""
 
-import os
 import re
 import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,30 +14,27 @@ from colorcli.engines.engine_file import EngineOptions, Profile
 from colorcli.engines.registry import BACKENDS
 from colorcli.errors import SetupError
 from colorcli.models import open_model
-from colorcli.networks.card import CARD_KEY, ModelCard
+from colorcli.networks.card import CARD_KEY
 
 pytest.importorskip("torch", reason="pip install 'colorcli[train]'")
 
 from support import stand_ins
+from support.cli import run_text
 
 from colorcli.engines.builders import export as exporting
 from colorcli.engines.builders.calibration import calibration_inputs
 from colorcli.engines.builders.export import export_model
 from colorcli.engines.builders.request import ExportRequest
-from colorcli.networks.checkpoint import save_generator
-from colorcli.networks.mobile_unet import MobileUNet
 from colorcli.options import DEFAULT_MODEL
 
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    import torch
-
-    torch.manual_seed(0)
-    generator = MobileUNet().eval()
-    generator.detail.weight.data.normal_(0, 0.1)
+    """The built-in model, taken out."""
     path = tmp_path_factory.mktemp("run") / "generator.safetensors"
-    save_generator(generator, ModelCard(name="test", version="1", architecture="mobile_unet"), path)
+    done = export("default", "-o", path)
+    assert done.returncode == 0, done.stderr
+    assert all(float(value) < 0.001 for value in re.findall(r"│ (\S+)\s+│$", done.stdout, re.M))
     return path
 
 
@@ -67,8 +62,7 @@ def pictures(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def export(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "colorcli", "export", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env={**os.environ, "COLUMNS": "120"})
+    return run_text("export", *arguments, columns=120)
 
 
 def test_it_writes_a_small_file_and_prints_its_accuracy(
@@ -79,7 +73,7 @@ def test_it_writes_a_small_file_and_prints_its_accuracy(
     assert done.stderr == ""
     rows = re.findall(r"│ (\d+)\s+│ (\d+x\d+)\s+│ (\S+)\s+│ (\S+)\s+│", done.stdout)
     assert len(rows) == 4
-    assert all(float(largest) < 0.25 for *_, largest, _ in rows)
+    assert all(float(largest) < 0.25 and float(mean) < 0.001 for *_, largest, mean in rows)
     assert [path.name for path in output.parent.iterdir()] == ["generator.onnx"]
     assert output.stat().st_size < 16e6
     model = onnx.load(output)
@@ -234,13 +228,8 @@ def test_the_built_in_model_is_exported_without_torch(pictures: Path, tmp_path: 
     assert "[train]" in done.stderr
 
 
-def test_a_checkpoint_taken_out_gives_the_same_model_again(tmp_path: Path) -> None:
-    checkpoint, again = tmp_path / "generator.safetensors", tmp_path / "again.onnx"
-    for source, output in ((Path("default"), checkpoint), (checkpoint, again)):
-        done = export(source, "-o", output)
-        assert done.returncode == 0, done.stderr
-        assert all(float(value) < 0.001 for value in re.findall(r"│ (\S+)\s+│$", done.stdout, re.M))
-    with open_model(DEFAULT_MODEL, "cpu") as reference, open_model(again, "cpu") as model:
+def test_a_checkpoint_taken_out_gives_the_same_model_again(exported: tuple[object, Path]) -> None:
+    with open_model(DEFAULT_MODEL, "cpu") as reference, open_model(exported[1], "cpu") as model:
         assert model.card == reference.card
         luma = np.random.default_rng(0).random((64, 96), np.float32)
         expected, actual = (one.predict([luma], [None])[0] for one in (reference, model))

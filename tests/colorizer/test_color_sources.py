@@ -1,8 +1,6 @@
 """`run --hints` and `--reference`, through the real command line."""
 
-import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.cli import run_text
 
 from colorcli.colorizer.color_sources import ColorSources
 from colorcli.colorizer.predictor import ChromaPredictor
@@ -20,8 +19,7 @@ SHAPE = (192, 256)
 
 
 def colorcli_run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "colorcli", "run", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=os.environ, timeout=120)
+    return run_text("run", *arguments)
 
 
 def two_regions() -> np.ndarray:

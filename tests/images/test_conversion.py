@@ -32,11 +32,9 @@ def write(path: Path, tags: dict[str, str]) -> None:
 
 
 def read(path: Path, tags: dict[str, str]) -> dict[str, str]:
-    found = {}
-    for name in tags:
-        command = ["exiftool", "-s3", f"-{name}", str(path)]
-        found[name] = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-    return found
+    command = ["exiftool", "-s3", "-f", *(f"-{name}" for name in tags), str(path)]
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    return dict(zip(tags, found, strict=True))
 
 
 @pytest.mark.parametrize("target", KEEPS)

@@ -204,7 +204,7 @@ def test_toned_pictures_look_as_gray_as_before(
 ) -> None:
     """Where a tone clips in the source, its gray through RGB is not its luma: both have to stay."""
     monkeypatch.setattr("colorcli.images.codecs.jpeg.codec.FULL_CHROMA_PIXELS", 1000 if large else 10**9)
-    base = scene(133, 171).astype(np.float32)
+    base = scene(69, 91).astype(np.float32)
     planes = np.stack([base, np.full_like(base, 112), np.full_like(base, 141)], axis=2).astype(np.uint8)
     source = tmp_path / "in.jpg"
     Image.fromarray(planes, "YCbCr").save(source, quality=93, subsampling=subsampling)
@@ -225,9 +225,9 @@ def test_gray_stays_beside_edges_of_colors_that_clip(
     """There a pixel mixes a sample of chroma that clips with one that does not."""
     monkeypatch.setattr("colorcli.images.codecs.jpeg.codec.FULL_CHROMA_PIXELS", 1000)
     rng = np.random.default_rng(3)
-    chroma = [cv2.resize(rng.integers(90, 170, (22, 28), np.uint8), (171, 133)) for _ in range(2)]
+    chroma = [cv2.resize(rng.integers(90, 170, (11, 15), np.uint8), (91, 69)) for _ in range(2)]
     source = tmp_path / "in.jpg"
-    picture = np.stack([scene(133, 171), *chroma], axis=2)
+    picture = np.stack([scene(69, 91), *chroma], axis=2)
     Image.fromarray(picture, "YCbCr").save(source, quality=95, subsampling=subsampling)
     colorize(source, tmp_path / "out.jpg", recolor=True)
     before, after = (

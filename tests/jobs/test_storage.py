@@ -1,5 +1,7 @@
 """Object stores: the files and the bytes are those of a run on local folders."""
 
+import os
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -34,25 +36,26 @@ def test_addresses_survive_as_paths(name: str, url: str | None) -> None:
 
 
 def test_a_tree_on_a_store_equals_a_local_one(tmp_path: Path, toy_model: Path) -> None:
+    run = partial(run_cli, env=os.environ)  # in processes, which clean up when they end
     pictures(tmp_path / "in" / "box", 3)
     make(tmp_path / "in" / "film.mkv", *gray(1, "96x64"), "-c:v", "ffv1")
     (tmp_path / "in" / "notes.txt").write_text("text")
     common = ("--model", toy_model, "--json")
-    assert run_cli("run", tmp_path / "in", "-o", tmp_path / "a", *common).returncode == 0
+    assert run("run", tmp_path / "in", "-o", tmp_path / "a", *common).returncode == 0
     there, out = f"file://{tmp_path}/in", f"file://{tmp_path}/b"
-    done = run_cli("run", there, "-o", out, *common)
+    done = run("run", there, "-o", out, *common)
     assert done.returncode == 0, done.stderr
     here = contents(tmp_path / "a")
     remote = contents(tmp_path / "b")
     assert here.keys() == remote.keys()
     assert all(here[name] == remote[name] for name in here if name.endswith(("png", "jpg")))
     assert not leftovers(tmp_path / "b")
-    again = events(run_cli("run", there, "-o", out, *common, "--resume").stdout)
+    again = events(run("run", there, "-o", out, *common, "--resume").stdout)
     assert again[-1]["skipped"] == 4
-    assert run_cli("run", there, "-o", out, *common, "--resume", "--saturation", "2").returncode == 4
-    merged = events(run_cli("merge", out, "--json").stdout)
+    assert run("run", there, "-o", out, *common, "--resume", "--saturation", "2").returncode == 4
+    merged = events(run("merge", out, "--json").stdout)
     assert merged[-1]["colorized"] == 4
-    refused = run_cli("run", there, "-o", out, *common, "--join")
+    refused = run("run", there, "-o", out, *common, "--join")
     assert refused.returncode == 2
 
 

@@ -1,13 +1,14 @@
 """Videos for tests, the command line run on them, and comparisons of what is in two files."""
 
 import subprocess
-import sys
 import zlib
 from pathlib import Path
+from subprocess import CompletedProcess
 from typing import Any
 
 import av
 import numpy as np
+from support.cli import run_cli
 
 from colorcli.video.ffmpeg import find_ffmpeg
 
@@ -27,11 +28,9 @@ def gray(seconds: float = 1, size: str = "160x120", rate: str = "25", source: st
     return ["-f", "lavfi", "-i", f"{source}=s={size}:r={rate},trim=duration={seconds},hue=s=0"]
 
 
-def colorcli(*arguments: object, **kwargs: Any) -> subprocess.CompletedProcess[bytes]:
-    """Run the real command line."""
-    return subprocess.run(
-        [sys.executable, "-m", "colorcli", *map(str, arguments)], capture_output=True, timeout=120, **kwargs
-    )
+def colorcli(*arguments: object, input: bytes | None = None, **options: Any) -> CompletedProcess[bytes]:
+    """Run the command line."""
+    return run_cli(*arguments, stdin=input, **options)
 
 
 def run(model: Path, source: object, output: object, *flags: object, **kwargs: Any) -> bytes:

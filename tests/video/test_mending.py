@@ -8,7 +8,7 @@ import pytest
 from support.cli import events
 from support.videos import bitstream, colorcli, differences, gray, make, planes, run
 
-SIZE = "128x96"
+SIZE = "64x48"
 SHOTS = "start,end,saturation,skip\n250,270,{},no\n270,486,1,no\n"
 
 
@@ -73,7 +73,7 @@ def test_a_changed_hint_colorizes_its_task_and_those_that_remember_it(
     tmp_path: Path, toy_model: Path, video: Path, kept: Path
 ) -> None:
     output, full, hints = copied(kept, tmp_path), tmp_path / "full.mkv", tmp_path / "h.csv"
-    hints.write_text("frame,x,y,color\n5,60,20,#d02020\n5,30,70,#d02020\n")
+    hints.write_text("frame,x,y,color\n5,30,10,#d02020\n5,15,35,#d02020\n")
     facts = mend(toy_model, video, output, "--hints", hints, "--jobs", 2)
     assert (facts["resumed"], facts["frames"]) == (243, 511)
     run(toy_model, video, full, "--hints", hints)

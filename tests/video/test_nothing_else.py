@@ -201,10 +201,11 @@ def test_a_playlist_inside_an_mp4_opens_nothing(tmp_path: Path, toy_model: Path)
 
 
 @pytest.mark.parametrize("name", ["-x.mkv", "a:b.mkv", "%d.mkv", "with space.mkv"])
-def test_awkward_names(tmp_path: Path, toy_model: Path, name: str) -> None:
+def test_awkward_names(tmp_path: Path, toy_model: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
     make(tmp_path / "plain.mkv", *gray(0.2), *FFV1).rename(tmp_path / name)
     (tmp_path / "out").mkdir()
-    done = colorcli("run", "-o", f"out/{name}", "--model", toy_model, "--", f"./{name}", cwd=tmp_path)
+    done = colorcli("run", "-o", f"out/{name}", "--model", toy_model, "--", f"./{name}")
     assert done.returncode == 0, done.stderr
     assert len(planes(tmp_path / "out" / name)) == 5
 

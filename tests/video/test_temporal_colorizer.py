@@ -166,9 +166,8 @@ def test_wrong_predictions_of_a_second_do_not_last() -> None:
 def test_predictions_that_agree_are_not_changed() -> None:
     network = Sequenced(lambda call: RED)
     for colored in TemporalColorizer(network, unknown).run(steps(moving_patch(40))):  # type: ignore[arg-type]
-        assert colored.chroma == pytest.approx(
-            np.broadcast_to(RED[:, None, None], (2, HEIGHT, WIDTH)), abs=1e-5
-        )
+        assert colored.chroma is not None
+        assert np.abs(colored.chroma - RED[:, None, None]).max() < 1e-5
 
 
 def test_keyframes_vote_within_their_shot_only() -> None:
@@ -179,9 +178,8 @@ def test_keyframes_vote_within_their_shot_only() -> None:
     colored = list(TemporalColorizer(network, unknown).run(given))  # type: ignore[arg-type]
     for part in colored:
         color = RED if part.step.number < 30 else BLUE
-        assert part.chroma == pytest.approx(
-            np.broadcast_to(color[:, None, None], (2, HEIGHT, WIDTH)), abs=1e-5
-        )
+        assert part.chroma is not None
+        assert np.abs(part.chroma - color[:, None, None]).max() < 1e-5
 
 
 def test_a_cut_resets_the_colors() -> None:
@@ -204,7 +202,8 @@ def test_frames_that_keep_their_color_have_no_chroma() -> None:
 
 @pytest.mark.parametrize("lookahead", [2, 8, LOOKAHEAD])
 def test_resuming_from_any_keyframe_equals_an_uninterrupted_run(lookahead: int) -> None:
-    lumas = pan(1, 60) + pan(2, 20)
+    first, second = min(60, 10 * lookahead), min(20, 4 * lookahead)
+    lumas = pan(1, first) + pan(2, second)
 
     def predict(lumas: Sequence[Plane], hints: Sequence[Hints | None]) -> list[Plane]:
         """Colors that depend on the picture, not on how many there were before."""
@@ -212,12 +211,12 @@ def test_resuming_from_any_keyframe_equals_an_uninterrupted_run(lookahead: int) 
         return [np.full((2, HEIGHT, WIDTH), 0.1 * wavering, np.float32) * (0.5 + lumas[0])]
 
     network = SimpleNamespace(predict=predict)
-    whole = list(TemporalColorizer(network, unknown, None, lookahead).run(steps(lumas, shots=(0, 60))))  # type: ignore[arg-type]
+    whole = list(TemporalColorizer(network, unknown, None, lookahead).run(steps(lumas, shots=(0, first))))  # type: ignore[arg-type]
     places = [place for place, part in enumerate(whole[:-1]) if part.is_resumable]
     assert len(places) > 6
     for place in places:
         rest = TemporalColorizer(network, unknown, whole[place].keyframe, lookahead)  # type: ignore[arg-type]
-        continued = list(rest.run(steps(lumas[place + 1 :], place + 1, shots=(60,))))
+        continued = list(rest.run(steps(lumas[place + 1 :], place + 1, shots=(first,))))
         for one, other in zip(continued, whole[place + 1 :], strict=True):
             assert np.array_equal(one.chroma, other.chroma)  # type: ignore[arg-type]
             assert one.is_resumable == other.is_resumable
