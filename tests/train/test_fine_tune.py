@@ -1,8 +1,6 @@
 """Fine-tuning: what is kept of it, through the real command line and by its verdicts."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
@@ -10,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
+from support.cli import run_cli
 
 from colorcli.errors import InputError
 from colorcli.networks.checkpoint import load_generator
@@ -38,11 +37,11 @@ degrade_prob = 0.0
 """
 
 
-def train(folder: Path, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+def train(folder: Path, *arguments: str | Path) -> tuple[int, str]:
+    """Exit code and standard error."""
     (folder / "config.toml").write_text(CONFIG)
-    command = [sys.executable, "-m", "colorcli", "train", *map(str, arguments), "-o", str(folder / "run")]
-    command += ["--config", str(folder / "config.toml")]
-    return subprocess.run(command, capture_output=True, text=True)
+    done = run_cli("train", *arguments, "-o", folder / "run", "--config", folder / "config.toml")
+    return done.returncode, done.stderr.decode()
 
 
 def write_pictures(folder: Path, colors: NDArray[np.float64], count: int = 6) -> Path:
@@ -61,9 +60,9 @@ def write_pictures(folder: Path, colors: NDArray[np.float64], count: int = 6) ->
 
 def test_a_kind_that_is_learned_makes_a_better_generator(tmp_path: Path) -> None:
     data = write_pictures(tmp_path / "data", np.array([[0.5, 0.0, 0.4], [0.2, 0.9, 0.3]]))
-    done = train(tmp_path, data, "--from", "default", "--keep", data)
-    assert done.returncode == 0, done.stderr
-    assert "held-out pictures" in done.stderr
+    code, said = train(tmp_path, data, "--from", "default", "--keep", data)
+    assert code == 0, said
+    assert "held-out pictures" in said
     run = tmp_path / "run"
     _, before = load_generator(run / "start.safetensors")
     _, card = load_generator(run / "generator.safetensors")
@@ -79,17 +78,17 @@ def test_gray_and_toned_pictures_teach_nothing(tmp_path: Path) -> None:
     for file in data.iterdir():  # no color but the tone
         gray = cv2.imread(str(file), cv2.IMREAD_GRAYSCALE)[..., None] / 255
         cv2.imwrite(str(file), (255 * gray * [0.6, 0.85, 1.0]).astype(np.uint8))
-    done = train(tmp_path, data, "--from", "default")
-    assert done.returncode == 1
-    assert "3 have too little color" in done.stderr
+    code, said = train(tmp_path, data, "--from", "default")
+    assert code == 1
+    assert "3 have too little color" in said
     assert not (tmp_path / "run" / "generator.safetensors").exists()
 
 
 def test_only_a_generator_can_be_fine_tuned(tmp_path: Path, toy_model: Path) -> None:
     data = write_pictures(tmp_path / "data", np.array([[0.5, 0.0, 0.4], [0.2, 0.9, 0.3]]), count=2)
-    done = train(tmp_path, data, "--from", toy_model)
-    assert done.returncode == 1
-    assert done.stderr.startswith(f"colorcli: {toy_model}: ")
+    code, said = train(tmp_path, data, "--from", toy_model)
+    assert code == 1
+    assert said.startswith(f"colorcli: {toy_model}: ")
 
 
 def verdict(step: float, before: list[float], after: list[float], others: float = 1.0) -> Verdict:
