@@ -11,20 +11,21 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from support.cli import COMMAND, run_cli
 
 from colorcli.train.state import save_state
 
 CONFIG = """
 held_out = 3
 mean_of_states = 2
-states_every = 12
+states_every = 8
 statistics_size = 32
 muon = true
 weight_interpolation = 0.5
 target_colorfulness = 0.5
 working_size = 32
 checkpoint_every = 8
-validate_every = 24
+validate_every = 12
 workers = 1
 
 [data]
@@ -32,13 +33,13 @@ short_side = 48
 
 [[phases]]
 name = "alone"
-crops = 32
+crops = 16
 size = 32
 batch = 4
 
 [[phases]]
 name = "against"
-crops = 16
+crops = 8
 size = 32
 batch = 4
 adversarial = 0.1
@@ -57,31 +58,40 @@ def data(tmp_path_factory: pytest.TempPathFactory, squeezenet_weights: Path) -> 
     return folder
 
 
+def arguments(data: Path, run: Path, *more: str) -> list[str]:
+    return ["train", str(data), "-o", str(run), "--device", "cpu", "--config", f"{data}/config.toml", *more]
+
+
 def start(data: Path, run: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "colorcli", "train", str(data), "-o", str(run), "--device", "cpu"]
-    return subprocess.Popen(
-        [*command, "--config", str(data / "config.toml"), *more], stderr=subprocess.PIPE, text=True
-    )
+    return subprocess.Popen([*COMMAND, *arguments(data, run, *more)], stderr=subprocess.PIPE, text=True)
 
 
-def finish(process: subprocess.Popen[str]) -> None:
-    _, errors = process.communicate(timeout=240)
-    assert process.returncode == 0, errors
+def refusal(*words: object, code: int = 2) -> str:
+    """The last line of a command that fails."""
+    done = run_cli(*words)
+    assert done.returncode == code
+    assert b"Traceback" not in done.stderr
+    return done.stderr.decode().splitlines()[-1]
+
+
+def finish(*words: object) -> None:
+    done = run_cli(*words)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.fixture(scope="module")
 def uninterrupted(data: Path) -> Path:
     run = data.parent / "whole"
-    finish(start(data, run))
+    finish(*arguments(data, run))
     return run
 
 
 def test_run_leaves_weights_metrics_and_a_sample_sheet(uninterrupted: Path) -> None:
     rows = [json.loads(line) for line in (uninterrupted / "metrics.jsonl").read_text().splitlines()]
-    assert [row["crops"] for row in rows] == [24, 32, 48]
+    assert [row["crops"] for row in rows] == [12, 16, 24]
     assert {"reconstruction", "ciede2000", "gray_ciede2000"} <= rows[-1].keys()
     assert "discriminator" in rows[-1]
-    assert cv2.imread(str(uninterrupted / "samples" / "000000048.png")).shape == (96, 96, 3)
+    assert cv2.imread(str(uninterrupted / "samples" / "000000024.png")).shape == (96, 96, 3)
     assert list((uninterrupted / "tensorboard").iterdir())
 
 
@@ -98,18 +108,19 @@ def test_stopped_and_resumed_equals_uninterrupted(
     _, errors = process.communicate(timeout=60)
     assert stop == signal.SIGKILL or "continue with --resume" in errors
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}[stop]
-    finish(start(data, run, "--resume", "auto"))
+    finish(*arguments(data, run, "--resume", "auto"))
     weights = "generator.safetensors"
     assert (run / weights).read_bytes() == (uninterrupted / weights).read_bytes()
 
 
 def test_two_processes_train_one_generator(data: Path, uninterrupted: Path) -> None:
     run = data.parent / "torchrun"
-    arguments = ["train", str(data), "-o", str(run), "--device", "cpu", "--config", str(data / "config.toml")]
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
-    subprocess.run([*torchrun, "-m", "colorcli", *arguments], check=True, capture_output=True, timeout=240)
+    subprocess.run(
+        [*torchrun, "-m", "colorcli", *arguments(data, run)], check=True, capture_output=True, timeout=240
+    )
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    assert [row["crops"] for row in rows] == [24, 32, 48]
+    assert [row["crops"] for row in rows] == [12, 16, 24]
     assert (run / "generator.safetensors").stat().st_size == (
         uninterrupted / "generator.safetensors"
     ).stat().st_size
@@ -122,37 +133,24 @@ def test_a_resumed_run_stays_the_same_run(data: Path, uninterrupted: Path, tmp_p
     fewer = tmp_path / "fewer"
     fewer.mkdir()
     shutil.copy(next(data.rglob("*.png")), fewer)
-    for arguments, cause in (
+    for words, cause in (
         (
             (data, "-o", uninterrupted, "--config", tmp_path / "other.toml"),
             "differs from what the run began with",
         ),
         ((fewer, "-o", uninterrupted), "began with 10 pictures, and DATA has 1"),
     ):
-        command = [sys.executable, "-m", "colorcli", "train", *map(str, arguments), "--resume"]
-        done = subprocess.run(command, capture_output=True, text=True)
-        assert done.returncode == 2
-        assert cause in done.stderr
+        assert cause in refusal("train", *words, "--resume")
 
 
 def test_a_run_inside_its_own_pictures_is_refused(data: Path) -> None:
-    process = start(data, data / "run")
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "put it elsewhere" in errors
+    assert "put it elsewhere" in refusal(*arguments(data, data / "run"))
 
 
 def test_a_second_run_in_the_same_folder_is_refused(data: Path, uninterrupted: Path) -> None:
-    process = start(data, uninterrupted)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 2
-    assert "--resume" in errors.splitlines()[-1]
+    assert "--resume" in refusal(*arguments(data, uninterrupted))
 
 
 def test_a_state_of_another_version_is_refused_in_one_line(data: Path, tmp_path: Path) -> None:
     save_state(tmp_path / "run" / "state.safetensors", {"generator": {}}, {"seen": 8})
-    process = start(data, tmp_path / "run", "--resume")
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1
-    assert "another version" in errors.splitlines()[-1]
-    assert "Traceback" not in errors
+    assert "another version" in refusal(*arguments(data, tmp_path / "run", "--resume"), code=1)
