@@ -10,7 +10,7 @@ demo: .venv/base ## colorize the bundled photograph and film clip
 	@echo "Look at demo/within_our_gates_1920.jpg and demo/market_street_1906.mkv"
 
 test: .venv/dev ## run all tests
-	@echo "All tests, one process a core: some 15 CPU minutes, about 10 minutes on two cores."
+	@echo "All tests, one process a core: some 9 CPU minutes, so about 5 minutes on two idle cores."
 	$(BIN)/pytest -n auto --dist loadfile
 
 check: .venv/dev types ## lint, format and types
