@@ -7,7 +7,7 @@ stable: fields may be added, never renamed.
 import json
 import re
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from colorcli.errors import ColorcliError
@@ -144,7 +144,7 @@ Sink = Callable[[Event], None]
 
 
 def to_json(event: Event) -> str:
-    fields = asdict(event)
+    fields = dict(vars(event))
     if isinstance(event, ShotDone):
         del fields["before"], fields["after"]
     return json_text({"event": fields.pop("event"), **fields})

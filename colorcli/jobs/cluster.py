@@ -91,7 +91,8 @@ class ClusterExecutor:
         with needs_extra("--cluster", "cluster"):
             import ray
         self._ray = ray
-        # Ray prints that a node died to standard output, in the midst of --json, even without log_to_driver.
+        # Ray prints that a node died to standard output, in the midst of --json. No public option of 2.60
+        # turns that off: neither log_to_driver nor logging_level reaches its `listen_error_messages`.
         ray._private.worker._worker_logs_enabled = False
         if address.startswith("ray://"):
             remedy = "run colorcli on a node, with --cluster auto"
@@ -212,7 +213,7 @@ class _Run:
         if self._stopped:
             return []
         size = FIRST_BATCH
-        if self._seconds:
+        if self._seconds and not self._options.fail_fast:  # what is in a batch has begun
             size = round(BATCH_SECONDS / max(statistics.fmean(self._seconds), 0.001))
         size = max(1, min(size, LARGEST_BATCH))
         workers = max(1, sum(actor.is_open for actor in self._actors))

@@ -147,6 +147,8 @@ class ProcessPoolExecutor:
                 film_worker_count(self._options.jobs),
             )
             try:
+                if has_film:
+                    pool.start()  # planning the first task takes about as long
                 yield from _do(work, pool, signals)
             finally:
                 for unit in pool.abandon():

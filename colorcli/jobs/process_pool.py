@@ -75,6 +75,10 @@ class Pool(Generic[Item]):
         """Whether a worker is free, or another one may be started."""
         return len(self.busy) < self._size
 
+    def start(self) -> None:
+        """Start a worker before there is an item for it."""
+        self._start_worker()
+
     def submit(self, item: Item, payload: object, patience: float) -> None:
         """Send `payload`, which stands for `item`, to a free worker.
 

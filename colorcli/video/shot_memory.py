@@ -14,10 +14,11 @@ short side 256): at the return colors change by 1.2, 1.8 and 1.7 (|da| + |db| in
 """
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import cv2
 import numpy as np
@@ -64,13 +65,20 @@ class ShotKeyframe:
     """[3, h, w]: the planes of a `ColorEstimate`."""
     is_certain: NDArray[np.bool_]
     """Scalar: whether a person chose its colors, by hints or a reference."""
+    summary: NDArray[np.float32]
+    """[areas, channels], as `matching.summary` gives it."""
+    past: NDArray[np.str_]
+    """Scalar: a digest of all that was remembered before it, in order."""
+    likely: NDArray[np.int64]
+    """Numbers of the likely keyframes, by which its colors were corrected, if `past` is still true."""
+    likely_content: NDArray[np.str_]
+    """Scalar: their contents."""
     recalled: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
     """Which ones of the likely keyframes gave it colors, by their places among them."""
-    likely: NDArray[np.str_] = field(default_factory=lambda: np.array(""))
-    """Scalar: a digest of the likely keyframes, by which its colors were corrected."""
-
     start: NDArray[np.int64] = field(default_factory=lambda: np.array(0))
     """Scalar: number of its shot's first frame."""
+    content: NDArray[np.str_] = field(default_factory=lambda: np.array(""))
+    """Scalar: its `digest`."""
 
     def digest(self) -> str:
         """Of what others recall of it."""
@@ -78,6 +86,26 @@ class ShotKeyframe:
         for array in (self.features, self.luma, self.image, self.colors, self.is_certain):
             content.update(np.ascontiguousarray(array).tobytes())
         return content.hexdigest()
+
+
+@dataclass
+class _Remembered:
+    """A keyframe in memory, or in a file that is read when it is needed."""
+
+    read: Callable[[str], NDArray[Any]]
+    """Gives a field of the `ShotKeyframe` by its name."""
+
+    @cached_property
+    def content(self) -> str:
+        return str(self.read("content"))
+
+    @cached_property
+    def summary(self) -> NDArray[np.float32]:
+        return self.read("summary")
+
+    @cached_property
+    def shot(self) -> ShotKeyframe:
+        return ShotKeyframe(**{each.name: self.read(each.name) for each in fields(ShotKeyframe)})
 
 
 @dataclass(frozen=True)
@@ -155,16 +183,18 @@ class ShotMemory:
         """`folder`: keeps what is remembered for a run that continues this one; None for no such run."""
         self._folder = folder
         self._extractor = FeatureExtractor()
-        self._shots: dict[int, ShotKeyframe] = {}
+        self._shots: dict[int, _Remembered] = {}
         """By number, the least recently useful one first."""
-        self._summaries: dict[int, NDArray[np.float32]] = {}
-        self._digests: dict[int, str] = {}
         self.recalled: dict[int, tuple[int, ...]] = {}
         self._start = 0
         """Number of the first frame of the shot."""
         self._count = 0
         self._reached = (-1, 0)
         """Number of the frame remembered last, and how many keyframes it has."""
+        self._past = ""
+        """A digest of all that was ever remembered, in order."""
+        self._stored = [] if folder is None else _stored(folder)
+        """What earlier runs have stored."""
 
     def correct(
         self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
@@ -174,39 +204,47 @@ class ShotMemory:
         free = 1 - _resized(known[None], seen.image.shape)[0]
         if not is_last:
             self._start = number
-        likely = self._likely(seen)
+        likely = self._likely(seen.summary)
         correction, recalled = self._recall(seen, likely, (LAST_SHARE if is_last else FIRST_SHARE) * free)
         colors = correction.apply(ColorEstimate(seen.colors.astype(np.float32))).planes
         shot = replace(
             seen,
             colors=colors.astype(np.float16),
+            likely=np.array(likely, np.int64),
+            likely_content=np.array(self._content(likely)),
             recalled=np.array(recalled, np.int64),
-            likely=np.array(self._digest(likely)),
             start=np.array(self._start),
         )
-        correction = replace(correction, shots=self._sources(shot, likely))
+        shot = replace(shot, content=np.array(shot.digest()))
+        useful = [likely[place] for place in recalled]
+        correction = replace(correction, shots=self._starts(useful, self._start))
         if not is_last:
             self.recalled[number] = correction.shots
-        self._add(shot, likely, number)
+        self._add(_Remembered(partial(getattr, shot)), useful, number)
         if self._folder is not None:
             frame, place = self._reached
-            with atomic_write(self._folder / f"{frame:08d}-{place}.memory.npz") as partial:
-                np.savez(partial, **vars(shot))
+            with atomic_write(self._folder / f"{frame:08d}-{place}.memory.npz") as partial_file:
+                np.savez(partial_file, **vars(shot))
         return correction
 
     def restore(self, end: int) -> bool:
-        before = self._shots.copy(), self._summaries.copy(), self._digests.copy(), self._count, self._reached
-        for place, path in self._stored():
+        """Remember what earlier runs did before the frame with this number, where this one does not yet.
+
+        Returns:
+            Whether their colors still follow from what is remembered now; if not, nothing more is.
+        """
+        before = self._shots.copy(), self._count, self._reached, self._past
+        for place, path in self._stored:
             if self._reached < place < (end, 0):
-                with np.load(path) as arrays:
-                    shot = ShotKeyframe(**{each.name: arrays[each.name] for each in fields(ShotKeyframe)})
-                likely = self._likely(shot)
-                if self._digest(likely) != str(shot.likely):
-                    self._shots, self._summaries, self._digests, self._count, self._reached = before
+                stored = _Remembered(partial(_read, path))
+                likely = self._likely_again(stored)
+                if likely is None:
+                    self._shots, self._count, self._reached, self._past = before
                     return False
-                if place[0] == int(shot.start):
-                    self.recalled[place[0]] = self._sources(shot, likely)
-                self._add(shot, likely, place[0])
+                useful, start = [likely[one] for one in stored.read("recalled")], int(stored.read("start"))
+                if place[0] == start:
+                    self.recalled[start] = self._starts(useful, start)
+                self._add(stored, useful, place[0])
         return True
 
     def forget_stored(self, first: int, last: int | None, kept: Sequence[tuple[int, int]] = ()) -> None:
@@ -214,26 +252,39 @@ class ShotMemory:
 
         `kept`: first frames of shots that may keep their colors, and the frames after their last.
         """
-        for (number, _), path in self._stored():
+        for place, path in list(self._stored):
+            number = place[0]
             is_kept = any(start <= number < end for start, end in kept)
             if number >= first and (last is None or number <= last) and not is_kept:
                 path.unlink()
+                self._stored.remove((place, path))
 
-    def _stored(self) -> Iterator[tuple[tuple[int, int], Path]]:
-        """What is stored, in order: frame number and place among its keyframes, and file."""
-        for path in sorted(self._folder.glob("*.memory.npz")) if self._folder is not None else []:
-            number, place = map(int, path.name.partition(".")[0].split("-"))
-            yield (number, place), path
+    def _likely_again(self, stored: _Remembered) -> list[int] | None:
+        """The likely keyframes of one that an earlier run has stored; None if they are not what they were."""
+        if str(stored.read("past")) == self._past:
+            return list(map(int, stored.read("likely")))
+        likely = self._likely(stored.summary)
+        return likely if self._content(likely) == str(stored.read("likely_content")) else None
 
     def _describe(self, small: Plane, estimate: ColorEstimate, certainty: Plane | float) -> ShotKeyframe:
         features, luma = self._extractor(small)
         image = FlowImage.of(small).image
         colors = _resized(estimate.planes, image.shape)
-        is_certain = np.array(np.mean(certainty) > LEAST_CERTAIN)
-        return ShotKeyframe(features.astype(np.float16), luma, image, colors.astype(np.float16), is_certain)
+        stored = features.astype(np.float16)
+        return ShotKeyframe(
+            stored,
+            luma,
+            image,
+            colors.astype(np.float16),
+            is_certain=np.array(np.mean(certainty) > LEAST_CERTAIN),
+            summary=summary(stored),
+            past=np.array(self._past),
+            likely=np.zeros(0, np.int64),
+            likely_content=np.array(""),
+        )
 
-    def _digest(self, likely: Sequence[int]) -> str:
-        return " ".join(self._digests[number] for number in likely)
+    def _content(self, likely: Sequence[int]) -> str:
+        return " ".join(self._shots[number].content for number in likely)
 
     def _recall(
         self, seen: ShotKeyframe, likely: Sequence[int], share: Plane
@@ -242,7 +293,7 @@ class ShotMemory:
         difference = np.zeros((3, *trust.shape), np.float32)
         sources = []
         for place, number in enumerate(likely):
-            found = _find(seen, self._shots[number])
+            found = _find(seen, self._shots[number].shot)
             if found is None:
                 continue
             sources.append(place)
@@ -253,35 +304,46 @@ class ShotMemory:
                 break
         return Correction((share * difference).astype(np.float16), trust.astype(np.float16)), sources
 
-    def _sources(self, shot: ShotKeyframe, likely: Sequence[int]) -> tuple[int, ...]:
-        """The other shots that a keyframe had colors from."""
-        shots = {int(self._shots[likely[place]].start) for place in map(int, shot.recalled)}
-        return tuple(sorted(shots - {int(shot.start)}))
+    def _starts(self, useful: Sequence[int], start: int) -> tuple[int, ...]:
+        """The first frames of the shots that keyframes belong to, except the one at `start`."""
+        return tuple(sorted({int(self._shots[number].read("start")) for number in useful} - {start}))
 
-    def _add(self, shot: ShotKeyframe, likely: Sequence[int], frame: int) -> None:
+    def _add(self, shot: _Remembered, useful: Sequence[int], frame: int) -> None:
         """Remember a keyframe of a frame, and that those that gave it colors were useful."""
-        for place in map(int, shot.recalled):
-            number = likely[place]
+        for number in useful:
             self._shots[number] = self._shots.pop(number)
         self._shots[self._count] = shot
-        self._summaries[self._count] = summary(shot.features)
-        self._digests[self._count] = shot.digest()
         self._count += 1
         self._reached = frame, self._reached[1] + 1 if frame == self._reached[0] else 0
+        self._past = hashlib.sha256(f"{self._past} {shot.content}".encode()).hexdigest()
         if len(self._shots) > CAPACITY:
-            oldest = next(iter(self._shots))
-            del self._shots[oldest], self._summaries[oldest], self._digests[oldest]
+            del self._shots[next(iter(self._shots))]
 
-    def _likely(self, seen: ShotKeyframe) -> list[int]:
-        """Numbers of the keyframes that probably show the same, the likeliest first; the later of two."""
-        own = summary(seen.features)
-        likeness = {number: likeness_of(own, other) for number, other in self._summaries.items()}
+    def _likely(self, own: NDArray[np.float32]) -> list[int]:
+        """Numbers of the keyframes that probably show the same, the likeliest first; the later of two.
+
+        `own`: the summary of the one that they are compared with.
+        """
+        likeness = {number: likeness_of(own, other.summary) for number, other in self._shots.items()}
         likely = [number for number, value in likeness.items() if value >= LEAST_LIKENESS]
         return sorted(likely, key=lambda number: self._rank(number, likeness))[:MOST_COMPARED]
 
     def _rank(self, number: int, likeness: dict[int, float]) -> tuple[bool, float, int]:
         """What a person chose comes first."""
-        return not self._shots[number].is_certain, -likeness[number], -number
+        return not self._shots[number].shot.is_certain, -likeness[number], -number
+
+
+def _stored(folder: Path) -> list[tuple[tuple[int, int], Path]]:
+    """What is stored, in order: frame number and place among its keyframes, and file."""
+    paths = sorted(folder.glob("*.memory.npz"))
+    places = (path.name.partition(".")[0].split("-") for path in paths)
+    return [((int(frame), int(place)), path) for (frame, place), path in zip(places, paths, strict=True)]
+
+
+def _read(path: Path, name: str) -> NDArray[Any]:
+    with np.load(path) as stored:
+        array: NDArray[Any] = stored[name]
+    return array
 
 
 def _find(seen: ShotKeyframe, shot: ShotKeyframe) -> tuple[Plane, Plane] | None:

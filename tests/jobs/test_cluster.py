@@ -179,6 +179,20 @@ def test_a_signal_lets_pictures_under_way_finish(
     assert not [path for path in leftovers(out) if not unfinished & set(path.relative_to(out).parts)]
 
 
+def test_none_begins_after_a_failed_one(cluster: Any, tmp_path: Path, toy_model: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    pictures(folder, 60)
+    (folder / "bad.jpg").write_bytes(b"no picture" * 10_000)  # the largest file is the first
+    run = on(cluster, folder, "-o", out, "--model", toy_model, "--fail-fast")
+    output = finished(run)
+    assert run.returncode == 1, output
+    assert [event["input"] for event in events(output) if event["event"] == "failed"] == [
+        str(folder / "bad.jpg")
+    ]
+    assert len(contents(out)) < 30
+    merged_once(out)
+
+
 def test_there_has_to_be_a_cluster(tmp_path: Path, toy_model: Path) -> None:
     pictures(tmp_path / "in", 1)
     common = ("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--cluster")
