@@ -19,6 +19,8 @@ class Hints:
     """BT.601 chroma [2, H, W] in [-0.5, 0.5]; ignored where the mask is 0."""
     mask: Plane
     """[H, W] in [0, 1]; 0 where the color is unknown."""
+    fills_regions: bool = False
+    """They fill what they are meant for, but for gaps."""
 
     def over(self, other: "Hints | None") -> "Hints":
         """These hints, and others of the same size where these are unknown."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from colorcli.color.condition import Hints
 from colorcli.color.guided_filter import guided_upsample
-from colorcli.color.propagation import apply_hints
+from colorcli.color.propagation import apply_hints, fill_gaps
 from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.windows import is_panorama, predict_in_windows
 from colorcli.errors import UsageError
@@ -73,8 +73,12 @@ class ChromaPredictor:
             hints: one entry for each luma, of its shape.
         """
         hints = hints or [None] * len(lumas)
-        chroma = self._predict(lumas, hints)
-        hinted = [(index, known) for index, known in enumerate(hints) if known is not None]
+        sparse = [None if known is None or known.fills_regions else known for known in hints]
+        chroma = self._predict(lumas, sparse)
+        for index, known in enumerate(hints):
+            if known is not None and known.fills_regions:
+                chroma[index] = np.clip(fill_gaps(chroma[index], known, lumas[index]), -0.5, 0.5)
+        hinted = [(index, known) for index, known in enumerate(sparse) if known is not None]
         if hinted:
             unhinted = self._predict([lumas[index] for index, _ in hinted], [None] * len(hinted))
             for (index, known), plain in zip(hinted, unhinted, strict=True):

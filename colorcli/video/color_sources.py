@@ -59,8 +59,10 @@ def open_color_sources(
             if later and _is_stored(number, part):
                 find(later)
                 later.clear()
-            known = propagated(number)
-            return palettes(number, small) if known is None else known.over(palettes(number, small))
+            known, palette = propagated(number), palettes(number, small)
+            if known is None or palette is not None:
+                return palette if known is None else known.over(palette)
+            return replace(known, fills_regions=not video.given.references)
 
         yield hints
 

@@ -37,9 +37,9 @@ from colorcli.errors import UsageError
 from colorcli.video.info import VideoInfo
 from colorcli.video.timecode import parse_timecode
 
-SURE_INFLUENCE = 0.2
-"""Influence of hints (`color.propagation`) from which a color counts in full: it is high within the region of
-one hint, and below 0.03 beyond it."""
+SURE_INFLUENCE, LEAST_INFLUENCE = 0.5, 0.3
+"""Influence of hints (`color.propagation`) from which a color counts in full, and at all: it is high within
+the region of a hint. Where something small counts, as on a neck, the flow takes it to the face."""
 
 Predict = Callable[[Plane, Hints | None], Plane]
 """Luma [h, w] and hints -> chroma [2, h, w]."""
@@ -74,7 +74,8 @@ class FrameHints:
             The network's colors with the hints; the mask says where the hints decide them.
         """
         own = self.on(small.shape)
-        reached = influence(own.mask, small) / np.float32(SURE_INFLUENCE)
+        reached = influence(own.mask, small) - np.float32(LEAST_INFLUENCE)
+        reached /= np.float32(SURE_INFLUENCE - LEAST_INFLUENCE)
         return Hints(predict(small, own.over(base)), np.clip(reached, 0, 1))
 
     def digest(self) -> str:

@@ -97,6 +97,27 @@ def test_chroma_meets_a_hint_even_if_the_model_takes_none() -> None:
     assert chroma[:, 22, 32] == pytest.approx(0.25, abs=0.01)
 
 
+class Disturbed(Sepia):
+    """Answers a hint with other colors everywhere."""
+
+    def predict(self, lumas: Sequence[Plane], hints: Sequence[Hints | None]) -> list[Plane]:
+        return [
+            chroma if known is None else chroma + np.float32(0.1)
+            for chroma, known in zip(super().predict(lumas, hints), hints, strict=True)
+        ]
+
+
+def test_hints_that_fill_their_region_leave_the_rest_as_it_is() -> None:
+    luma = np.full((48, 64), 0.4, np.float32)
+    luma[:, 32:] = 0.8
+    mask = np.zeros_like(luma)
+    mask[:, :30] = 0.5
+    hints = Hints(np.zeros((2, 48, 64), np.float32), mask, fills_regions=True)
+    (chroma,) = ChromaPredictor(Disturbed()).predict([luma], [hints])
+    assert np.abs(chroma[:, :, :30]).max() < 0.02
+    assert np.abs(chroma[:, :, 40:].mean(axis=(1, 2)) - Sepia.chroma).max() < 0.02
+
+
 def test_chroma_comes_back_at_the_size_of_the_picture() -> None:
     chroma = ChromaPredictor(Sepia()).colorize(textured(100, 150))
     assert chroma.shape == (2, 100, 150)
