@@ -36,6 +36,11 @@ class GuidedChroma:
         """From chroma [2, h, w] that the network predicted for luma [h, w]."""
         return cls(luma, *guide(chroma, luma))
 
+    @property
+    def strength(self) -> float:
+        """Mean magnitude of the chroma, in [0, 0.7]."""
+        return float(cv2.magnitude(*(self.slopes * self.luma + self.offsets)).mean())
+
     def upsampler(self, height: int, width: int, peak: int, columns: int | None = None) -> "ChromaUpsampler":
         """For a picture of this size whose samples are code values up to `peak`.
 

@@ -24,6 +24,8 @@ DISPOSITIONS = ("default", "forced", "comment", "hearing_impaired", "attached_pi
 
 def check_film(source: Path, output: Path, *, copied: bool) -> Iterator[str]:
     """What is wrong with the output, in words; nothing if all is right."""
+    if not shutil.which(FFPROBE) or not shutil.which(FFMPEG):
+        return
     if copied and source.suffix == output.suffix and source.read_bytes() == output.read_bytes():
         return
     old, new = _probe(source), _probe(output)

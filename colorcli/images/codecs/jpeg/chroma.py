@@ -63,9 +63,11 @@ VISIBLE = 0.8
 SHARED_STEP = 2
 """Chroma at half its size has no coarser steps than this: it makes large scans a sixth larger than their gray
 source."""
-FULL_SIZE_STEPS = [round(3 + sum(divmod(position, BLOCK)) / 2) for position in range(64)]
+FULL_SIZE_STEPS = [3 + sum(divmod(position, BLOCK)) / 2 for position in range(64)]
 """Steps for chroma at full size, from 3 for the mean to 10 for the highest frequency: it makes small scans a
 quarter larger. With coarser ones, some blocks beside white and black cannot be fitted."""
+STRONG, STRONGEST = 12, 1.7
+"""Mean magnitude of chroma in code values from which on steps grow with it, and by how much at most."""
 BATCH = 4096
 """Blocks that are fitted at once."""
 BAND_SAMPLES = 2 * BAND_PIXELS
@@ -101,13 +103,16 @@ class Planes:
         return cb, cr
 
 
-def chroma_steps(luma: Sequence[int], sampling: Sampling) -> list[int]:
-    """Quantization steps for chroma beside luma with these steps (the source's coarsest): 64 each."""
+def chroma_steps(luma: Sequence[int], sampling: Sampling, strength: float) -> list[int]:
+    """Quantization steps for chroma beside luma with these steps (the source's coarsest): 64 each.
+
+    `strength`: mean magnitude of chroma in code values.
+    """
     if sampling != FULL_SIZE:
         return [min(step, SHARED_STEP) for step in luma]
-    return [
-        max(fine, min(round(step / 4), 2 * fine)) for step, fine in zip(luma, FULL_SIZE_STEPS, strict=True)
-    ]
+    factor = min(max(1, strength / STRONG), STRONGEST)
+    fine = [round(factor * step) for step in FULL_SIZE_STEPS]
+    return [max(own, min(round(step / 4), 2 * own)) for step, own in zip(luma, fine, strict=True)]
 
 
 def chroma_planes(

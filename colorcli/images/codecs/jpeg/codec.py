@@ -40,7 +40,7 @@ from colorcli.images.codecs.jpeg import header, multi_picture, turbojpeg
 from colorcli.images.codecs.jpeg import segments as seg
 from colorcli.images.codecs.jpeg.chroma import CLIPPED, Sampling, chroma_planes, chroma_steps
 from colorcli.images.codecs.jpeg.luma import can_extract, encode_exactly, extract_luma
-from colorcli.images.codecs.jpeg.plane import GRAY, Bytes, decoded_gray
+from colorcli.images.codecs.jpeg.plane import GRAY, PEAK, Bytes, decoded_gray
 from colorcli.images.codecs.jpeg.repair import NO_LAST_SCANS, has_all_scans, repaired, salvaged
 from colorcli.images.codecs.jpeg.segments import Component, Frame, Segment
 from colorcli.images.metadata import exif, icc
@@ -161,7 +161,7 @@ class JpegCodec(SinglePageCodec):
         if page.chroma is None:
             return _encode_color(page)
         source = page.page if isinstance(page.page, JpegPage) else _from_other_format(page.page)
-        steps = chroma_steps(_coarsest_table(source.scans), source.sampling)
+        steps = chroma_steps(_coarsest_table(source.scans), source.sampling, page.chroma.strength * PEAK)
         planes = chroma_planes(
             source.pixels, page.chroma, source.sampling, steps, source.spare, source.toning
         )
