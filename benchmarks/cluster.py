@@ -16,7 +16,7 @@ from colorcli.jobs.cluster import BATCH_SECONDS, LARGEST_BATCH
 
 START = 3.0
 """Seconds until an actor has its model open."""
-DRIVER_BATCH, DRIVER_JOB = 0.004, 0.0027
+DRIVER_BATCH, DRIVER_JOB = 0.004, 0.0011
 """Seconds of the driver's CPU for a batch and for a job: its walk, leases, events and log."""
 STORAGE = 1.2e9
 """Bytes a second of a server with a 10 Gbit/s network."""

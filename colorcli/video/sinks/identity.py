@@ -41,5 +41,6 @@ def run_identity(video: CheckedVideo, card: ModelCard) -> dict[str, Any]:
 
 def encoding_identity(video: VideoSpec) -> str:
     """A digest of what the encoded bytes depend on beside the colored frames."""
-    depends = [version_line(), asdict(video.settings), asdict(video.output_info)]
+    info = {**asdict(video.output_info), "source": ""}  # a file may be named in several ways
+    depends = [version_line(), asdict(video.settings), info]
     return hashlib.sha256(json.dumps(depends, default=str).encode()).hexdigest()[:32]
