@@ -155,7 +155,7 @@ class VideoOptions:
         Path | None, Flag("Frames colorized by hand, named by number or timecode.", metavar="FOLDER")
     ] = None
     shots: Annotated[Path | None, Flag("Shot list: read if it exists, else written.", metavar="FILE")] = None
-    deinterlace: Annotated[bool, Flag("Turn fields into frames.")] = False
+    deinterlace: Annotated[bool, Flag("Make one full frame of the two fields of each.")] = False
     field_order: Annotated[
         str | None,
         Flag("Which field comes first: tff or bff; the file's own by default.", values=("tff", "bff")),

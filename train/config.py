@@ -151,8 +151,11 @@ def load_config(path: Path) -> Config:
         if "data" in values:
             values["data"] = _build(DataConfig, values["data"])
         return _build(Config, values)
-    except (OSError, tomllib.TOMLDecodeError, TypeError) as error:
-        remedy = "train/config.py describes every setting, CHANGELOG.md lists the renamed ones"
+    except OSError as error:
+        remedy = "check the name; `colorcli train --print-config` writes such a file"
+        raise UsageError(path, f"cannot be read ({error.strerror})", remedy) from error
+    except (tomllib.TOMLDecodeError, TypeError) as error:
+        remedy = "`colorcli train --print-config` writes every setting, with its default"
         raise UsageError(path, f"not a training configuration ({error})", remedy) from error
 
 

@@ -91,7 +91,11 @@ def _configuration(
             raise UsageError(folder, cause, "put it elsewhere")
     resumes = resume is Resume.YES or (resume is Resume.AUTO and has_state)
     if resumes and kept.exists():
-        return _resumed(load_config(kept), config_file), True
+        own = load_config(kept)
+        if source is not None and not own.initial_weights:
+            cause = "holds a run that did not begin with --from"
+            raise UsageError(folder, cause, "leave --from out, or name another folder")
+        return _resumed(own, config_file), True
     if source is not None:
         return fine_tuning(source, folder, load_config(config_file) if config_file else SETTINGS), resumes
     return load_config(config_file) if config_file else Config(), resumes

@@ -40,7 +40,10 @@ def load_defaults(settings: Mapping[str, Mapping[str, str]]) -> dict[str, dict[s
         return {}
     try:
         tables = tomllib.loads(path.read_text())
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        remedy = "check its name and its permissions"
+        raise UsageError(path, f"cannot be read ({error.strerror})", remedy) from error
+    except ValueError as error:
         raise UsageError(path, f"cannot be read as TOML ({error})", "correct or remove it") from error
     defaults: dict[str, dict[str, Any]] = {}
     for command, table in tables.items():

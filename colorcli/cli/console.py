@@ -14,6 +14,7 @@ from rich.table import Table
 from colorcli.errors import ColorcliError, ExitCode
 from colorcli.events import Done, Event, Failed, Note, Planned, Progress, Sink, Started, Summary, to_json
 from colorcli.progress import progress_bar
+from colorcli.signals import Interrupted
 
 INTERRUPTIONS = (ExitCode.INTERRUPTED, ExitCode.TERMINATED, ExitCode.HUNG_UP)
 FIRST_LINE, LINE_INTERVAL = 10.0, 30.0
@@ -24,7 +25,8 @@ SHOWN_NOTES = 3
 
 @contextmanager
 def open_sink(*, json: bool, quiet: bool, stdout_is_data: bool) -> Iterator[Sink]:
-    """A sink for the events of a run; an error that ends the run early becomes its `Summary`.
+    """A sink for the events of a run; an error or a signal that ends the run early becomes its
+    `Summary`.
 
     `json` writes events to stdout, one object per line, or to stderr if stdout carries the result.
     """
@@ -45,15 +47,20 @@ def open_sink(*, json: bool, quiet: bool, stdout_is_data: bool) -> Iterator[Sink
                 sink(problem_summary(error, results, time.monotonic() - started))
             error.reported = json and stdout_is_data
             raise
+        except Interrupted as error:
+            if not results["summary"]:
+                sink(_early_summary(results, time.monotonic() - started, error.exit_code))
+            sys.exit(error.exit_code)
 
 
 def problem_summary(error: ColorcliError, results: Counter[str] | None = None, seconds: float = 0) -> Summary:
     """The last event of a run that could not be done, or not to its end."""
-    counts = results or Counter()
-    return Summary(
-        counts["colorized"], counts["copied"], counts["skipped"], counts["failed"],
-        round(seconds, 3), int(error.exit_code), str(error),
-    )  # fmt: skip
+    return _early_summary(results or Counter(), seconds, error.exit_code, str(error))
+
+
+def _early_summary(counts: Counter[str], seconds: float, code: int, problem: str = "") -> Summary:
+    done = counts["colorized"], counts["copied"], counts["skipped"], counts["failed"]
+    return Summary(*done, round(seconds, 3), int(code), problem)
 
 
 def json_sink(stream: TextIO) -> Sink:
@@ -192,7 +199,7 @@ class _Counts:
     def is_common(self, event: Failed) -> bool:
         """Whether this refusal has been shown often enough; damaged files are all named."""
         shown = self.failures[event.reason or event.cause]
-        return event.exit_code == ExitCode.REFUSED and shown > SHOWN_NOTES
+        return event.exit_code in (ExitCode.REFUSED, ExitCode.USAGE) and shown > SHOWN_NOTES
 
     def progress(self) -> str:
         """A line that says how far the work is; empty if nothing is known."""

@@ -27,6 +27,7 @@ from colorcli.jobs.state import RunState
 from colorcli.jobs.storage import url_of
 from colorcli.jobs.walk import WHOLE
 from colorcli.options import Existing, Flag, Json, RunOptions
+from colorcli.signals import StopSignals
 
 ALL: Any = ()
 
@@ -74,7 +75,11 @@ def run(
     ] = None,
     output: Annotated[
         str,
-        Flag("File, folder, 'color/{parent}/{stem}_color{ext}', or - for stdout.", short="-o", metavar="OUT"),
+        Flag(
+            "File, folder, template of {parent}, {stem}, {ext} and {name}, or - for stdout.",
+            short="-o",
+            metavar="OUT",
+        ),
     ] = "",
     from_file: Annotated[
         str | None, Flag("Read more inputs from a file, one per line; - for stdin.", metavar="LIST")
@@ -94,7 +99,11 @@ def run(
 
     given = {name for name in context.params if _is_stated(context, name)}
     is_stream = Path(output) == STDIO
-    with open_sink(json=batch.json, quiet=batch.quiet, stdout_is_data=is_stream) as sink:
+    with (
+        open_sink(json=batch.json, quiet=batch.quiet, stdout_is_data=is_stream) as sink,
+        StopSignals() as signals,
+        signals.at_once(),  # `run_jobs` handles them itself
+    ):
         existing = _existing(batch, given)
         options = replace(options, existing=existing)
         sources = [*(inputs or []), *_listed(from_file, null)]
@@ -190,6 +199,8 @@ def _check(sources: list[str], output: str, options: RunOptions, batch: Batch) -
     """
     if not output:
         raise UsageError("colorcli run", "no output given", "name a file, a folder or - with -o")
+    if "" in sources:
+        raise UsageError("colorcli run", "an input has an empty name", "check quotes and shell variables")
     if not sources:
         raise UsageError("colorcli run", "no input given", "name files or folders, or - for stdin")
     if (options.color.hints or options.color.reference) and not is_for_each(options):

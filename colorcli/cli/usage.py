@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from colorcli.cli.config import config_path
@@ -13,8 +14,19 @@ def usage_error(error: Any) -> UsageError:
     """One of our own errors from one of Typer's."""
     command = error.ctx.command_path if error.ctx else "colorcli"
     place = _place(error)
-    cause = error.message if place else error.format_message()
-    return UsageError(place or command, cause.rstrip("."), f"`{command} --help` lists all options")
+    cause = error.message.replace("Input should be", "must be") if place else error.format_message()
+    return UsageError(place or command, cause.rstrip("."), _remedy(error, command))
+
+
+def _remedy(error: Any, command: str) -> str:
+    option = getattr(error, "option_name", "")
+    if command == "colorcli" and option:
+        return "options come after the command, as in: colorcli run --json"
+    if command == "colorcli" and Path(sys.argv[-1] if len(sys.argv) == 2 else "").exists():
+        return f"as in: colorcli run {sys.argv[1]} -o OUT"
+    if len(option) == 2:
+        return f"`{command} --help` lists all options; a file whose name begins with - is ./-NAME"
+    return f"`{command} --help` lists all options"
 
 
 def report_usage(error: UsageError, arguments: Sequence[str]) -> None:

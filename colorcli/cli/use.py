@@ -54,7 +54,7 @@ def watch_use(jobs: Iterable[Job], given: Collection[str], report: Sink) -> Iter
         is_without = is_without and job.kind is not Kind.VIDEO
         yield job
     for name in film_only if is_without else ():
-        report(Note(_flag(name), "had no effect: no input is film"))
+        report(Note(_flag(name), "had no effect: there was no film to do"))
 
 
 def _flag(name: str) -> str:

@@ -210,7 +210,7 @@ def _json_rows(content: bytes) -> Iterator[tuple[str, Row]]:
     except json.JSONDecodeError as error:
         raise ValueError(f"line {error.lineno}: not JSON ({error.msg})") from error
     if not isinstance(entries, list):
-        raise ValueError("not a list of hints")
+        raise ValueError("not a list of hints: put them into [ ]")
     for number, (entry, line) in enumerate(zip(entries, _lines_of_entries(text), strict=True), start=1):
         place = f"hint {number} (line {line})"
         if not isinstance(entry, dict):

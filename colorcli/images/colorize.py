@@ -193,7 +193,9 @@ def _errors_named(source: Path, codec: Codec) -> Iterator[None]:
     except ColorcliError:
         raise
     except DamagedError as error:
-        raise InputError(source, f"damaged {codec.name} ({error})", "scan or copy it again") from error
+        salvage = "" if codec.salvaging is codec else ", or colorize what can be read with --salvage"
+        remedy = f"scan or copy it again{salvage}"
+        raise InputError(source, f"damaged {codec.name} ({error})", remedy) from error
     except Exception as error:  # libraries raise anything on damaged files, and a batch has to continue
         if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):
             remedy = "use fewer --jobs or a larger machine"

@@ -46,6 +46,18 @@ def split_template(output: Path) -> tuple[Path, str]:
     return Path(*parts[:first]), str(Path(*parts[first:]))
 
 
+def check_template(output: Path) -> None:
+    """Check that each brace in a path that does not exist belongs to a field.
+
+    Raises:
+        UsageError: one does not.
+    """
+    for place in (output, *output.parents):
+        if set("{}") & set(FIELD.sub("", place.name)) and not place.exists():
+            cause = f"{place.name} is not a template"
+            raise UsageError(output, cause, "its fields are {parent}, {stem}, {ext} and {name} ({stem}{ext})")
+
+
 @dataclass(frozen=True)
 class Naming:
     """The path of an output below OUT, by the path of its source below the input folder."""

@@ -16,6 +16,7 @@ from colorcli.jobs.naming import (
     OWN_NAMES,
     Naming,
     Selection,
+    check_template,
     format_suffix,
     sidecars,
     split_template,
@@ -25,7 +26,9 @@ from colorcli.jobs.shard import Shard
 from colorcli.jobs.storage import exists, is_folder, refresh, url_of
 from colorcli.jobs.walk import (
     APPLE_DOUBLE,
+    NONE_SELECTED,
     WHOLE,
+    collision,
     is_apple_double,
     kind_by_content,
     kind_by_suffix,
@@ -80,6 +83,7 @@ def make_plan(
     refresh()
     if output == STDIO:
         _check_stdout(inputs)
+    check_template(output)
     output, template = split_template(output)
     into_folder = output != STDIO and (into_folder or bool(template) or _is_folder(inputs, output))
     naming = _naming(output, template, options, into_folder=into_folder)
@@ -92,6 +96,8 @@ def make_plan(
     named = _named_jobs(inputs, output, options, report, naming if into_folder else None)
     jobs = list(dict.fromkeys(named))  # an input that is named twice is one job
     jobs = [job for job in jobs if selection.has(Path(job.key))]
+    if not jobs:
+        report(Note(str(output), NONE_SELECTED))
     _check_collisions(jobs)
     jobs = [job for job in jobs if shard.has(job.key)]
     return Plan(lambda: (_checked(job, options) for job in jobs), len(jobs), output if into_folder else None)
@@ -110,7 +116,8 @@ def _naming(output: Path, template: str, options: RunOptions, *, into_folder: bo
     """
     asked = options.stream_format
     suffix = "" if output == STDIO else format_suffix(asked)
-    if suffix and not into_folder and SUFFIXES.get(suffix) != SUFFIXES.get(output.suffix.lower()):
+    own = output.suffix.lower()
+    if suffix and not into_folder and SUFFIXES.get(suffix, suffix) != SUFFIXES.get(own, own):
         raise UsageError(f"--format {asked}", f"contradicts the name {output}", "leave one of them out")
     return Naming(template, suffix)
 
@@ -174,13 +181,18 @@ def _is_folder(inputs: list[Path], output: Path) -> bool:
     Raises:
         UsageError: several inputs go there, and it is or looks like a file.
     """
-    several = len(inputs) > 1 or any(source != STDIO and is_folder(source) for source in inputs)
-    if several and output.exists() and not output.is_dir():
-        raise UsageError(output, "is a file, but several inputs go there", "name a folder for OUT")
-    if several and not output.exists() and output.suffix.lower() in SUFFIXES.keys() | VIDEO_SUFFIXES:
-        cause = "is a file's name, but several inputs go there"
-        raise UsageError(output, cause, f"name a folder; {output}/ if it is one")
-    return several or output.is_dir() or not output.suffix
+    folder = next((source for source in inputs if source != STDIO and is_folder(source)), None)
+    several = len(inputs) > 1 or folder is not None
+    what = "several inputs go there" if len(inputs) > 1 else f"the input {folder} is a folder"
+    try:
+        is_there = output.exists()
+    except OSError as error:  # too long a name
+        raise UsageError(output, f"cannot be a file ({error.strerror})", "choose another name") from error
+    if several and is_there and not output.is_dir():
+        raise UsageError(output, f"is a file, but {what}", "name a folder for OUT")
+    if several and not is_there and output.suffix.lower() in SUFFIXES.keys() | VIDEO_SUFFIXES:
+        raise UsageError(output, f"is a file's name, but {what}", f"name a folder; {output}/ if it is one")
+    return several or output.is_dir() or not (output.suffix or is_there)
 
 
 def _keys(files: list[Path], naming: Naming) -> dict[Path, Path]:
@@ -250,8 +262,7 @@ def _check_collisions(jobs: list[Job]) -> None:
         if job.output != STDIO and job.problem is None:
             other = taken.setdefault(job.output, job.source)
             if other != job.source:
-                cause = f"both {other} and {job.source} would be written there"
-                raise UsageError(job.output, cause, "run them separately, or rename one")
+                raise collision(job.output, other, job.source)
 
 
 def _checked(job: Job, options: RunOptions) -> Job:
@@ -262,6 +273,9 @@ def _checked(job: Job, options: RunOptions) -> Job:
         return replace(job, skip=_may_be_skipped(job, options))
     except ColorcliError as error:
         return replace(job, problem=error)
+    except OSError as error:  # such as too long a name
+        cause = f"cannot be looked at ({error.strerror})"
+        return replace(job, problem=InputError(job.output, cause, "check the name and its permissions"))
     except Exception as error:  # the other jobs have to be done
         return replace(job, problem=bug(job.source, error))
 

@@ -17,6 +17,7 @@ from colorcli.video.formats import VIDEO_SUFFIXES, is_video
 
 APPLE_DOUBLE = "AppleDouble data of macOS, left out"
 WHOLE = Shard(0, 1)
+NONE_SELECTED = "no file is wanted by --include and --exclude"
 
 
 def walk(
@@ -37,7 +38,7 @@ def walk(
         yield from _walk_store(folder, output, report, shard, naming, selection)
         return
     waiting = [folder]
-    is_empty = True
+    is_empty, is_selected = True, False
     while waiting:
         here = waiting.pop()
         try:
@@ -52,9 +53,11 @@ def walk(
         files = [entry for entry in entries if not entry.is_dir(follow_symlinks=False)]
         beside = sidecars([entry.name for entry in files])
         owned = {name for names in beside.values() for name in names}
-        files = [entry for entry in files if entry.name not in owned and selection.has(below / entry.name)]
-        clashes = _clashes(below, [entry.name for entry in files], naming)
+        files = [entry for entry in files if entry.name not in owned]
         is_empty = is_empty and not files
+        files = [entry for entry in files if selection.has(below / entry.name)]
+        is_selected = is_selected or bool(files)
+        clashes = _clashes(below, [entry.name for entry in files], naming)
         for entry in files:
             relative = below / entry.name
             if shard.has(relative.as_posix()) and (kind := _kind(entry, report)):
@@ -65,6 +68,8 @@ def walk(
                 yield with_film_suffix(job)
     if is_empty:
         report(Note(str(folder), "there is nothing to colorize in this folder"))
+    elif not is_selected:
+        report(Note(str(folder), NONE_SELECTED))
 
 
 def with_film_suffix(job: Job) -> Job:
@@ -158,10 +163,15 @@ def _clashes(below: Path, names: list[str], naming: Naming) -> dict[str, Colorcl
     problems: dict[str, ColorcliError] = {}
     for target, several in takers.items():
         if len(several) > 1:
-            cause = f"both {several[0]} and {several[1]} would be written there"
-            error = UsageError(target, cause, "run them separately, or rename one")
+            error = collision(target, below / several[0], below / several[1])
             problems.update(dict.fromkeys(several, error))
     return problems
+
+
+def collision(output: Path, one: Path, other: Path) -> UsageError:
+    """Two inputs that would have the same output."""
+    cause = f"both {one} and {other} would be written there"
+    return UsageError(output, cause, "write one of them into another folder, or rename it")
 
 
 def _denied(folder: Path, place: Path, output: Path, error: OSError, shard: Shard) -> Iterator[Job]:

@@ -21,6 +21,8 @@ _BY_SUFFIX = {
 _BY_FORMAT = {**_BY_SUFFIX, "y4m": "yuv4mpegpipe"}
 _PIPED = ("matroska", "nut", "yuv4mpegpipe", "mpegts", "webm")
 _PIPED_DEFAULT = "matroska"
+PICTURES = "image2"
+"""libavformat's name of a sequence of pictures."""
 
 
 def muxer_of(path: Path) -> str:
@@ -28,6 +30,7 @@ def muxer_of(path: Path) -> str:
 
     Raises:
         RefusedError: no container has that suffix.
+        UsageError: it is the suffix of pictures.
     """
     suffix = path.suffix.lstrip(".").lower()
     if suffix in _BY_SUFFIX:
@@ -38,6 +41,10 @@ def muxer_of(path: Path) -> str:
         except ValueError:
             continue
         if suffix in known.extensions and (known.name == suffix or suffix not in av.formats_available):
+            if known.name == PICTURES:
+                cause = f"the input is film, and .{suffix} is a suffix of pictures"
+                remedy = f"name it {path.stem}.mkv, or {path.stem}_%06d.{suffix} for numbered pictures"
+                raise UsageError(path, cause, remedy)
             return str(known.name)
     raise RefusedError(
         path, f"no video container has the suffix .{suffix}", "name the output .mkv, .mp4 or .mov"

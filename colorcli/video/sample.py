@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 from av.container import InputContainer, OutputContainer
+from av.packet import Packet
 from av.video.stream import VideoStream
 
 from colorcli.errors import UsageError
@@ -54,9 +55,9 @@ class _Copied:
         self._container, self._source, self._target = container, source, target
         self._base = source.time_base
         self._stream = target.add_stream_from_template(source)
-        self.pieces = self._ticks = 0
+        self.pieces = self._ticks = self._delay = 0
         self._last: int | None = None
-        """Decoding time of the first packet of the piece before."""
+        """When the first frame of the piece before is shown."""
 
     @property
     def seconds(self) -> Fraction:
@@ -66,23 +67,32 @@ class _Copied:
     def add(self, seconds: Fraction) -> None:
         """Add the piece that begins at the keyframe at or before a time, unless it was added already."""
         self._container.seek(int(seconds / self._base), stream=self._source)
-        decoded = shown = None
-        shift = end = 0
-        for packet in self._container.demux(self._source):
-            if packet.dts is None or packet.pts is None:
-                continue
-            if decoded is None or shown is None:
-                if self._last is not None and packet.dts <= self._last:
-                    return
-                decoded, shown = packet.dts, packet.pts
-                self._last = decoded
-                shift = self._ticks - decoded
-                self.pieces += 1
-            if packet.dts - decoded >= PIECE / self._base:
-                break
-            # The next piece begins after the last frame shown, which need not be the last one decoded.
-            end = max(end, packet.pts + (packet.duration or 0) - shown)
-            packet.dts, packet.pts = packet.dts + shift, packet.pts + shift
+        packets = self._piece()
+        if not packets or (self._last is not None and packets[0][0] <= self._last):
+            return
+        first = self._last = packets[0][0]
+        self.pieces += 1
+        # Decoding times are computed: Matroska does not store any, and demuxers guess none after a seek.
+        in_order = sorted(shown for shown, _ in packets)
+        delay = max(due - shown for due, (shown, _) in zip(in_order, packets, strict=True))
+        self._ticks += max(0, delay - self._delay)
+        self._delay = max(delay, self._delay)
+        shift = self._ticks - first
+        for due, (shown, packet) in zip(in_order, packets, strict=True):
+            packet.pts, packet.dts = shown + shift, due + shift - self._delay
             packet.stream = self._stream
             self._target.mux(packet)
-        self._ticks += end
+        self._ticks += max(shown + (packet.duration or 1) for shown, packet in packets) - first
+
+    def _piece(self) -> list[tuple[int, Packet]]:
+        """From a keyframe on, each packet with the time at which it is shown, in decoding order."""
+        packets: list[tuple[int, Packet]] = []
+        for packet in self._container.demux(self._source):
+            shown = packet.dts if packet.pts is None else packet.pts
+            if shown is None or not (packets or packet.is_keyframe):
+                continue
+            if packets and shown - packets[0][0] >= PIECE / self._base:
+                break
+            if not packets or shown > packets[0][0]:  # what is shown before needs the frames before
+                packets.append((shown, packet))
+        return packets

@@ -78,7 +78,7 @@ def read_shots(path: Path) -> list[Shot]:
         try:
             shot = _parse(row)
         except (KeyError, TypeError, ValueError) as error:
-            cause = f"line {line} is not a shot ({error})"
+            cause = f"line {line} is not a shot"
             raise UsageError(path, cause, f"columns: {', '.join(COLUMNS)}") from error
         if shot.start >= shot.end or (shots and shot.start < shots[-1].end):
             cause = f"line {line}: the shot is empty or overlaps the one before"

@@ -74,7 +74,7 @@ def _dropped(source: InputContainer, info: VideoInfo, drop: str) -> set[int]:
         if word == "audio":
             raise UsageError("--drop audio", "has an option of its own", "give --audio none")
         found = {stream.index for stream in source.streams if word in (str(stream.index), stream.type)}
-        if word == str(info.stream):
+        if found == {info.stream}:
             raise UsageError(f"--drop {word}", "is the video to be colorized", "name another stream")
         if not found and word not in _DROPPED_TYPES:
             streams = ", ".join(f"{stream.index} {stream.type}" for stream in source.streams)

@@ -9,11 +9,11 @@ from support.cli import run_cli
 from support.videos import colorcli, gray, make, planes
 
 
-@pytest.fixture(scope="module")
-def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["film.mp4", "film.mkv"])
+def film(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Twenty seconds with a keyframe a second and B-frames between."""
     return make(
-        tmp_path_factory.mktemp("film") / "film.mp4", *gray(20, "64x48"), "-c:v", "libx264", "-g", "25",
+        tmp_path_factory.mktemp("film") / request.param, *gray(20, "64x48"), "-c:v", "libx264", "-g", "25",
         "-preset", "ultrafast", "-bf", "2", "-pix_fmt", "yuv420p",
     )  # fmt: skip
 

@@ -65,7 +65,8 @@ class FileSink(VideoSink):
                 changes = Changes(segments.records, video)
                 segments.drop(changes.tasks(), changes.same_shots(segments.earlier_chroma))
                 count = sum(len(record.timings) for record in segments.finished)
-                report(Note(video.name, f"{count} frames are kept, unless they remember others"))
+                message = f"{count} frames keep their colors, unless what their shots remember has changed"
+                report(Note(video.name, message))
             elif segments.open(video.options.existing):
                 count = sum(len(record.timings) for record in segments.records)
                 report(Note(video.name, f"continuing after {count} finished frames"))

@@ -117,7 +117,7 @@ class JpegCodec(SinglePageCodec):
 
     @property
     def salvaging(self) -> "JpegCodec":
-        return JpegCodec(salvage=True)
+        return self if self._salvage else JpegCodec(salvage=True)
 
     def decode(self, source: Path, data: bytes) -> JpegPage:
         try:
