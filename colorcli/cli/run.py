@@ -16,6 +16,7 @@ from colorcli.cli.parameters import with_options
 from colorcli.cli.sample import sampled
 from colorcli.cli.use import check_use, watch_use
 from colorcli.errors import UsageError
+from colorcli.events import Sink
 from colorcli.files import STDIO, check_writable
 from colorcli.jobs.executors import Executor
 from colorcli.jobs.identity import identity_of
@@ -111,15 +112,7 @@ def run(
         check_use([Path(source) for source in sources], options, given)
         shard = Shard.parse(batch.shard) if batch.shard else WHOLE
         with sampled(sources, batch.sample, sink) as (sources, sink), report_page(batch.report, sink) as sink:
-            plan = make_plan(
-                [Path(source) for source in sources],
-                Path(output),
-                options,
-                sink,
-                into_folder=output.endswith(("/", os.sep)),
-                shard=shard,
-                selection=Selection(tuple(batch.include), tuple(batch.exclude)),
-            )
+            plan = _plan(sources, output, options, batch, shard, sink)
             if options.dry_run:
                 summary = run_jobs(plan, options, DryRun(options, sink, rows=not batch.json))
                 sys.exit(summary.exit_code)
@@ -129,6 +122,20 @@ def run(
                 jobs = watch_use(plan, given, sink)
                 summary = run_jobs(jobs, options, sink, executor, state, join=join)
     sys.exit(summary.exit_code)
+
+
+def _plan(
+    sources: list[str], output: str, options: RunOptions, batch: Batch, shard: Shard, sink: Sink
+) -> Plan:
+    return make_plan(
+        [Path(source) for source in sources],
+        Path(output),
+        options,
+        sink,
+        into_folder=output.endswith(("/", os.sep)),
+        shard=shard,
+        selection=Selection(tuple(batch.include), tuple(batch.exclude)),
+    )
 
 
 def _is_stated(context: typer.Context, name: str) -> bool:

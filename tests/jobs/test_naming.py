@@ -12,7 +12,7 @@ from support.videos import gray, make
 
 from colorcli.errors import UsageError
 from colorcli.events import Event, Note
-from colorcli.jobs.naming import EVERYTHING, Naming, Selection, fill, sidecars
+from colorcli.jobs.naming import EVERYTHING, Naming, Selection, check_template, fill, sidecars
 from colorcli.jobs.plan import make_plan
 from colorcli.options import RunOptions
 
@@ -171,3 +171,9 @@ def test_what_a_pipe_cannot_write_is_refused(tmp_path: Path, toy_model: Path, fl
     done = run_cli("run", film, "-o", "-", "--model", toy_model, flag, tmp_path / "x.png")
     assert (done.returncode, done.stdout) == (2, b"")
     assert flag.encode() in done.stderr
+
+
+@pytest.mark.parametrize("output", ["{nope}.jpg", "color/{stem", "{parent}/x}/{stem}.jpg"])
+def test_a_brace_that_belongs_to_no_field_is_refused(output: str) -> None:
+    with pytest.raises(UsageError, match="not a template"):
+        check_template(Path(output))
