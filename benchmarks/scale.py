@@ -25,6 +25,7 @@ import numpy as np
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.predictor import ChromaPredictor
+from colorcli.engines.shared import EngineConnections
 from colorcli.errors import ColorcliError
 from colorcli.jobs import execute, worker
 from colorcli.jobs.executors import ProcessPoolExecutor
@@ -48,12 +49,14 @@ class Sleeper(ChromaPredictor):
         return [np.zeros((2, *luma.shape), np.float32) for luma in lumas]
 
 
-def serve(connection: Connection, options: RunOptions, memory: int, shared: None) -> None:
+def serve(connection: Connection, options: RunOptions, memory: int, shared: EngineConnections | None) -> None:
     """As `worker.serve`, with the sleeper."""
 
     @contextmanager
-    def asleep(options: RunOptions, *rest: None) -> Iterator[execute.Context]:
-        with execute.open_context(options, *rest) as context:
+    def asleep(
+        options: RunOptions, threads: int | None = None, shared: EngineConnections | None = None
+    ) -> Iterator[execute.Context]:
+        with execute.open_context(options, threads, shared) as context:
             yield replace(context, predictor=Sleeper(context.predictor._model))
 
     vars(worker)["open_context"] = asleep

@@ -125,7 +125,8 @@ def cpu() -> Machine:
             run()
             times.append(perf_counter() - start)
         rates.append(work / min(times))
-    return Machine(f"this CPU, {torch.get_num_threads()} threads", *rates, 4)
+    flops, bandwidth = rates
+    return Machine(f"this CPU, {torch.get_num_threads()} threads", flops, bandwidth, 4)
 
 
 def main() -> None:
