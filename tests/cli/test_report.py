@@ -51,7 +51,7 @@ const drive = () => {
   document.body.append(output);
 };
 const wait = turns => loaded() >= 4 || !turns ? drive() : setTimeout(wait, 50, turns - 1);
-wait(100);
+wait(1000);
 </script>
 """
 
@@ -101,7 +101,7 @@ const drive = () => {
 };
 const wait = turns => document.querySelector("main img")?.naturalWidth > 0 || !turns
   ? drive() : setTimeout(wait, 50, turns - 1);
-wait(100);
+wait(1000);
 </script>
 """
 
@@ -137,7 +137,7 @@ def driven(page: Path, script: str = DRIVE) -> dict[str, Any]:
     page.write_text(page.read_text().replace("</html>", script + "</html>"))
     command = [
         str(BROWSER), "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1200,900",
-        "--virtual-time-budget=8000", "--dump-dom", page.as_uri(),
+        "--virtual-time-budget=60000", "--dump-dom", page.as_uri(),
     ]  # fmt: skip
     run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
     found = re.search(r'<pre id="result">(.*?)</pre>', run.stdout, re.S)

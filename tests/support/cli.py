@@ -88,9 +88,12 @@ def _exit_code(main: Any) -> int:
 
 
 def _forget() -> None:
-    """Empty the caches of colorcli: a test may have written the same file again."""
+    """Empty the caches of colorcli: a test may have written the same file again.
+
+    A plugin stays registered, which ONNX Runtime allows once in a process.
+    """
     for name, module in list(sys.modules.items()):
-        if name.partition(".")[0] == "colorcli":
+        if name.partition(".")[0] == "colorcli" and name != "colorcli.engines.plugins":
             for value in list(vars(module).values()):
                 if callable(getattr(value, "cache_clear", None)):
                     value.cache_clear()
