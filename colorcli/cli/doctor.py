@@ -229,14 +229,17 @@ def _advice(model: Path, precision: str, speeds: list[Speed]) -> Iterator[str]:
 
 def _print(diagnosis: Diagnosis) -> None:
     from rich.console import Console
-    from rich.table import Table
+    from rich.table import Column, Table
 
     console = Console(markup=False, highlight=False)  # `[train]` in `colorcli[train]` is not markup
-    found = Table("", "", "", title="Found", title_justify="left", show_header=False)
+    detail = Column("", overflow="fold")  # paths stay whole
+    found = Table("", "", detail, title="Found", title_justify="left", show_header=False)
     for finding in diagnosis.findings:
-        remedy = f"\n{finding.remedy}" if finding.remedy else ""
-        found.add_row(finding.what, finding.state, finding.detail + remedy)
+        found.add_row(finding.what, finding.state, finding.detail)
     console.print(found)
+    for finding in diagnosis.findings:
+        if finding.remedy:
+            console.print(f"- {finding.what}: {finding.remedy}", soft_wrap=True)
     if diagnosis.speeds:
         table = Table("model", "backend", "device", title="Speed of the network alone", title_justify="left")
         table.add_column("one image, ms", justify="right")
@@ -246,4 +249,4 @@ def _print(diagnosis: Diagnosis) -> None:
             table.add_row(speed.model, speed.backend, speed.device, *times)
         console.print(table)
     for line in diagnosis.advice:
-        console.print(f"- {line}")
+        console.print(f"- {line}", soft_wrap=True)
