@@ -36,7 +36,7 @@ def load_defaults(settings: Mapping[str, Mapping[str, str]]) -> dict[str, dict[s
             names is missing.
     """
     path = config_path()
-    if not path.exists() and "COLORCLI_CONFIG" not in os.environ:
+    if not path.exists() and not os.environ.get("COLORCLI_CONFIG"):
         return {}
     try:
         tables = tomllib.loads(path.read_text())
