@@ -68,6 +68,9 @@ def evaluate(
         _print_table(result, title)
     for name in result.skipped:
         typer.echo(f"colorcli: {name}: not a readable image of at least 7x7 pixels; left out", err=True)
+    if result.colorless:
+        share = f"{result.colorless} of {result.pictures} images have no color of their own"
+        typer.echo(f"colorcli: {share}; the figures count them, give color images only", err=True)
     sys.exit(ExitCode.SOME_FAILED if result.skipped else ExitCode.OK)
 
 
@@ -79,6 +82,7 @@ def _as_json(result: "Evaluation") -> dict[str, object]:
     return {
         "pictures": result.pictures,
         "skipped": result.skipped,
+        "colorless": result.colorless,
         "original_colorfulness": result.original_colorfulness,
         "grey": figures_as_json(result.gray),
         "colorized": figures_as_json(result.colorized),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from colorcli.color.detection import has_color
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import InputError
 from colorcli.evaluation import coco
@@ -61,6 +62,8 @@ class Evaluation:
     """Number of pictures compared."""
     skipped: list[str]
     """Files that cannot be read as pictures or are too small to compare."""
+    colorless: int
+    """Number of pictures compared that are black and white or toned: nothing can be learned from them."""
     original_colorfulness: float
     gray: Figures
     colorized: Figures
@@ -93,12 +96,14 @@ def evaluate_predictor(
     gray: list[Scores] = []
     originals: list[float] = []
     skipped: list[str] = []
+    colorless = 0
     predictions: list[tuple[Predictions, ...]] = []
     with ThreadPoolExecutor() as pool:
         for batch in _batches(predictor, files, pool, skipped, progress):
             colorized += pool.map(lambda each: score(each.real, each.colorized), batch)
             gray += pool.map(lambda each: score(each.real, each.gray), batch)
             originals += [colorfulness(each.real) for each in batch]
+            colorless += sum(not has_color(*to_planes(each.real)) for each in batch)
             if recognition_model is not None:
                 predictions.append(
                     tuple(recognition_model.predict(list(each)) for each in zip(*batch, strict=True))
@@ -110,6 +115,7 @@ def evaluate_predictor(
     return Evaluation(
         pictures=len(colorized),
         skipped=skipped,
+        colorless=colorless,
         original_colorfulness=original,
         gray=_figures(mean_scores(gray), original, *of_gray),
         colorized=_figures(mean_scores(colorized), original, *of_colorized),

@@ -81,7 +81,6 @@ def test_the_table_names_both_ways_of_averaging(pictures: Path, toy_model: Path)
         "share of originals'",
     ):
         assert row in done.stdout
-    assert done.stderr == ""
 
 
 def test_unreadable_pictures_are_named_and_left_out(pictures: Path, toy_model: Path, tmp_path: Path) -> None:
@@ -95,7 +94,18 @@ def test_unreadable_pictures_are_named_and_left_out(pictures: Path, toy_model: P
     found = json.loads(done.stdout)
     assert found["pictures"] == 1
     assert {Path(name).name for name in found["skipped"]} == {"cut.png", "tiny.png"}
-    assert len(done.stderr.splitlines()) == 2
+    assert done.stderr.count("left out") == 2
+
+
+def test_pictures_without_color_are_counted(toy_model: Path, tmp_path: Path) -> None:
+    color = np.zeros((64, 64, 3), np.uint8)
+    color[:32, :, 0] = color[32:, :, 2] = np.arange(64, 192, 2)
+    cv2.imwrite(str(tmp_path / "color.png"), color)
+    cv2.imwrite(str(tmp_path / "gray.png"), cv2.cvtColor(color, cv2.COLOR_BGR2GRAY))
+    done = colorcli_eval(tmp_path, "--model", toy_model, "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)["colorless"] == 1
+    assert "1 of 2 images have no color" in done.stderr
 
 
 @pytest.mark.parametrize(
