@@ -20,10 +20,14 @@ from pathlib import Path
 
 
 class ExitCode(IntEnum):
-    """Exit codes of the command line."""
+    """Exit codes of the command line.
+
+    Of several inputs, a code above 1 means that all of them failed with it.
+    """
 
     OK = 0
     SOME_FAILED = 1
+    """Some inputs failed, or all of them for different causes."""
     USAGE = 2
     SETUP = 3
     REFUSED = 4

@@ -11,11 +11,11 @@ from colorcli.cli.app import app
 
 EXIT_STATUS = (
     ("0", "All done."),
-    ("1", "Some inputs failed; the others were done."),
+    ("1", "Some inputs failed; the others were done, or failed for another cause."),
     ("2", "The command line contradicts itself or cannot be understood."),
     ("3", "ffmpeg, an engine, a device or an extra is missing."),
-    ("4", "An input was refused by policy."),
-    ("130", "Interrupted."),
+    ("4", "Every input was refused by policy."),
+    ("129, 130, 143", "Ended by a closed terminal, Ctrl-C or SIGTERM; --resume continues."),
 )
 FILES = (
     "~/.config/colorcli/config.toml, or the file that COLORCLI_CONFIG names: "

@@ -58,6 +58,9 @@ def train(
     cv2.setNumThreads(1)
     torch.backends.cudnn.benchmark = True  # all crops of a phase have the same size
     training, held_out = split(len(pack), config)
+    if len(held_out) < config.held_out:
+        cause = f"{config.held_out} is more than half of {len(pack)} pictures"
+        console.print(f"held_out: {cause}; {len(held_out)} are held out", highlight=False, soft_wrap=True)
     _check_batches(config, processes.size)
     trainer = Trainer(config, device, processes)
     if resume:
@@ -81,7 +84,7 @@ def train(
 
 
 def split(count: int, config: Config) -> tuple[list[int], list[int]]:
-    """Indices of the pictures to train on, and of those held out for validation."""
+    """Indices of the pictures to train on, and of those held out for validation: half of them at most."""
     if count < 2:
         raise UsageError("training set", f"{count} usable picture", "give at least two")
     order = np.random.default_rng(config.seed).permutation(count).tolist()

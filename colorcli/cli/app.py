@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from colorcli._version import __version__
 from colorcli.cli.config import load_defaults
@@ -14,7 +15,28 @@ from colorcli.cli.usage import report_usage, usage_error
 from colorcli.errors import ColorcliError, ExitCode
 from colorcli.signals import Interrupted
 
+
+class _PlainFlags:
+    """Help without the type of options that take no value, where Typer would have `<bool>`."""
+
+    def get_params(self, context: Any) -> list[Any]:
+        parameters: list[Any] = super().get_params(context)  # type: ignore[misc]
+        for each in parameters:
+            if getattr(each, "is_flag", False):
+                each.metavar = ""
+        return parameters
+
+
+class _Command(_PlainFlags, TyperCommand):
+    pass
+
+
+class _Group(_PlainFlags, TyperGroup):
+    pass
+
+
 app = typer.Typer(
+    cls=_Group,
     help="Colorize black-and-white photographs and film.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -29,7 +51,7 @@ COMMANDS = {
 
 for command, module in COMMANDS.items():
     function = getattr(import_module(f"colorcli.cli.{module}"), module)
-    app.command(command)(function)
+    app.command(command, cls=_Command)(function)
 
 
 def _version(asked: bool) -> None:

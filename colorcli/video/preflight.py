@@ -277,11 +277,29 @@ def _notes(video: CheckedVideo) -> Iterator[str]:
             yield f"pictures {first} to {last} are missing"
     if isinstance(source, VideoFileSource):
         yield from source.scan.notes()
+    yield from _shot_list_notes(video)
+    if video.options.video.tonemap and video.source_info.hdr is None:
+        yield "names no HDR transfer function, so it is not tone mapped"
     if video.pictures is not None:
         return
     yield from _encoding_notes(video.info, video.settings)
     if source.container is not None:
         yield from _stream_notes(video, source.container)
+
+
+def _shot_list_notes(video: CheckedVideo) -> Iterator[str]:
+    if not video.shots.shots:
+        return
+    start, end = 0, (video.info.frames or 0) - round(video.info.rate)  # headers miscount by a few frames
+    if video.trim.start:
+        start = video.shots.shots[0].start
+    gaps = video.shots.gaps(start, 0 if video.trim.end else end)
+    if gaps:
+        count = f" ({len(gaps)} gaps in all)" if gaps[1:] else ""
+        yield (
+            f"{video.options.video.shots} has no row for frame {gaps[0]}{count}; "
+            "frames without a row are done as without a list"
+        )
 
 
 def _encoding_notes(info: VideoInfo, settings: EncodeSettings) -> Iterator[str]:

@@ -56,6 +56,11 @@ class ShotList:
         place = bisect_right(self._starts, number) - 1
         return self.shots[place] if place >= 0 and number < self.shots[place].end else None
 
+    def gaps(self, start: int = 0, end: int = 0) -> list[int]:
+        """First frames of the parts that no shot covers, from `start` to the last shot or to before `end`."""
+        ends = [start, *(shot.end for shot in self.shots)]
+        return [before for before, after in zip(ends, [*self._starts, end], strict=True) if before < after]
+
 
 def read_shots(path: Path) -> list[Shot]:
     """Read a list.

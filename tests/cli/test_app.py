@@ -27,6 +27,7 @@ def test_every_command_explains_itself(command: str) -> None:
     done = colorcli(command, "--help")
     assert done.returncode == 0
     assert f"colorcli {command}" in done.stdout
+    assert "bool" not in done.stdout
 
 
 @pytest.mark.parametrize(

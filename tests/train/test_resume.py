@@ -16,7 +16,7 @@ from support.cli import COMMAND, run_cli
 from colorcli.train.state import save_state
 
 CONFIG = """
-held_out = 3
+held_out = 7
 mean_of_states = 2
 states_every = 8
 statistics_size = 32
@@ -92,7 +92,7 @@ def test_run_leaves_weights_metrics_and_a_sample_sheet(uninterrupted: Path) -> N
     assert [row["crops"] for row in rows] == [12, 16, 24]
     assert {"reconstruction", "ciede2000", "gray_ciede2000"} <= rows[-1].keys()
     assert "discriminator" in rows[-1]
-    assert cv2.imread(str(uninterrupted / "samples" / "000000024.png")).shape == (96, 96, 3)
+    assert cv2.imread(str(uninterrupted / "samples" / "000000024.png")).shape == (160, 96, 3)
     assert list((uninterrupted / "tensorboard").iterdir())
 
 
@@ -108,6 +108,7 @@ def test_stopped_and_resumed_equals_uninterrupted(
     process.send_signal(stop)
     _, errors = process.communicate(timeout=60)
     assert stop == signal.SIGKILL or "continue with --resume" in errors
+    assert "held_out: 7 is more than half of 10 pictures; 5 are held out" in errors
     assert process.returncode == {signal.SIGKILL: -9, signal.SIGTERM: 143}[stop]
     finish(*arguments(data, run, "--resume", "auto"))
     weights = "generator.safetensors"

@@ -8,6 +8,10 @@ import numpy as np
 import pytest
 from support.videos import gray, make, plane_of, planes, run, times
 
+from colorcli.events import Event, Note
+from colorcli.options import ColorOptions, RunOptions, VideoOptions
+from colorcli.video.preflight import preflight
+
 FFV1 = ["-c:v", "ffv1", "-pix_fmt", "yuv420p"]
 
 
@@ -50,6 +54,15 @@ def test_tone_mapped_video_is_sdr_and_has_every_frame(
     # Brighter stays brighter.
     order = np.argsort(plane_of(before, 0).ravel()[::101])
     assert np.corrcoef(plane_of(after, 0).ravel()[::101][order], np.arange(order.size))[0, 1] > 0.8
+
+
+def test_tone_mapping_of_sdr_is_named_before_work(tmp_path: Path, toy_model: Path) -> None:
+    source = make(tmp_path / "in.mkv", *gray(0.2), *FFV1)
+    options = RunOptions(ColorOptions((toy_model,)), VideoOptions(tonemap=True))
+    notes: list[Event] = []
+    with preflight(source, tmp_path / "out.mkv", options, notes.append):
+        pass
+    assert any(isinstance(note, Note) and "not tone mapped" in note.message for note in notes)
 
 
 def test_a_video_that_has_color_is_copied(tmp_path: Path, toy_model: Path) -> None:

@@ -7,10 +7,18 @@ import pytest
 from support.videos import gray, make, planes, run
 
 from colorcli.errors import UsageError
+from colorcli.events import Event, Note
+from colorcli.options import ColorOptions, RunOptions, VideoOptions
 from colorcli.video.grade import Grade
+from colorcli.video.preflight import preflight
 from colorcli.video.shot_list import Shot, ShotList, read_shots, write_shots
 
 FFV1 = ["-c:v", "ffv1", "-pix_fmt", "yuv420p"]
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make(tmp_path_factory.mktemp("film") / "in.mp4", *gray(1.6))  # its header counts the frames
 
 
 def test_shot_list_survives_a_round_trip(tmp_path: Path) -> None:
@@ -19,6 +27,29 @@ def test_shot_list_survives_a_round_trip(tmp_path: Path) -> None:
     assert read_shots(tmp_path / "shots.csv") == shots
     found = ShotList(shots)
     assert [found.find(number) for number in (0, 9, 10, 25)] == [shots[0], shots[0], shots[1], None]
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ("0,5\n10,40\n", "frame 5;"),
+        ("4,5\n5,40\n", "frame 0;"),
+        ("0,5\n", "frame 5;"),
+        ("2,5\n6,40\n", "frame 0 (2 gaps in all);"),
+        ("0,5\n5,38\n", ""),
+    ],
+)
+def test_frames_without_a_row_are_named_before_work(
+    tmp_path: Path, film: Path, toy_model: Path, rows: str, says: str
+) -> None:
+    (tmp_path / "shots.csv").write_text(f"start,end\n{rows}")
+    options = RunOptions(ColorOptions((toy_model,)), VideoOptions(shots=tmp_path / "shots.csv"))
+    notes: list[Event] = []
+    with preflight(film, tmp_path / "out.mkv", options, notes.append):
+        pass
+    named = [note.message for note in notes if isinstance(note, Note) and "has no row for" in note.message]
+    assert len(named) == bool(says)
+    assert all(message.startswith(str(tmp_path)) and says in message for message in named)
 
 
 @pytest.mark.parametrize("rows", ["x,y", "5,5", "0,9\n8,12", "0,9,4"])
