@@ -14,9 +14,10 @@ values or more in PNG output, none loses more than a tenth of it in JPEG output;
 removed instead. Files are 1.27 times their source together, 1.48 at most. With half as much saturation again
 they are 1.36 times their source, and 8 of 255,965 squares have a tenth less than in PNG output, which has
 rounded their faint chroma up. Above 4 megapixels samples are
-shared, and in six scans enlarged to 12 megapixels 0.2 to 4.4 % of the squares lose more than a tenth (3 to
-15 % did before shared samples could clip a little and were rounded away from gray). At full size they would
-lose none, and encoding would take ten times as long.
+shared, and in six scans enlarged to 12 megapixels 0.03 to 0.9 % of the squares lose more than a tenth
+(2026-11-29; 0.2 to 4.4 % before squares got back in some samples what limits took in others), 0.1 to 2.6 %
+with half as much saturation again. At full size they would lose none, and encoding would take ten times as
+long.
 """
 
 import math
@@ -61,8 +62,8 @@ SUFFICIENT = 0.95
 """A block that keeps this share of its chroma is not tried again."""
 WEAK = 0.98
 """A block that keeps less than this share of its chroma is corrected."""
-FAINT = (2.5, 10)
-"""Code values of mean chroma in which rounding can take more than that."""
+FAINT = 2.5
+"""Code values of mean chroma below which a block may lose it."""
 SLACK = 1
 """Code values by which quantization may move a rounded sample: clipping then takes no more than allowed."""
 
@@ -234,7 +235,18 @@ def _kept_shares(blocks: Samples, decoded: Plane, coding: Coding) -> Plane:
         return np.ones(len(decoded), np.float32)
     shown = _shown(blocks.darkest.astype(np.float32), decoded.swapaxes(0, 1), rounded=True)
     before, after = _strength(blocks.wanted.swapaxes(0, 1)), _strength(ycbcr_from_rgb(shown)[1])
-    return np.where(before > FAINT[0], after / np.maximum(before, FAINT[0]), 1).astype(np.float32)
+    return np.where(before > FAINT, after / np.maximum(before, FAINT), 1).astype(np.float32)
+
+
+def weak_blocks(samples: Samples, decoded: Bytes) -> Mask:
+    """Which blocks [rows, columns] of samples [h, w] are shown too weakly, decoded to these code values."""
+    shown = _shown(samples.darkest.astype(np.float32), decoded.astype(np.float32) - GRAY, rounded=True)
+    size = decoded.shape[2] // BLOCK, decoded.shape[1] // BLOCK
+    before, after = (
+        cv2.resize(cv2.magnitude(*chroma), size, interpolation=cv2.INTER_AREA)
+        for chroma in (samples.wanted, ycbcr_from_rgb(shown)[1])
+    )
+    return np.asarray((before > FAINT) & (after < WEAK * before))
 
 
 def _strength(chroma: Plane) -> Plane:
@@ -247,13 +259,6 @@ def moved_blocks(blocks: Bytes, steps: list[int]) -> Mask:
     """Which of the blocks [n, 2, 8, 8] decode to a sample that differs by more than rounding explains."""
     before, after = (part.reshape(len(blocks), -1) for part in (blocks, round_trip(blocks, steps)))
     return np.asarray(cv2.absdiff(before, after).max(axis=1) > SLACK)
-
-
-def faint_blocks(chroma: Plane) -> Mask:
-    """Which blocks [rows, columns] of chroma [2, h, w] are so faint that rounding could take too much."""
-    size = chroma.shape[2] // BLOCK, chroma.shape[1] // BLOCK
-    strength = cv2.resize(cv2.magnitude(*chroma), size, interpolation=cv2.INTER_AREA)
-    return (strength > FAINT[0]) & (strength < FAINT[1])
 
 
 def largest_error(steps: list[int]) -> float:

@@ -38,7 +38,8 @@ from colorcli.images.codecs.base import (
 from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.codecs.jpeg import header, multi_picture, turbojpeg
 from colorcli.images.codecs.jpeg import segments as seg
-from colorcli.images.codecs.jpeg.chroma import CLIPPED, Sampling, chroma_planes, chroma_steps
+from colorcli.images.codecs.jpeg.chroma import CLIPPED, chroma_planes, chroma_steps
+from colorcli.images.codecs.jpeg.chroma_fitter import Sampling
 from colorcli.images.codecs.jpeg.luma import can_extract, encode_exactly, extract_luma
 from colorcli.images.codecs.jpeg.plane import GRAY, PEAK, Bytes, decoded_gray
 from colorcli.images.codecs.jpeg.repair import NO_LAST_SCANS, has_all_scans, repaired, salvaged

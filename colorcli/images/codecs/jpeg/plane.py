@@ -57,20 +57,32 @@ def round_trip(blocks: Bytes, steps: list[int]) -> Bytes:
 
 def blocks_at(planes: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[Any]:
     """Blocks [n, ..., 8, 8] of planes [..., h, w]."""
-    *outer, height, width = planes.shape
+    *outer, _, _ = planes.shape
     if not any(planes.strides):  # one value everywhere
         return np.broadcast_to(planes[(0,) * planes.ndim], (len(rows), *outer, BLOCK, BLOCK))
-    across = width // BLOCK
-    # Copying whole rows of blocks by their numbers is several times as fast as indexing by axes.
-    first = np.arange(math.prod(outer)) * (height * across)
-    numbers = (rows * (BLOCK * across) + columns)[:, None, None] + first[:, None] + np.arange(BLOCK) * across
+    numbers = _eights_of(planes.shape, rows, columns)
     return planes.reshape(-1, BLOCK).take(numbers, axis=0).reshape(len(rows), *outer, BLOCK, BLOCK)
 
 
-def in_blocks(planes: NDArray[Any]) -> NDArray[Any]:
-    """A view [..., rows of blocks, 8, columns of blocks, 8] of planes [..., h, w]."""
-    *outer, height, width = planes.shape
-    return planes.reshape(*outer, height // BLOCK, BLOCK, width // BLOCK, BLOCK)
+def write_blocks(
+    planes: NDArray[Any], rows: NDArray[np.intp], columns: NDArray[np.intp], blocks: NDArray[Any]
+) -> None:
+    """Put blocks [n, ..., 8, 8] into planes [..., h, w], whose last axis is contiguous."""
+    eights = planes.view()
+    numbers = _eights_of(planes.shape, rows, columns)
+    eights.shape = (-1, BLOCK)
+    eights[numbers] = blocks.reshape(*numbers.shape, BLOCK)
+
+
+def _eights_of(shape: tuple[int, ...], rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.intp]:
+    """The numbers of the rows of 8 samples [n, planes, 8] of which blocks of planes [..., h, w] consist.
+
+    Copying them by their numbers is several times as fast as indexing by axes.
+    """
+    *outer, height, width = shape
+    across = width // BLOCK
+    first = np.arange(math.prod(outer)) * (height * across)
+    return (rows * (BLOCK * across) + columns)[:, None, None] + first[:, None] + np.arange(BLOCK) * across
 
 
 def padded_to(planes: NDArray[Any], rows: int, columns: int) -> NDArray[Any]:
