@@ -45,9 +45,25 @@ def check_writable(output: Path, flag: str) -> None:
     Raises:
         UsageError: it is a folder, or its folder can neither be written to nor created.
     """
-    existing = next(folder for folder in output.absolute().parents if folder.exists())
-    if output.is_dir() or not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+    if output.is_dir() or not _can_hold_files(output.absolute().parent):
         raise UsageError(output, "cannot be written", f"name a file in a writable folder for {flag}")
+
+
+def check_folder(output: Path, flag: str) -> None:
+    """Check before work starts that files can be written in the folder which `flag` names.
+
+    Raises:
+        UsageError: it is a file, or it can neither be written to nor created.
+    """
+    if not _can_hold_files(output.absolute()):
+        cause = "is a file" if output.is_file() else "cannot be written to"
+        raise UsageError(output, cause, f"name a writable folder for {flag}")
+
+
+def _can_hold_files(folder: Path) -> bool:
+    """Whether a folder can be written to, or created."""
+    existing = next(place for place in (folder, *folder.parents) if place.exists())
+    return existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)
 
 
 @contextmanager

@@ -1,8 +1,9 @@
 """Settings of a training run, each default with its reason; read from TOML and kept beside the weights."""
 
 import tomllib
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import MISSING, dataclass, field, fields, is_dataclass
 from difflib import get_close_matches
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,12 @@ from colorcli.errors import UsageError
 
 RECIPE = Path(__file__).with_name("default.toml")
 """Of the generator in the package."""
+LEAST = {
+    "short_side": 32, "crops": 1, "size": 1, "batch": 2, "held_out": 1, "checkpoint_every": 1,
+    "validate_every": 1, "states_every": 1, "mean_of_states": 1, "statistics_size": 1, "working_size": 1,
+}  # fmt: skip
+"""Smallest value of a setting; of the others it is 0. Batch norm needs two crops."""
+AT_MOST_ONE = frozenset(("degrade_prob", "ema_decay", "weight_interpolation"))
 
 
 @dataclass(frozen=True)
@@ -142,38 +149,61 @@ def load_config(path: Path) -> Config:
     """Read a TOML file, or `default` in the package; settings that it does not name keep their defaults.
 
     Raises:
-        UsageError: the file cannot be read, names an unknown setting, or gives one a value of another type.
+        UsageError: the file cannot be read, names an unknown setting, or gives one a value of another type
+            or out of range.
     """
     try:
         values = tomllib.loads((RECIPE if path == Path("default") else path).read_text())
         if "phases" in values:
-            values["phases"] = tuple(_build(Phase, phase) for phase in values["phases"])
+            values["phases"] = _build_phases(values["phases"])
         if "data" in values:
             values["data"] = _build(DataConfig, values["data"])
         return _build(Config, values)
     except OSError as error:
         remedy = "check the name; `colorcli train --print-config` writes such a file"
         raise UsageError(path, f"cannot be read ({error.strerror})", remedy) from error
-    except (tomllib.TOMLDecodeError, TypeError) as error:
+    except (ValueError, TypeError) as error:
         remedy = "`colorcli train --print-config` writes every setting, with its default"
         raise UsageError(path, f"not a training configuration ({error})", remedy) from error
 
 
-def _build(kind: type[Any], values: dict[str, Any]) -> Any:
+def _build_phases(tables: Any) -> tuple[Phase, ...]:
+    if not isinstance(tables, list) or not tables:
+        raise TypeError("phases must be tables, each headed [[phases]]")
+    phases = tuple(_build(Phase, table) for table in tables)
+    if short := [phase.name for phase in phases if not phase.length]:
+        raise ValueError(f"phase {short[0]} has fewer crops than one batch")
+    return phases
+
+
+def _build(kind: type[Any], values: Any) -> Any:
+    if not isinstance(values, dict):
+        raise TypeError(f"{values!r} stands where settings of {kind.__name__} are due")
     known = {setting.name: setting.type for setting in fields(kind)}
     for name, value in values.items():
         expected = known.get(name)
         if expected is None:
             near = get_close_matches(name, known, 1)
             raise TypeError(f"unknown setting {name}" + (f"; did you mean {near[0]}?" if near else ""))
-        if isinstance(value, int) and expected is float:
-            values[name] = float(value)
-        elif isinstance(expected, type) and not isinstance(value, expected):
-            raise TypeError(f"{name} must be of type {expected.__name__}, not {value!r}")
-    try:
-        return kind(**values)
-    except TypeError as error:
-        raise TypeError(f"a {kind.__name__.lower()} lacks a setting: {error}") from error
+        values[name] = _checked(name, value, expected)
+    required = [each.name for each in fields(kind) if each.default is each.default_factory is MISSING]
+    if missing := [name for name in required if name not in values]:
+        raise TypeError(f"a {kind.__name__.lower()} lacks {', '.join(missing)}")
+    return kind(**values)
+
+
+def _checked(name: str, value: Any, expected: Any) -> Any:
+    """The value of a setting, as the type that the setting has."""
+    if expected is float and type(value) is int:
+        value = float(value)
+    if isinstance(expected, type) and type(value) is not expected:
+        raise TypeError(f"{name} must be of type {expected.__name__}, not {value!r}")
+    if expected in (int, float):
+        least, most = LEAST.get(name, 0), 1 if name in AT_MOST_ONE else inf
+        if not least <= value <= most or value == inf:
+            limits = f"from {least} to {most}" if most == 1 else f"{least} or more"
+            raise ValueError(f"{name} must be {limits}, not {value}")
+    return value
 
 
 def to_toml(config: Any) -> str:

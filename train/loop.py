@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader
 
 from colorcli.errors import ExitCode, UsageError
 from colorcli.evaluation.pictures import central_square
+from colorcli.files import atomic_write
 from colorcli.networks.checkpoint import load_generator, save_generator
 from colorcli.signals import Interrupted, StopSignals, ignore_signals
 from colorcli.train.config import Config, Phase, to_toml
@@ -75,7 +76,8 @@ def train(
         StopSignals(patient=processes.size > 1) as signals,
     ):
         if processes.is_main:
-            (folder / "config.toml").write_text(to_toml(config))
+            with atomic_write(folder / "config.toml") as partial:
+                partial.write_text(to_toml(config))
         run = _Run(trainer, pack, Renderer(pack, device), training, held_out, folder, report, signals)
         start = 0
         for phase in config.phases:

@@ -19,6 +19,7 @@ from colorcli.color.detection import has_color
 from colorcli.errors import InputError, UsageError
 from colorcli.evaluation.metrics import colorfulness
 from colorcli.evaluation.pictures import Picture, read_picture, to_planes
+from colorcli.files import atomic_write
 from colorcli.train.config import DataConfig
 
 
@@ -65,12 +66,15 @@ def pack_pictures(
     if index.exists() and json.loads(index.read_text())["key"] == key:
         return Pack.load(path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # A pack without an index is incomplete and is written again.
+    index.unlink(missing_ok=True)
     content = _decode_into(path, files, config, progress)
-    # The index is written last: a pack without an index is incomplete and is written again.
-    index.write_text(json.dumps({"key": key, **content}))
     if not content["names"]:
+        path.unlink()
         counts = f"{len(content['corrupt'])} are unreadable, {content['dull']} have too little color"
-        raise InputError(path, f"no usable picture: {counts}", "give folders of color pictures")
+        raise InputError("DATA", f"no usable picture: {counts}", "give folders of color pictures")
+    with atomic_write(index) as partial:
+        partial.write_text(json.dumps({"key": key, **content}))
     return Pack.load(path)
 
 

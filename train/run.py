@@ -9,8 +9,10 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from colorcli.errors import SetupError, UsageError
+from colorcli.errors import InputError, SetupError, UsageError
 from colorcli.evaluation.pictures import find_pictures
+from colorcli.files import check_folder
+from colorcli.networks.generators import GENERATORS
 from colorcli.progress import progress_bar
 from colorcli.train.captured import own_stream
 from colorcli.train.config import Config, load_config
@@ -56,7 +58,8 @@ def start(
         keep: folders with pictures of other kinds, on which a fine-tuned generator may lose little.
 
     Raises:
-        UsageError: the configuration is not valid, or the folder holds a run or lies inside `data`.
+        UsageError: the configuration is not valid, the folder is not one, holds a run or lies inside `data`,
+            or there is no device of this name.
         InputError: there are no pictures, or there is nothing to resume from; or fine-tuning gained nothing.
         SetupError: the device or the weights of a network are missing.
         Interrupted: a signal asked it to end; the state is saved.
@@ -65,7 +68,7 @@ def start(
     with ProcessGroup.join(target) as processes, own_stream(target):
         console = Console(stderr=True, quiet=not processes.is_main)
         config, resumes = processes.from_main(
-            lambda: _configuration(data, folder, config_file, source, resume=resume)
+            lambda: _configuration(data, folder, config_file, source, keep, resume=resume)
         )
         pack = _pack_on_each_node(data, folder, config, console, processes, resume=resumes)
         if config.initial_weights:
@@ -78,27 +81,63 @@ def start(
 
 
 def _configuration(
-    data: Sequence[str], folder: Path, config_file: Path | None, source: Path | None, *, resume: Resume
+    data: Sequence[str],
+    folder: Path,
+    config_file: Path | None,
+    source: Path | None,
+    keep: Sequence[str],
+    *,
+    resume: Resume,
 ) -> tuple[Config, bool]:
     """The run's configuration, and whether it goes on from a state."""
+    check_folder(folder, "-o")
     kept, has_state = folder / "config.toml", (folder / STATE).exists()
+    go_on = "continue it with --resume" if has_state else "start it again with --resume auto"
     if kept.exists() and resume is Resume.NO:
-        cause = "holds a training run"
-        raise UsageError(folder, cause, "continue it with --resume, or name another folder")
+        raise UsageError(folder, "holds a training run", f"{go_on}, or name another folder")
+    if not has_state and resume is Resume.YES:
+        raise InputError(folder, "holds no run that can be continued", "start it with --resume auto")
     for pictures in data:
         if folder.resolve().is_relative_to(Path(pictures).resolve()):
             cause = f"lies inside {pictures}, so that its sample sheets would be trained on"
             raise UsageError(folder, cause, "put it elsewhere")
-    resumes = resume is Resume.YES or (resume is Resume.AUTO and has_state)
+    resumes = has_state and resume is not Resume.NO
     if resumes and kept.exists():
-        own = load_config(kept)
-        if source is not None and not own.initial_weights:
+        config = load_config(kept)
+        if source is not None and not config.initial_weights:
             cause = "holds a run that did not begin with --from"
             raise UsageError(folder, cause, "leave --from out, or name another folder")
-        return _resumed(own, config_file), True
-    if source is not None:
-        return fine_tuning(source, folder, load_config(config_file) if config_file else SETTINGS), resumes
-    return load_config(config_file) if config_file else Config(), resumes
+        config = _resumed(config, config_file)
+    elif source is not None:
+        find_pictures(data)  # before anything is written
+        config = fine_tuning(source, folder, load_config(config_file) if config_file else SETTINGS)
+    else:
+        config = load_config(config_file) if config_file else Config()
+    _check(config, keep)
+    return config, resumes
+
+
+def _check(config: Config, keep: Sequence[str]) -> None:
+    """Find what would stop a run long after it has started.
+
+    Raises:
+        UsageError: there is no such network, or it cannot work at a size; or `keep` has no use.
+        InputError: there are no pictures in `keep`.
+    """
+    if keep and not config.initial_weights:
+        raise UsageError("--keep", "is for fine-tuning", "give --from MODEL, or leave it out")
+    if keep:
+        find_pictures(keep)
+    network = GENERATORS.get(config.generator)
+    if network is None:
+        cause = f"no network is called {config.generator!r}"
+        raise UsageError("generator", cause, f"networks are {', '.join(GENERATORS)}")
+    sizes = {f"size of phase {phase.name}": phase.size for phase in config.phases}
+    sizes |= {name: getattr(config, name) for name in ("statistics_size", "working_size")}
+    for name, size in sizes.items():
+        if size % network.multiple_of:
+            cause = f"{config.generator} does not run at {size} pixels"
+            raise UsageError(name, cause, f"set it to a multiple of {network.multiple_of}")
 
 
 def _resumed(own: Config, config_file: Path | None) -> Config:
@@ -160,13 +199,17 @@ def choose_device(name: str) -> torch.device:
 
     Raises:
         SetupError: the device is not available.
+        UsageError: no device has this name.
     """
     if name == "auto":
         name = f"cuda:{os.environ.get('LOCAL_RANK', 0)}" if torch.cuda.is_available() else "cpu"
     try:
         device = torch.device(name)
+    except RuntimeError as error:
+        raise UsageError(name, "no such device", "give auto, cpu, cuda or cuda:N") from error
+    try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         cause = str(error).splitlines()[0]
-        raise SetupError(name, f"no such device ({cause})", "use --device cpu or auto") from error
+        raise SetupError(name, f"not available ({cause})", "use --device cpu or auto") from error
     return device

@@ -29,7 +29,8 @@ def find_pictures(data: Sequence[str]) -> list[Path]:
         if source == coco.NAME:
             files += coco.coco_sample()[: -coco.TEST]
         elif not Path(source).is_dir():
-            raise InputError(source, "no such folder", f"give folders of pictures, or {coco.NAME}")
+            cause = "is not a folder" if Path(source).exists() else "no such folder"
+            raise InputError(source, cause, f"give folders of pictures, or {coco.NAME}")
         else:
             found = Path(source).rglob("*")
             files += sorted(path for path in found if path.suffix.lower() in pictures.SUFFIXES)

@@ -11,7 +11,7 @@ def test_round_trip(tmp_path: Path) -> None:
     config = Config(
         name='quo"te',
         data=DataConfig(short_side=99),
-        phases=(Phase("a", 10), Phase("b", 20, adversarial=0.5)),
+        phases=(Phase("a", 16), Phase("b", 20, adversarial=0.5)),
     )
     path = tmp_path / "c.toml"
     path.write_text(to_toml(config))
@@ -26,11 +26,16 @@ def test_whole_numbers_stand_for_fractions(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["nonsense = 1", "blend = 0.5", "seed = 'x'", "[data]\nshort = 1", "[[phases]]\nsize = 1", "not toml"],
-)
-def test_unknown_settings_and_wrong_types_are_refused(tmp_path: Path, text: str) -> None:
+    [
+        "nonsense = 1", "blend = 0.5", "seed = 'x'", "held_out = true", "[data]\nshort = 1", "data = 3",
+        "[[phases]]\nsize = 1", "phases = 3", "phases = []", "phases = ['a']", "not toml", "\xff",
+        "seed = -1", "held_out = 0", "checkpoint_every = 0", "perceptual = nan", "ema_decay = 1.5",
+        "[data]\nshort_side = 0", "[[phases]]\nname = 'a'\ncrops = 8\nbatch = 16",
+    ],
+)  # fmt: skip
+def test_unknown_settings_wrong_types_and_ranges_are_refused(tmp_path: Path, text: str) -> None:
     path = tmp_path / "c.toml"
-    path.write_text(text)
+    path.write_text(text, "latin-1")
     with pytest.raises(UsageError, match=r"c\.toml"):
         load_config(path)
 
