@@ -5,7 +5,7 @@ import sqlite3
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class History:
     """The logs of a folder."""
 
     def __init__(self, output: Path) -> None:
-        """Raises UsageError if no run has written there."""
+        self._output = output
         folder = output / FOLDER / "log"
         if url_of(output):
             self._copy = tempfile.TemporaryDirectory(prefix="colorcli-")
@@ -48,12 +48,17 @@ class History:
             if is_folder(output / FOLDER / "log"):
                 fetch(output / FOLDER / "log", folder)
         self._logs = sorted(folder.glob("*.ndjson"))
-        if not self._logs:
-            raise UsageError(output, "holds no log of a run", "name the folder that was given with -o")
 
     def processes(self) -> list[Process]:
-        """The processes, in the order in which they began."""
+        """The processes, at least one, in the order in which they began.
+
+        Raises:
+            UsageError: no run has written there.
+        """
         found = [process for log in self._logs if (process := _process(log))]
+        if not found:
+            remedy = "name the folder that was given with -o"
+            raise UsageError(self._output, "holds no log of a run", remedy)
         return sorted(found, key=lambda process: process.started)
 
     def results(self) -> Iterator[Done | Failed]:
@@ -83,9 +88,10 @@ def missing_shards(processes: list[Process]) -> list[str]:
 
 
 def _process(log: Path) -> Process | None:
+    """The process that a log is of; None if its first line is damaged."""
     lines = _lines(log)
-    run = next(lines, None)
-    if run is None or run.get("event") != "run":
+    run = next(lines, {})
+    if not {"host", "pid", "shard", "started"} <= run.keys():
         return None
     seen = log.stat().st_mtime
     process = Process(run["host"], run["pid"], run["shard"], run["started"], seen)
@@ -100,10 +106,10 @@ def _process(log: Path) -> Process | None:
 
 
 def _lines(log: Path) -> Iterator[dict[str, Any]]:
-    """The lines of a log, except one that a dying machine left unfinished."""
-    with log.open(encoding="utf-8") as file:
+    """The events of a log, without lines that a dying machine left damaged."""
+    with log.open(encoding="utf-8", errors="replace") as file:
         for line in file:
-            try:
-                yield json.loads(line)
-            except ValueError:
-                continue
+            with suppress(ValueError):
+                fields = json.loads(line)
+                if isinstance(fields, dict) and "event" in fields:
+                    yield fields

@@ -107,14 +107,19 @@ def test_a_failure_is_reported_until_it_is_mended(tmp_path: Path, toy_model: Pat
 
 @pytest.mark.parametrize("command", ["merge", "status"])
 def test_a_folder_without_a_run_is_refused(command: str, tmp_path: Path) -> None:
-    done = run_cli(command, tmp_path)
-    assert done.returncode == ExitCode.USAGE
-    assert done.stderr.count(b"\n") == 1
+    log = tmp_path / ".colorcli" / "log" / "host-1-0.ndjson"
+    log.parent.mkdir(parents=True)
+    for damaged in (None, b"", b'{"event": "ru', b'{"event": "run", "host": "a"}\n', b"[1]\n", b"\xff\xfe\n"):
+        if damaged is not None:
+            log.write_bytes(damaged)
+        done = run_cli(command, tmp_path)
+        assert done.returncode == ExitCode.USAGE
+        assert done.stderr.count(b"\n") == 1
 
 
 def test_a_line_that_a_dying_machine_left_unfinished_is_left_out(tmp_path: Path, toy_model: Path) -> None:
     pictures(tmp_path / "in", 2)
     run_cli("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model)
     (log,) = (tmp_path / "out" / ".colorcli" / "log").iterdir()
-    log.write_bytes(log.read_bytes() + b'{"name": "001.jpg", "event": "do')
+    log.write_bytes(log.read_bytes() + b'\xff\n{"name": "001.jpg", "event": "do')
     assert run_cli("merge", tmp_path / "out", "--json").returncode == 0
