@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 from os import PathLike
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, get_args
+from types import NoneType, TracebackType
+from typing import TYPE_CHECKING, Any, Self, get_args, get_origin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,7 +123,7 @@ def colorize_image(path: _Path, out: _Path, **options: Any) -> Outcome:
 
     Raises:
         ColorcliError: why there is no output: InputError, UsageError, SetupError or RefusedError.
-        TypeError, ValueError: an option does not exist, or its value is out of range.
+        TypeError, ValueError: an option does not exist, or its value has the wrong type or is out of range.
     """
     return _run(Kind.IMAGE, path, out, None, options)
 
@@ -139,14 +139,15 @@ def colorize_video(
     Args:
         path: the film.
         out: the output, whose suffix gives the container; or a folder.
-        on_progress: called with the frames done and their total, None if it is not known.
+        on_progress: called with the frames done and their total, None if it is not known. What it raises
+            ends the call.
         options: any option of `colorcli run` that concerns film, by the name of its flag (`codec`, `crf`,
             `start`, `stabilize=False`, ...), and `existing`: "refuse" (the default), "skip", "overwrite" or
             "resume", which continues an interrupted call.
 
     Raises:
         ColorcliError: why there is no output: InputError, UsageError, SetupError or RefusedError.
-        TypeError, ValueError: an option does not exist, or its value is out of range.
+        TypeError, ValueError: an option does not exist, or its value has the wrong type or is out of range.
     """
     return _run(Kind.VIDEO, path, out, on_progress, options)
 
@@ -158,11 +159,18 @@ def _run(
     on_progress: Callable[[int, int | None], None] | None,
     values: dict[str, Any],
 ) -> Outcome:
+    callers: list[Exception] = []
+    """What `on_progress` raised: not an error of this program or of the file."""
+
     def report(event: Event) -> None:
         if isinstance(event, Note):
             _logger.info("%s: %s", event.input, event.message)
         elif isinstance(event, Progress) and on_progress:
-            on_progress(event.done, event.total)
+            try:
+                on_progress(event.done, event.total)
+            except Exception as error:
+                callers.append(error)
+                raise
 
     options, source = _options(values), Path(path)
     if source.is_dir():
@@ -177,7 +185,7 @@ def _run(
         return Outcome("skipped")
     (finished,) = InProcessExecutor(options).run([job], report, StopSignals())
     if isinstance(finished.result, ColorcliError):
-        raise finished.result
+        raise callers[0] if callers else finished.result
     return finished.result
 
 
@@ -185,7 +193,7 @@ def _options(values: dict[str, Any]) -> RunOptions:
     """Options from keyword arguments, with strings as paths where a path is due.
 
     Raises:
-        TypeError, ValueError: an option does not exist, or its value is out of range.
+        TypeError, ValueError: an option does not exist, or its value has the wrong type or is out of range.
     """
     known = {each.name: each.type for _, each in all_fields(RunOptions)}
     unknown = values.keys() - known.keys()
@@ -196,42 +204,64 @@ def _options(values: dict[str, Any]) -> RunOptions:
 
 def _value(name: str, annotation: Any, value: Any) -> Any:
     if annotation is Existing:
+        if value not in list(Existing):
+            raise ValueError(f"existing is {value!r}, not one of {', '.join(Existing)}")
         return Existing(value)
     kind, flag = get_args(annotation)
-    assert isinstance(flag, Flag)
-    if isinstance(value, str | PathLike) and Path in (kind, *get_args(kind)):
+    if get_origin(kind) is not list:
+        return _scalar(name, get_args(kind) or (kind,), flag, value)
+    several = value if isinstance(value, list | tuple) else [value]
+    return [_scalar(name, get_args(kind), flag, one) for one in several]
+
+
+def _scalar(name: str, types: tuple[type, ...], flag: Flag, value: Any) -> Any:
+    """A value as one of the types that its option has."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str | PathLike) and Path in types:
         return Path(value)
+    if type(value) is int and float in types:
+        value = float(value)
+    if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
+        expected = " or ".join(each.__name__ for each in types if each is not NoneType)
+        raise TypeError(f"{name} is {value!r}, not of type {expected}")
     low, high = -inf if flag.min is None else flag.min, inf if flag.max is None else flag.max
     if isinstance(value, int | float) and not low <= value <= high:
-        raise ValueError(f"{name} is {value}, not within {low:g} to {high:g}")
+        raise ValueError(f"{name} is {value:g}, not within {low:g} to {high:g}")
     return value
 
 
-def _as_array(picture: "_Pixels | Image") -> _Pixels:
+def _as_array(picture: "_Pixels | Image", name: str = "picture") -> _Pixels:
     """The picture as an array, checked."""
+    if isinstance(picture, str | PathLike):
+        raise TypeError(f"the {name} is a file name; read it first, or call colorize_image")
     mode = getattr(picture, "mode", None)
     if mode is not None and mode not in ("L", "RGB", "I;16"):
-        raise ValueError(f"the picture has mode {mode}, not L, RGB or I;16; convert it first")
+        raise ValueError(f"the {name} has mode {mode}, not L, RGB or I;16; convert it first")
     pixels = np.asarray(picture)
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise TypeError(f"the picture has type {pixels.dtype}, not uint8 or uint16")
+        raise TypeError(f"the {name} has type {pixels.dtype}, not uint8 or uint16")
     if pixels.ndim != 2 and pixels.shape[2:] != (3,):
-        raise ValueError(f"the picture has shape {list(pixels.shape)}, not [H, W] or [H, W, 3]")
+        raise ValueError(f"the {name} has shape {list(pixels.shape)}, not [H, W] or [H, W, 3]")
     if pixels.size == 0:
-        raise ValueError(f"the picture has shape {list(pixels.shape)}: it is empty")
+        raise ValueError(f"the {name} has shape {list(pixels.shape)}: it is empty")
     return pixels
 
 
 def _read_hints(hints: Sequence[tuple[float, float, _Color]] | _Path | None) -> Any:
-    if not hints:
-        return None
     if isinstance(hints, str | PathLike):
         return read_hints(Path(hints))
-    points = []
-    for x, y, color in hints:
+    points = [_point(hint) for hint in (() if hints is None else hints)]
+    return Points(Path("hints"), points) if points else None
+
+
+def _point(hint: tuple[float, float, _Color]) -> Point:
+    try:
+        x, y, color = hint
         text = color if isinstance(color, str) else ",".join(map(str, color))
-        points.append(Point(x, y, parse_color(text)))
-    return Points(Path("hints"), points)
+        return Point(float(x), float(y), parse_color(text))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"a hint is {hint!r}, not (x, y, color): {error}") from error
 
 
 def _read_reference(reference: _Pixels | _Path | None) -> ReferencePicture | None:
@@ -239,7 +269,7 @@ def _read_reference(reference: _Pixels | _Path | None) -> ReferencePicture | Non
         return None
     if isinstance(reference, str | PathLike):
         return ReferencePicture(Path(reference))
-    rgb = _as_array(reference)
+    rgb = _as_array(reference, "reference")
     if rgb.ndim != 3 or min(rgb.shape[:2]) < CELL or (rgb == rgb[..., :1]).all():
         cause = f"the reference has shape {list(rgb.shape)}" if rgb.ndim != 3 else "the reference"
         raise ValueError(f"{cause}: a color picture [H, W, 3] is needed")

@@ -47,7 +47,7 @@ ENCODERS = ("libx264", "libx265", "libsvtav1", "prores_ks", "ffv1")
 
 ModelFiles = Annotated[
     list[Path],
-    Flag("Model file; the included one by default. Several, as A and B:0.4, are blended.", env=True),
+    Flag("Model file; default, the included one. Several, as A and B:0.4, are blended.", env=True),
 ]
 ModelKinds = Annotated[
     list[str],
@@ -117,7 +117,7 @@ class TensorrtOptions:
         ),
     ] = None
     target: Annotated[
-        str, Flag("FILE.rtx.onnx: the card, if not this machine's.", metavar="sm86|sm89|sm120")
+        str, Flag("FILE.rtx.onnx: the card, if not this machine's.", metavar="sm86|sm89|sm120|sm121")
     ] = ""
     device: Annotated[str, Flag("The GPU to build on, cuda or cuda:N.")] = "cuda"
     timing_cache: Annotated[
@@ -204,11 +204,10 @@ class RunOptions:
     """The rest is gray. Without it such files are refused."""
     compare: Annotated[bool, Flag("The output shows gray beside color, twice as wide.")] = False
     preserve_times: Annotated[bool, Flag("Keep modification times.")] = False
-    stream_format: Annotated[
+    format: Annotated[
         str | None,
         Flag(
             "Format of standard output, or of all images or all film in a folder: jpg, tif, mkv, ...",
-            name="format",
             metavar="EXT",
         ),
     ] = None

@@ -141,7 +141,8 @@ def test_references_are_arrays_or_files(tmp_path: Path, colorizer: Colorizer) ->
         (np.zeros((0, 4), np.uint8), ValueError, r"\[0, 4\]"),
         (np.zeros(7, np.uint8), ValueError, r"\[7\]"),
         (np.zeros((3, 4), np.float32), TypeError, "float32"),
-        ("picture.png", TypeError, "uint8 or uint16"),
+        (np.zeros((3, 4), bool), TypeError, "bool"),
+        ("picture.png", TypeError, "colorize_image"),
         (Image.new("CMYK", (4, 4)), ValueError, "CMYK"),
     ],
 )
@@ -152,15 +153,26 @@ def test_wrong_pictures_are_named(
         colorizer.colorize(picture)
 
 
-def test_wrong_options_are_named(tmp_path: Path) -> None:
+def test_wrong_options_are_named(tmp_path: Path, colorizer: Colorizer) -> None:
     with pytest.raises(ValueError, match="saturation is 5"):
         Colorizer(saturation=5)
     with pytest.raises(ValueError, match="size is 8"):
         colorize_image(PHOTOGRAPH, tmp_path / "out.jpg", size=8)
     with pytest.raises(TypeError, match="saturatoin"):
         colorize_image(PHOTOGRAPH, tmp_path / "out.jpg", saturatoin=1)
-    with pytest.raises(ValueError, match="perhaps"):
+    with pytest.raises(ValueError, match=r"perhaps.*refuse, skip, overwrite, resume"):
         colorize_image(PHOTOGRAPH, tmp_path / "out.jpg", existing="perhaps")
+    wrong: list[dict[str, Any]] = [
+        {"saturation": "much"}, {"size": 100.5}, {"recolor": "yes"}, {"jobs": True}, {"crf": "low"},
+        {"hints": [(1, 2, "red")]}, {"device": None},
+    ]  # fmt: skip
+    for options in wrong:
+        (name,) = options
+        with pytest.raises(TypeError, match=f"{name} is .*, not of type"):
+            colorize_image(PHOTOGRAPH, tmp_path / "out.jpg", **options)
+    for hint in ((1, 2), ("a", 2, "red"), (1, 2, (0.5, 0.2, 0.1))):
+        with pytest.raises(ValueError, match=r"not \(x, y, color\)"):
+            colorizer.colorize(np.zeros((8, 8), np.uint8), hints=[hint])  # type: ignore[list-item]
     with pytest.raises(SetupError, match=r"none\.onnx"):
         Colorizer(tmp_path / "none.onnx")
 
@@ -188,6 +200,15 @@ def test_film_reports_its_progress(tmp_path: Path, toy_model: Path) -> None:
     assert outcome.facts["frames"] == 12
     assert seen
     assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+
+
+def test_what_a_callback_raises_reaches_its_caller(tmp_path: Path, toy_model: Path) -> None:
+    def give_up(done: int, total: int | None) -> None:
+        raise LookupError("enough")
+
+    with pytest.raises(LookupError, match="enough"):
+        colorize_video(CLIP, tmp_path / "out.mkv", give_up, model=toy_model, end="12f")
+    assert not (tmp_path / "out.mkv").exists()
 
 
 def test_each_function_says_which_one_to_use(tmp_path: Path) -> None:

@@ -130,7 +130,7 @@ def _do(job: Job, context: Context, report: Sink) -> Outcome:
         return _inspect(job, context, report)
     if job.kind is Kind.VIDEO:
         return _video(job, context, report)
-    with as_files(job, context.options.stream_format) as (source, output):
+    with as_files(job, context.options.format) as (source, output):
         return _image(job, source, output, context, report)
 
 
@@ -155,7 +155,7 @@ def _inspect(job: Job, context: Context, report: Sink) -> Outcome:
         return inspect_video(job.source, output, options, report)
     if output == STDIO:
         with job.source.open("rb") as file:
-            output = Path(f"stdout{format_suffix(options.stream_format) or suffix_of(file.read(HEAD))}")
+            output = Path(f"stdout{format_suffix(options.format) or suffix_of(file.read(HEAD))}")
     return inspect_image(
         job.source, output, options, context.predictor, lambda message: report(Note(str(job.source), message))
     )

@@ -114,7 +114,7 @@ def _naming(output: Path, template: str, options: RunOptions, *, into_folder: bo
     Raises:
         UsageError: --format is unknown, or contradicts the name of the output.
     """
-    asked = options.stream_format
+    asked = options.format
     suffix = "" if output == STDIO else format_suffix(asked)
     own = output.suffix.lower()
     if suffix and not into_folder and SUFFIXES.get(suffix, suffix) != SUFFIXES.get(own, own):
@@ -226,7 +226,7 @@ def _stdin_job(output: Path, into_folder: bool, options: RunOptions) -> Job:
         problem = InputError("-", cause, "open it, or name a file")
     kind = kind_of(head)
     if into_folder:
-        asked = f".{options.stream_format}" if options.stream_format else None
+        asked = f".{options.format}" if options.format else None
         output /= "stdin" + (asked or (suffix_of(head) if kind is Kind.IMAGE else STDIN_VIDEO_SUFFIX))
     return Job(STDIO, output, kind, problem)
 
@@ -312,7 +312,7 @@ def _same_file(source: Path, output: Path) -> bool:
 
 def _check_format(output: Path, options: RunOptions) -> None:
     """Check that an image can be written in the format that its suffix or `--format` names."""
-    asked = options.stream_format
+    asked = options.format
     if output != STDIO:
         output_format(output)
     elif asked:

@@ -228,7 +228,7 @@ def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVid
         writer = _open_writer(output, info, options)
         format_name, settings = "image2", EncodeSettings(writer.codec, writer.layout, writer.layout.name, ())
     else:
-        format_name = piped_muxer(options.stream_format) if output == STDIO else muxer_of(output)
+        format_name = piped_muxer(options.format) if output == STDIO else muxer_of(output)
         settings, encoded = try_encoding(output_info, format_name, options.video)
         if source.container is not None:
             streams = choose_streams(source.container, info, format_name, options.video)

@@ -73,10 +73,10 @@ def test_a_format_is_for_all_inputs_of_its_kind(suffix: str, image: str, film: s
 def test_a_format_that_contradicts_the_output_is_refused(tmp_path: Path) -> None:
     touch(tmp_path / "a.png")
     with pytest.raises(UsageError, match="contradicts"):
-        planned([tmp_path / "a.png"], tmp_path / "b.png", stream_format="jpg")
-    assert planned([tmp_path / "a.png"], tmp_path / "b.jpeg", stream_format="jpg")
+        planned([tmp_path / "a.png"], tmp_path / "b.png", format="jpg")
+    assert planned([tmp_path / "a.png"], tmp_path / "b.jpeg", format="jpg")
     with pytest.raises(UsageError, match="no format"):
-        planned([tmp_path / "a.png"], tmp_path / "out", stream_format="xyz")
+        planned([tmp_path / "a.png"], tmp_path / "out", format="xyz")
 
 
 def test_a_file_name_is_no_folder_for_several_inputs(tmp_path: Path) -> None:

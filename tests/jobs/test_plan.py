@@ -186,10 +186,10 @@ def test_unknown_formats_are_found_before_work_starts(tmp_path: Path) -> None:
     touch(tmp_path / "a.png")
     (job,), _ = plan([tmp_path / "a.png"], tmp_path / "a.xyz")
     assert isinstance(job.problem, UsageError)
-    options = RunOptions(stream_format="xyz")
+    options = RunOptions(format="xyz")
     (job,) = make_plan([tmp_path / "a.png"], STDIO, options, lambda event: None)
     assert isinstance(job.problem, UsageError)
-    (job,) = make_plan([tmp_path / "a.png"], STDIO, RunOptions(stream_format="JPG"), lambda event: None)
+    (job,) = make_plan([tmp_path / "a.png"], STDIO, RunOptions(format="JPG"), lambda event: None)
     assert job.problem is None
 
 
