@@ -100,8 +100,7 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
         UsageError: no device has this name.
     """
     path = Path(path)
-    if not path.is_file():
-        raise SetupError(path, "no such model file", "check --model, or leave it out for the built-in one")
+    check_model_file(path)
     candidates = backends_for(path)
     if not candidates:
         raise SetupError(path, "not a model file", "give an .onnx, .safetensors, .pth or .engine file")
@@ -115,6 +114,17 @@ def open_engine(path: Path, device: str = "auto", threads: int | None = None) ->
     from colorcli.engines.guarded import GuardedEngine
 
     return GuardedEngine(backend.open(path, device, threads), None)
+
+
+def check_model_file(path: Path) -> None:
+    """Check that there is a file.
+
+    Raises:
+        SetupError: there is none.
+    """
+    if not path.is_file():
+        remedy = "check the name; `default` is the built-in model"
+        raise SetupError(path, "is a folder" if path.is_dir() else "no such model file", remedy)
 
 
 def _open_fastest(backend: Backend, path: Path, threads: int | None) -> Engine:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument
 
 from colorcli.cli.parameters import with_options
-from colorcli.errors import UsageError, needs_extra
+from colorcli.errors import RefusedError, UsageError, needs_extra
 from colorcli.options import NO_KINDS, USUAL_SHAPES, Flag, ModelKinds, TensorrtOptions, model_path
 
 if TYPE_CHECKING:
@@ -63,7 +63,10 @@ def export(
     from colorcli.engines.device import is_compiled
     from colorcli.engines.engine_file import EngineOptions, RtxOptions
 
-    _check(output, precision, calibrate, tensorrt.via, overwrite=overwrite)
+    source = model_path(model)
+    _check(source, output, precision, tensorrt.via, overwrite=overwrite)
+    _check_calibration(precision, calibrate)
+    pictures = _evaluation_files(evaluate) if evaluate else []
     engine, rtx = None, None
     if output.suffix == ".engine":
         compatible = tensorrt.version_compatible, tensorrt.hardware_compatible
@@ -75,21 +78,22 @@ def export(
 
     kind = model_kind[0] if model_kind else "auto"
     own = tensorrt.timing_cache, tensorrt.via, tensorrt.device, kind
-    request = ExportRequest(model_path(model), output, precision, calibrate, engine, rtx, *own)
+    request = ExportRequest(source, output, precision, calibrate, engine, rtx, *own)
     progress = _BuildProgress()
     with progress if engine else nullcontext():
         rows = export_model(request, progress)
     _print_parity(rows, precision)
-    if evaluate is not None:
-        _print_costs(list(_costs(request, evaluate)))
+    if pictures:
+        _print_costs(list(_costs(request, pictures)))
 
 
-def _check(output: Path, precision: Precision, calibrate: Path | None, via: str, *, overwrite: bool) -> None:
+def _check(source: Path, output: Path, precision: Precision, via: str, *, overwrite: bool) -> None:
     """Find what is wrong with a request before the heavy imports.
 
     Raises:
         UsageError: the options contradict each other.
-        InputError: there are no pictures to calibrate on.
+        RefusedError: the output exists.
+        SetupError: there is no such model file.
     """
     if output.suffix not in (".onnx", ".engine", ".safetensors"):
         remedy = "name it .onnx, .engine or .safetensors"
@@ -98,18 +102,31 @@ def _check(output: Path, precision: Precision, calibrate: Path | None, via: str,
         raise UsageError(output, "a checkpoint holds its weights in fp32", "leave out --precision")
     if output.suffix == ".onnx" and precision == Precision.BF16:
         raise UsageError(output, "bf16 is for TensorRT", "name it .engine, or choose fp16")
-    if precision == Precision.INT8 and calibrate is None:
-        raise UsageError(
-            "--precision int8", "has no images on which to measure ranges", "give --calibrate FOLDER"
-        )
-    if calibrate is not None:
-        from colorcli.evaluation.pictures import find_pictures
-
-        find_pictures([str(calibrate)])
     if via not in ("onnx", "torch2trt"):
         raise UsageError(f"--via {via}", "is not a builder for TensorRT", "give onnx or torch2trt")
-    if output.exists() and not overwrite:
-        raise UsageError(output, "exists", "give another name, or --overwrite")
+    from colorcli.engines.registry import check_model_file
+
+    check_model_file(source)
+    if output.exists():
+        if output.samefile(source):
+            raise UsageError(output, "is the model to export", "choose another output")
+        if not overwrite:
+            raise RefusedError(output, "the output exists already", "choose --overwrite or another name")
+
+
+def _check_calibration(precision: Precision, folder: Path | None) -> None:
+    """Find out before the heavy imports whether there are pictures to calibrate on.
+
+    Raises:
+        UsageError, InputError: there are none.
+    """
+    if folder is not None:
+        from colorcli.evaluation.pictures import find_pictures
+
+        find_pictures([str(folder)])
+    elif precision == Precision.INT8:
+        cause = "has no images on which to measure ranges"
+        raise UsageError("--precision int8", cause, "give --calibrate FOLDER")
 
 
 def _target(text: str) -> str:
@@ -192,21 +209,24 @@ class _Cost:
     """Median for one image at the working size."""
 
 
-def _costs(request: "ExportRequest", folder: Path) -> Iterator[_Cost]:
-    """The source on the CPU, then the exported file, on a folder's color images."""
+def _evaluation_files(folder: Path) -> list[Path]:
+    with needs_extra("--evaluate", "train"):
+        from colorcli.evaluation.evaluate import evaluation_files
+    return evaluation_files([str(folder)])
+
+
+def _costs(request: "ExportRequest", pictures: list[Path]) -> Iterator[_Cost]:
+    """The source on the CPU, then the exported file, on color images."""
     from colorcli import engines
     from colorcli.colorizer.predictor import ChromaPredictor
     from colorcli.engines.timing import milliseconds
+    from colorcli.evaluation.evaluate import evaluate_predictor
     from colorcli.models.registry import adapt
 
-    with needs_extra("--evaluate", "train"):
-        from colorcli.evaluation.evaluate import evaluate_predictor, evaluation_files
-
-    files = evaluation_files([str(folder)])
     for path, device in ((request.source, "cpu"), (request.output, request.run_device)):
         with engines.open(path, device) as engine:
             predictor = ChromaPredictor(adapt(engine, path, request.kind))
-            scores = evaluate_predictor(predictor, files).colorized.scores
+            scores = evaluate_predictor(predictor, pictures).colorized.scores
             name = f"{path.name}, {predictor.card.precision}, {engine.device}"
             time = milliseconds(engine, size=predictor.size)
             yield _Cost(name, scores.ciede2000, scores.colorfulness, time)

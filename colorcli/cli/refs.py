@@ -8,8 +8,9 @@ import typer
 from typer import Argument
 
 from colorcli.cli.parameters import with_options
-from colorcli.errors import RefusedError
+from colorcli.errors import RefusedError, UsageError
 from colorcli.events import Started
+from colorcli.files import check_folder
 from colorcli.options import ColorOptions, Flag, RunOptions, VideoOptions
 
 
@@ -48,6 +49,10 @@ def refs(
     from colorcli.video.reference_pictures import write_reference
     from colorcli.video.survey import color_shots, rgb_of
 
+    check_folder(output, "-o")
+    if part.shots is not None and not part.shots.exists():
+        remedy = "write it with `colorcli shots`, or leave --shots out"
+        raise UsageError(part.shots, "no such shot list", remedy)
     if not overwrite and output.is_dir() and any(output.glob("*.png")):
         raise RefusedError(output, "contains pictures already", "give another folder, or --overwrite")
     video_options = VideoOptions(

@@ -33,7 +33,7 @@ def shots(
 
     writer_for(output)
     if output.exists() and not overwrite:
-        raise RefusedError(output, "exists", "give another name, or --overwrite")
+        raise RefusedError(output, "the output exists already", "choose --overwrite or another name")
     check_writable(output, "-o")
     options = RunOptions(ColorOptions(recolor=recolor), VideoOptions(tonemap=True, fps=fps))
     with (

@@ -19,7 +19,7 @@ from colorcli.color.ycbcr import luma_of
 from colorcli.colorizer.color_sources import ColorSources
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.errors import ColorcliError, UsageError
-from colorcli.files import atomic_write
+from colorcli.files import atomic_write, check_folder, check_writable
 from colorcli.images.colorize import colorize_array
 from colorcli.jobs.job import Kind
 from colorcli.jobs.walk import kind_by_content, kind_by_suffix
@@ -129,6 +129,7 @@ class PictureSubject(Subject):
         self.output = output or source.with_suffix(".hints.json")
         if self.output.suffix.lower() != ".json":
             raise UsageError(self.output, "hints of a picture are saved as JSON", "name it .json")
+        check_writable(self.output, "-o")
         self._add(0, source.name, read_picture(source))
 
     def saved(self) -> dict[int, list[Hint]]:
@@ -155,6 +156,7 @@ class FilmSubject(Subject):
     def __init__(self, source: Path, output: Path | None, predictor: ChromaPredictor, folder: Path) -> None:
         super().__init__(source, predictor, folder)
         self.output = output or source.with_suffix(".refs")
+        check_folder(self.output, "-o")
 
     def find_frames(self, video: CheckedVideo, stop: threading.Event) -> None:
         """Read the film, and add a frame of each shot that is gray."""

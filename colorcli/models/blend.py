@@ -12,6 +12,7 @@ from colorcli.color.ycbcr import Plane
 from colorcli.engines import Engine
 from colorcli.errors import UsageError
 from colorcli.models.adapter import ModelAdapter
+from colorcli.options import model_path
 
 
 class BlendedModel(ModelAdapter):
@@ -60,6 +61,8 @@ class BlendedModel(ModelAdapter):
 def parse_weights(files: Path | Sequence[Path]) -> tuple[list[Path], list[float]]:
     """Split `FILE:WEIGHT` of one model or several; files without a weight share what the others leave of 1.
 
+    `default` is the built-in model.
+
     Raises:
         UsageError: the weights do not sum to 1, or leave nothing for a file without one.
     """
@@ -78,9 +81,8 @@ def parse_weights(files: Path | Sequence[Path]) -> tuple[list[Path], list[float]
         cause = f"{weights} do not sum to 1"
     if cause:
         raise UsageError("--model", cause, "give shares of 1, such as --model A --model B:0.4")
-    return [path for path, _ in split], [
-        rest / open_ones if weight is None else weight for _, weight in split
-    ]
+    shares = [rest / open_ones if weight is None else weight for _, weight in split]
+    return [model_path(path) for path, _ in split], shares
 
 
 def _split(file: Path) -> tuple[Path, float | None]:

@@ -88,10 +88,26 @@ def test_an_existing_output_stays_unless_asked(checkpoint: Path, tmp_path: Path)
     output = tmp_path / "generator.onnx"
     output.write_text("mine")
     done = export(checkpoint, "-o", output)
-    assert done.returncode == 2
+    assert done.returncode == 4
     assert done.stderr.count("\n") == 1
     assert "--overwrite" in done.stderr
     assert output.read_text() == "mine"
+
+
+def test_a_model_is_not_exported_onto_itself(checkpoint: Path) -> None:
+    before = checkpoint.read_bytes()
+    done = export(checkpoint, "-o", checkpoint, "--overwrite")
+    assert done.returncode == 2
+    assert "choose another output" in done.stderr
+    assert checkpoint.read_bytes() == before
+
+
+@pytest.mark.parametrize(("model", "cause"), [("none.onnx", "no such model file"), (".", "is a folder")])
+def test_what_is_not_a_model_file_is_named(tmp_path: Path, model: str, cause: str) -> None:
+    done = export(tmp_path / model, "-o", tmp_path / "model.onnx")
+    assert done.returncode == 3
+    assert cause in done.stderr
+    assert "`default` is the built-in model" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -102,6 +118,7 @@ def test_an_existing_output_stays_unless_asked(checkpoint: Path, tmp_path: Path)
         (["-o", "model.onnx", "--precision", "bf16"], 2, "bf16 is for TensorRT"),
         (["-o", "model.onnx", "--precision", "int8"], 2, "--calibrate"),
         (["-o", "model.onnx", "--precision", "int8", "--calibrate", "nowhere"], 1, "nowhere"),
+        (["-o", "model.onnx", "--evaluate", "nowhere"], 1, "nowhere: no such folder"),
         (["-o", "model.engine", "--min", "1x100x100", "--max", "1x64x64"], 2, "min to opt to max"),
         (["-o", "model.engine", "--max", "8x512x512", "--max", "1x1024x1024"], 2, "repeat all three"),
         (["-o", "model.engine", "--via", "magic"], 2, "onnx or torch2trt"),

@@ -91,6 +91,8 @@ def test_the_timeline_has_each_shot_at_its_place(listed: Path) -> None:
 def test_an_existing_list_and_an_unknown_format_are_refused(film: Path, listed: Path) -> None:
     assert b"exists" in run_cli("shots", film, "-o", listed / "shots.csv").stderr
     assert b".csv, .edl or .otio" in run_cli("shots", film, "-o", listed / "shots.txt").stderr
+    assert b"is a file" in run_cli("refs", film, "-o", listed / "shots.csv").stderr
+    assert b"no such shot list" in run_cli("refs", film, "-o", listed / "refs", "--shots", "none.csv").stderr
 
 
 def test_each_shot_gets_a_frame_with_the_colors_of_a_run(film: Path, toy_model: Path, tmp_path: Path) -> None:
