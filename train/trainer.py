@@ -211,7 +211,14 @@ class Trainer:
             average.lerp_(start, 1 - self.config.weight_interpolation)
 
     def save_state(self, run: Path) -> None:
-        """Write all that `restore` needs."""
+        """Write all that `restore` needs.
+
+        Raises:
+            InputError: the training has diverged; the state written before stays.
+        """
+        if not all(weights.isfinite().all() for weights in self.averaged.parameters()):
+            cause = f"the training diverged before crop {self.crops_done:,}: weights are not finite"
+            raise InputError(run, cause, "start another run with a lower learning_rate")
         parts = {name: getattr(self, name).state_dict() for name in STATEFUL}
         save_state(run / STATE, parts, {"crops_done": self.crops_done, "seed": self.config.seed})
 

@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from colorcli.errors import UsageError
+from colorcli.errors import InputError, UsageError
 from colorcli.networks.generators import GENERATORS
 from colorcli.networks.mobile_unet import MobileUNet
 from colorcli.train.config import Config, Phase
 from colorcli.train.distributed import ProcessGroup
 from colorcli.train.objective import Objective
-from colorcli.train.trainer import Trainer, learning_rate
+from colorcli.train.trainer import STATE, Trainer, learning_rate
 
 AGAINST = Phase("against", crops=1_000, size=64, batch=4, adversarial=1.0)
 
@@ -50,6 +50,16 @@ def test_a_step_updates_generator_average_and_discriminator(
     assert {"reconstruction", "classification", "adversarial", "discriminator"} <= parts.keys()
     for network, weights in zip(networks, before, strict=True):
         assert any(not torch.equal(new, old) for new, old in zip(network.parameters(), weights, strict=True))
+
+
+def test_a_run_that_diverged_keeps_its_last_state(tmp_path: Path) -> None:
+    trained = trainer()
+    trained.save_state(tmp_path)
+    before = (tmp_path / STATE).read_bytes()
+    next(trained.averaged.parameters()).data[0] = torch.nan
+    with pytest.raises(InputError, match="lower learning_rate"):
+        trained.save_state(tmp_path)
+    assert (tmp_path / STATE).read_bytes() == before
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
