@@ -122,7 +122,7 @@ class Config:
     validate_every: int = 16_000
     """Crops between validations, each with a sample sheet."""
     held_out: int = 96
-    """Number of pictures held out for validation, chosen by the seed."""
+    """Number of pictures held out for validation, chosen by the seed; half of all at most."""
     cuda_graphs: bool = True
     """On a GPU, capture each phase's step and replay it; false: launch its kernels one by one."""
     workers: int = 1
