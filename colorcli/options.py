@@ -150,12 +150,12 @@ class VideoOptions:
     """Seconds (`12.5`, `12.5s`), timecode (`00:01:02.5`, `00:01:02:12`) or frame number (`300f`)."""
     end: Annotated[str | None, Flag("End, exclusive, written like --start.")] = None
     stabilize: Annotated[bool, Flag("Keep colors stable within a shot.")] = True
-    memory: Annotated[bool, Flag("Give what earlier shots showed the same colors again.")] = True
+    memory: Annotated[bool, Flag("Reuse the colors of earlier shots that showed the same.")] = True
     references: Annotated[
         Path | None, Flag("Frames colorized by hand, named by number or timecode.", metavar="FOLDER")
     ] = None
     shots: Annotated[Path | None, Flag("Shot list: read if it exists, else written.", metavar="FILE")] = None
-    deinterlace: Annotated[bool, Flag("Make one full frame of the two fields of each.")] = False
+    deinterlace: Annotated[bool, Flag("Turn each interlaced frame into one progressive frame.")] = False
     field_order: Annotated[
         str | None,
         Flag("Which field comes first: tff or bff; the file's own by default.", values=("tff", "bff")),
@@ -198,7 +198,7 @@ class RunOptions:
     """None fits them to cores and memory."""
     max_pixels: Annotated[int, Flag("Refuse images with more pixels.", env=True, min=1)] = MAX_PIXELS
     """Checked against the header, before decoding."""
-    lossy: Annotated[bool, Flag("Leave out what the format of an image output cannot hold.")] = False
+    lossy: Annotated[bool, Flag("Allow image outputs to lose what their format cannot hold.")] = False
     """Without it such a conversion is refused: alpha, 16 bits, metadata."""
     salvage: Annotated[bool, Flag("Colorize what can be read of damaged JPEGs.")] = False
     """The rest is gray. Without it such files are refused."""

@@ -23,7 +23,7 @@ def merge(
     json: Json = False,
     quiet: Annotated[bool, Flag("Errors only.", short="-q")] = False,
 ) -> None:
-    """Make one report and one exit code of all runs into a folder, on any number of machines."""
+    """Merge all runs into a folder, on any number of machines, into one report and one exit code."""
     from colorcli.cli.console import open_sink
     from colorcli.cli.report import report_page
     from colorcli.jobs.history import History, missing_shards

@@ -37,7 +37,7 @@ def refs(
     color: ColorOptions,
     part: FilmPart,
 ) -> None:
-    """Write one colorized frame of each shot, named by its number, to be painted over.
+    """Write one colorized frame of each shot, named by its number, to paint over.
 
     `run --references FOLDER` takes back those that were changed.
     """

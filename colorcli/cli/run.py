@@ -42,20 +42,18 @@ class Batch:
     skip_existing: Annotated[bool, Flag("Keep existing outputs.")] = False
     overwrite: Annotated[bool, Flag("Replace existing outputs.")] = False
     resume: Annotated[bool, Flag("Continue an interrupted run.")] = False
-    force_resume: Annotated[bool, Flag("Continue one that had another model or other options.")] = False
+    force_resume: Annotated[bool, Flag("Continue a run even if the model or the options differ.")] = False
     shard: Annotated[
         str | None, Flag("Do one part of N: K/N, or auto in a Slurm or Batch array.", metavar="K/N")
     ] = None
     join: Annotated[bool, Flag("Share the work with other runs into the same folder.")] = False
-    cluster: Annotated[str | None, Flag("Do it on a Ray cluster: auto or HOST:PORT.", metavar="ADDRESS")] = (
-        None
-    )
+    cluster: Annotated[str | None, Flag("Run on a Ray cluster: auto or HOST:PORT.", metavar="ADDRESS")] = None
     include: Annotated[list[str], Flag("Only files like this: '*.tif'. Repeatable.", metavar="PATTERN")] = ALL
     exclude: Annotated[
         list[str], Flag("No files or folders like this: thumbs. Repeatable.", metavar="PATTERN")
     ] = ALL
     sample: Annotated[
-        str | None, Flag("Only pieces from all over a film, so long in all: 60s.", metavar="SECONDS")
+        str | None, Flag("Only pieces from all over a film, of this total length: 60s.", metavar="SECONDS")
     ] = None
     report: Annotated[Path | None, Flag("HTML page of all results and failures.", metavar="FILE.html")] = None
     json: Json = False

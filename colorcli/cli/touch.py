@@ -38,7 +38,7 @@ def touch(
     port: Annotated[int, Flag("Port on this machine; 0 takes a free one.", min=0, max=65535)] = 0,
     browser: Annotated[bool, Flag("Open the page in the browser.")] = True,
 ) -> None:
-    """Color a picture or a film by clicks, and save them for `run`.
+    """Choose colors by clicking into a picture or a film, and save them for `run`.
 
     The page is served to this machine only, under an address that nobody can guess. End it with Ctrl-C.
     """
