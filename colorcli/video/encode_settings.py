@@ -221,7 +221,7 @@ def _interlacing(encoder: str, info: VideoInfo) -> Arguments:
         return {"flags": "+ildct+ilme"}
     if encoder in ("prores_ks", "dnxhd", "prores"):
         return {"flags": "+ildct"}
-    if encoder in ("ffv1", "rawvideo", "mjpeg", "huffyuv", "utvideo"):
+    if encoder in ("ffv1", "rawvideo", "mjpeg", "huffyuv", "utvideo", "dvvideo"):
         return {}
     raise RefusedError(info.source, f"is interlaced, which {encoder} cannot code", "add --deinterlace")
 

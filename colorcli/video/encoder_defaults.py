@@ -23,6 +23,7 @@ STILL_CODECS = {"dpx", "tiff", "png", "bmp", "exr", "jpeg2000"}
 _ONLY_ENCODER = {
     "nut": "rawvideo", "yuv4mpegpipe": "rawvideo", "webm": "libvpx-vp9", "vob": "mpeg2video",
     "ogg": "libtheora", "gif": "gif", "rm": "rv20", "mpeg1video": "mpeg1video", "mpeg2video": "mpeg2video",
+    "dv": "dvvideo",
 }  # fmt: skip
 """Containers with one usual encoder. NUT and Y4M are piped to another program, with uncompressed video."""
 REORDERING = {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "libopenh264"}
@@ -98,14 +99,16 @@ def default_encoder(info: VideoInfo, format_name: str) -> str:
     """Lossless video stays lossless, editing codecs stay, all else becomes H.264 or a near codec."""
     if format_name in _ONLY_ENCODER:
         return _ONLY_ENCODER[format_name]
-    if info.codec in LOSSLESS | STILL_CODECS and format_name in ("matroska", "avi", "mov"):
+    if info.codec in LOSSLESS | STILL_CODECS and format_name in ("matroska", "avi", "mov", "mxf"):
         return "ffv1"
     if info.codec == "prores" and format_name in ("matroska", "mov", "mxf"):
         return "prores_ks"
     if info.codec == "dnxhd" and format_name in ("mov", "mxf"):
         return "dnxhd"
+    layout = natural_layout(info)
+    if format_name == "mxf":  # PyAV writes no H.264 to it
+        return "mpeg2video" if layout.bits == 8 and not layout.rgb and layout.shift[0] else "prores_ks"
     if format_name == "avi":
         # AVI has no presentation times: only codecs that never reorder keep theirs in it.
-        plain = natural_layout(info).name == "yuv420p"
-        return "mjpeg" if info.codec == "mjpeg" else "mpeg4" if plain else "ffv1"
+        return "mjpeg" if info.codec == "mjpeg" else "mpeg4" if layout.name == "yuv420p" else "ffv1"
     return "libx264"

@@ -20,7 +20,7 @@ from colorcli.video.containers import CONSTANT_RATE, MATROSKA, QUICKTIME
 from colorcli.video.info import VideoInfo
 from colorcli.video.packet_scan import scan_packets
 from colorcli.video.probe import open_video
-from colorcli.video.remux import BASE, EXTRA, SOURCE, Remux, attachment_of
+from colorcli.video.remux import BASE, EXTRA, SOURCE, Remux, attachment_of, can_turn
 from colorcli.video.streams import NO_STREAMS, StreamChoice, unsupported_stream
 from colorcli.video.trim import Clip
 
@@ -152,7 +152,7 @@ def _add_stream(output: Output, template: Stream, described: Stream | None) -> S
                 raise
             remux.add(SOURCE, template)
             return None
-        if remux.info.display_matrix:
+        if remux.info.display_matrix and not can_turn():
             raise
         output.extra = av.open(remux.extra_url, "w", format="nut")
         added = output.extra.add_stream_from_template(template, opaque=True)

@@ -9,7 +9,7 @@ from array import array
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -36,6 +36,10 @@ _INDEXED = {"mov", "image2", "gif", "yuv4mpegpipe"}
 _DISCONTINUOUS = {"mpegts", "mpeg"}
 """Demuxers whose clock may jump by any amount; in others, a jump below `_LEAST_JUMP` is only imprecise."""
 _LEAST_JUMP = 0.5
+_LENGTH_STATED = {"matroska", "avi", "flv", "asf", "rm"}
+"""Demuxers whose header states the length; others estimate it."""
+_LEAST_LOSS = 0.5
+"""Seconds by which the packets must end before the stated length, for something to be missing."""
 _LEAST_GAP = 10.0
 """Seconds by which a clock must jump forward to count as started anew, as in ffmpeg."""
 _NEARBY = 400
@@ -69,9 +73,14 @@ class PacketScan:
     """Seconds to add to all times of each part."""
     starts: dict[int, list[int]] = field(default_factory=dict)
     """Stream index -> number of the stream's packet at which each part after the first begins."""
+    lengths: tuple[float, float] | None = None
+    """Seconds that the packets last and that the header states, if something is missing."""
 
     def notes(self) -> Iterator[str]:
-        """What the user should know about the clock."""
+        """What the user should know about the clock and the length."""
+        if self.lengths:
+            last, stated = self.lengths
+            yield f"ends after {last:.2f} s of the {stated:.2f} s that its header states: cut off or damaged"
         for jump in self.jumps:
             place = f"after {jump.seconds:.2f} s (frame {jump.frame})"
             yield f"the clock restarts {place}; the parts are joined"
@@ -159,7 +168,8 @@ def _scan(source: Path, size: int, changed: int) -> PacketScan:
                 return PacketScan()
             tracks, missing_at = _read_tracks(container)
             if missing_at is None or probe_size >= size:
-                return _find_parts(container, tracks, names, probe_size)
+                scan = _find_parts(container, tracks, names, probe_size)
+                return replace(scan, lengths=_unequal_lengths(container, tracks.values(), names))
         if missing_at + _MARGIN > _MOST_PROBED:
             cause = f"a stream begins {missing_at >> 20} MB into the file"
             raise RefusedError(source, cause, "convert it to mkv with ffmpeg -map 0 -c copy first")
@@ -189,6 +199,11 @@ class _Track:
         """When each packet is shown: its pts, else its dts."""
         pts, dts = self.seconds("pts"), self.seconds("dts")
         return np.where(np.isnan(pts), dts, pts)
+
+    def end(self) -> float:
+        """When the last packet ends, in seconds; 0 if no packet has a time."""
+        ends = self.shown() + self.seconds("durations")
+        return float(np.nanmax(ends)) if not np.all(np.isnan(ends)) else 0.0
 
 
 def _read_tracks(container: InputContainer) -> tuple[dict[int, _Track], int | None]:
@@ -256,6 +271,17 @@ def _find_parts(
     }
     jumps = tuple(Jump(join, float(dts[join - 1])) for join in starts)
     return PacketScan(probe_size, jumps, tuple(shifts), {videos[0]: starts, **others})
+
+
+def _unequal_lengths(
+    container: InputContainer, tracks: Iterable[_Track], names: set[str]
+) -> tuple[float, float] | None:
+    """Seconds that the packets last and that the header states, None if they are about the same."""
+    if not names & _LENGTH_STATED or not container.duration:
+        return None
+    stated = container.duration / av.time_base
+    last = max((track.end() for track in tracks if len(track.dts)), default=0.0)
+    return (last, stated) if last < stated - _LEAST_LOSS else None
 
 
 def _joins(video: _Track, names: set[str]) -> list[int]:

@@ -12,7 +12,7 @@ from colorcli.errors import InputError, RefusedError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
 from colorcli.options import Existing, RunOptions, VideoOptions
-from colorcli.video.containers import VIDEO_ONLY, muxer_of, piped_muxer
+from colorcli.video.containers import MATROSKA, QUICKTIME, VIDEO_ONLY, muxer_of, piped_muxer
 from colorcli.video.encode_settings import EncodeSettings
 from colorcli.video.fields import look_for_fields
 from colorcli.video.filters import apply_filters, filtered_info
@@ -280,6 +280,8 @@ def _notes(video: CheckedVideo) -> Iterator[str]:
     yield from _shot_list_notes(video)
     if video.options.video.tonemap and video.source_info.hdr is None:
         yield "names no HDR transfer function, so it is not tone mapped"
+    if video.info.display_matrix and video.format_name not in (*QUICKTIME, *MATROSKA):
+        yield f"is shown turned; {video.format_name} cannot say so, and its frames stay as they are stored"
     if video.pictures is not None:
         return
     yield from _encoding_notes(video.info, video.settings)

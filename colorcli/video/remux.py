@@ -3,6 +3,7 @@
 All streams are copied, except audio that is to be encoded.
 """
 
+import math
 import subprocess
 import sys
 import tempfile
@@ -16,7 +17,7 @@ import av
 from av.stream import Stream
 
 from colorcli.errors import InputError
-from colorcli.video.ffmpeg import FAILURE, file_url, find_ffmpeg
+from colorcli.video.ffmpeg import FAILURE, file_url, find_ffmpeg, version
 from colorcli.video.info import VideoInfo
 from colorcli.video.packet_scan import DEMUXERS
 from colorcli.video.probe import open_video
@@ -102,6 +103,11 @@ def display_aspect(format_name: str, info: VideoInfo) -> str | None:
         return None
     ratio = info.sample_aspect * info.width / info.height
     return f"{ratio.numerator}:{ratio.denominator}"
+
+
+def can_turn() -> bool:
+    """Whether ffmpeg can set a display matrix: from version 6 on."""
+    return version(find_ffmpeg()) >= (6, 0)
 
 
 def attachment_of(stream: Stream, source: Path) -> Attachment | None:
@@ -232,12 +238,22 @@ def _input(remux: Remux, origin: int, url: str) -> list[str]:
     if origin == BASE:
         return ["-f", _DEMUXERS.get(remux.format_name, remux.format_name), "-i", url]
     if origin == EXTRA:
-        return ["-f", "nut", "-i", f"{url}.extra.nut"]
+        return ["-f", "nut", *_turn(remux.info), "-i", f"{url}.extra.nut"]
     clip, times = remux.clip, list[str]()
     if clip.start is not None:
         times += ["-ss", f"{float(clip.start):.6f}", "-itsoffset", f"{-float(clip.shift):.6f}"]
     allowed = ["-format_whitelist", DEMUXERS, "-protocol_whitelist", "file,pipe"]
     return [*allowed, *times, "-i", file_url(remux.info.source)]
+
+
+def _turn(info: VideoInfo) -> list[str]:
+    """Arguments that give an input the source's display matrix; its scale and offset are lost."""
+    if info.display_matrix is None:
+        return []
+    a, b, _, c, d = info.display_matrix[:5]
+    is_mirrored = a * d - b * c < 0  # ffmpeg turns first, and mirrors the x axis then
+    degrees = math.degrees(math.atan2(c, a)) if not is_mirrored else math.degrees(math.atan2(-c, -a))
+    return ["-display_rotation", f"{degrees:.6f}", *(["-display_hflip"] if is_mirrored else [])]
 
 
 def _input_streams(remux: Remux) -> list[tuple[int, int]]:

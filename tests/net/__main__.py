@@ -58,7 +58,10 @@ def _run(folder: Path, out: Path, options: list[str]) -> tuple[list[dict[str, An
 
 
 def _verdicts(events: list[dict[str, Any]]) -> Any:
-    notes = {event["input"]: event["message"] for event in events if event["event"] == "note"}
+    notes: dict[str, str] = {}
+    for event in events:
+        if event["event"] == "note":
+            notes[event["input"]] = "; ".join(filter(None, (notes.get(event["input"]), event["message"])))
     for event in events:
         if event["event"] == "failed":
             text = f"{event['cause']}; {event['remedy']}"

@@ -247,6 +247,7 @@ def loud_film(tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         ("A.M2T", "mpegts"), ("a.TOD", "mpegts"), ("MOV001.MOD", "vob"), ("a.qt", "mov"), ("a.ogg", "ogg"),
         ("a.m1v", "mpeg1video"), ("a.divx", "avi"), ("a.gif", "gif"), ("a.vob", "vob"), ("a.mkv", "matroska"),
+        ("a.mxf", "mxf"), ("a.dv", "dv"),
     ],
 )  # fmt: skip
 def test_film_is_recognized_by_content(tmp_path: Path, toy_model: Path, name: str, muxer: str) -> None:
@@ -254,8 +255,10 @@ def test_film_is_recognized_by_content(tmp_path: Path, toy_model: Path, name: st
     folder.mkdir()
     codec = {
         "ogg": "libtheora", "gif": "gif", "avi": "mpeg4", "mpeg1video": "mpeg1video", "matroska": "ffv1",
+        "dv": "dvvideo",
     }  # fmt: skip
-    source = make(folder / name, *gray(0.4), "-c:v", codec.get(muxer, "mpeg2video"), "-f", muxer)
+    size = "720x576" if muxer == "dv" else "160x120"
+    source = make(folder / name, *gray(0.4, size), "-c:v", codec.get(muxer, "mpeg2video"), "-f", muxer)
     if muxer != "mpeg1video":
         assert is_video(source.read_bytes()[:4096])
     run(toy_model, folder, tmp_path / "out")

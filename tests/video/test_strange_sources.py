@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from support.videos import colorcli, gray, make, picture, planes, run, times
 
-from colorcli.video.ffmpeg import find_ffmpeg
+from colorcli.video.ffmpeg import find_ffmpeg, version
 from colorcli.video.fields import is_top_first
 
 TONE = ["-f", "lavfi", "-i", "sine=d=2"]
@@ -215,3 +215,73 @@ def test_a_colored_logo_on_film_without_color_keeps_its_colors(
 def _rgb(path: Path) -> np.ndarray:
     with av.open(path) as opened:
         return np.stack([frame.to_ndarray(format="rgb24") for frame in opened.decode(video=0)]).astype(int)
+
+
+def spoiled(source: Path, *shares: float) -> Path:
+    """Change bytes in the fifth and sixth packet of the video, at shares of their length."""
+    content = bytearray(source.read_bytes())
+    with av.open(source) as opened:
+        packets = [bytes(packet) for packet in opened.demux(video=0) if packet.size]
+    for packet in packets[4:6]:
+        place = content.index(packet)
+        for share in shares:
+            content[place + int(share * len(packet))] ^= 0xFF
+    source.write_bytes(content)
+    return source
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "shares"),
+    [
+        ("in.mkv", ["ffv1", "-level", "3", "-slices", "4", "-slicecrc", "1"], [0.1]),
+        ("in.mov", ["mjpeg", "-pix_fmt", "yuvj420p"], [0.6, 0.7, 0.8]),
+    ],
+)
+def test_damage_that_decoders_pass_over_is_named(
+    tmp_path: Path, toy_model: Path, name: str, codec: list[str], shares: list[float]
+) -> None:
+    source = make(tmp_path / name, *gray(0.4, "64x48"), "-c:v", *codec)
+    whole = colorcli("run", source, "-o", tmp_path / "1.mkv", "--model", toy_model)
+    assert b"damaged" not in whole.stdout + whole.stderr
+    spoiled(source, *shares)
+    done = colorcli("run", source, "-o", tmp_path / "2.mkv", "--model", toy_model)
+    assert done.returncode == 0, done.stderr
+    assert b"2 packets are damaged" in done.stdout + done.stderr
+    assert len(planes(tmp_path / "2.mkv")) == decoded_by_ffmpeg(source) == 10
+
+
+def test_damaged_vp9_through_a_pipe_has_the_frames_of_ffmpeg(tmp_path: Path, toy_model: Path) -> None:
+    vp9 = ["-c:v", "libvpx-vp9", "-b:v", "200k", "-deadline", "realtime", "-cpu-used", "8"]
+    source = make(tmp_path / "in.webm", *gray(0.4, "512x512"), *vp9, "-tile-columns", "1")
+    spoiled(source, 0.2, 0.4, 0.6, 0.8)
+    done = colorcli("run", "-", "-o", "-", "--model", toy_model, input=source.read_bytes())
+    assert done.returncode == 0, done.stderr
+    assert b"damaged" in done.stderr
+    output = tmp_path / "out.mkv"
+    output.write_bytes(done.stdout)
+    assert len(planes(output)) == decoded_by_ffmpeg(source) < 10
+
+
+@pytest.mark.parametrize(("name", "codec"), [("in.mkv", "ffv1"), ("in.flv", "flv")])
+def test_a_file_that_was_cut_off_is_named(tmp_path: Path, toy_model: Path, name: str, codec: str) -> None:
+    source = make(tmp_path / name, *gray(2, "64x48"), "-c:v", codec)
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
+    done = colorcli("run", source, "-o", tmp_path / "out.mkv", "--model", toy_model)
+    assert done.returncode == 0, done.stderr
+    assert b"of the 2.00 s that its header states" in done.stdout + done.stderr
+    assert len(planes(tmp_path / "out.mkv")) == decoded_by_ffmpeg(source) < 45
+
+
+@pytest.mark.skipif(version(find_ffmpeg()) < (6, 0), reason="ffmpeg sets rotation from version 6 on")
+def test_rotation_is_kept_with_a_codec_that_pyav_does_not_write_to_mov(
+    tmp_path: Path, toy_model: Path
+) -> None:
+    upright = make(tmp_path / "upright.mov", *gray(0.2, "64x48"), "-c:v", "ffv1")
+    for number, turn in enumerate((["90"], ["180"], ["270", "-display_hflip"])):
+        source, output = tmp_path / f"in{number}.mov", tmp_path / f"out{number}.mov"
+        make(source, "-display_rotation", *turn, "-i", upright, "-c", "copy")
+        run(toy_model, source, output, "--codec", "ffv1")
+        shown = [make(path.with_suffix(".nut"), "-i", path, "-c:v", "ffv1") for path in (source, output)]
+        assert all(np.array_equal(*pair) for pair in zip(*map(planes, shown), strict=True))
+    done = colorcli("run", source, "-o", tmp_path / "out.avi", "--model", toy_model)
+    assert b"shown turned" in done.stdout + done.stderr

@@ -25,6 +25,7 @@ from colorcli.video.part import WARM_UP, Place
 from colorcli.video.pixel_formats import samples
 from colorcli.video.probe import open_video, probe, video_stream
 from colorcli.video.sources.base import FrameSource
+from colorcli.video.sources.damage import Checksums, make_strict
 
 _UNREADABLE_REMEDY = "check that it is whole; through a pipe, send mkv, nut, y4m or ts, not mp4"
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
@@ -123,12 +124,15 @@ class VideoFileSource(FrameSource):
         self.container = open_video(self.path)
         self._opened.append(self.container)
         self._stream = video_stream(self.container, self.path)
-        is_threaded = self.path != STDIO and not self._repeats
+        name = self._stream.codec_context.name
         # Threads for frames would delay them beyond the packets that repeat them.
-        self._stream.thread_type = "AUTO" if is_threaded else "SLICE"
-        if tolerant:
+        self._stream.thread_type = "AUTO" if self.path != STDIO and not self._repeats else "SLICE"
+        # Threads for slices hide errors in VP9. dav1d's own threads lose no frames.
+        if (tolerant and name != "libdav1d") or (name == "vp9" and self.path == STDIO):
             self._stream.codec_context.thread_count = 1
         self._alpha_decoder = _alpha_decoder(self._stream)
+        self._lenient_decoder = make_strict(self._stream)
+        self._checksums = Checksums() if name == "ffv1" else None
         self.damaged = 0
         self._next, self._sought = 0, None
         self._decoded = self._decode(tolerant=tolerant)
@@ -206,12 +210,14 @@ class VideoFileSource(FrameSource):
                     yield _repeated(latest, packet)
                 continue
             self._sent += bool(packet.size) and self._is_wanted(packet)
+            wrong = self._checksums.count_damaged(packet) if self._checksums and packet.size else 0
+            self.damaged += wrong
             try:
                 pictures = self._decode_packet(packet, tolerant=not stop)
             except av.FFmpegError as error:
                 if stop:
                     raise _DamageError from error
-                self.damaged += 1
+                self.damaged += not wrong
                 continue
             self.damaged += sum(picture.is_corrupt for picture in pictures)
             latest = pictures[-1] if pictures else latest
@@ -220,7 +226,7 @@ class VideoFileSource(FrameSource):
     def _decode_packet(self, packet: Packet, *, tolerant: bool) -> list[VideoFrame]:
         """The frames that are ready; `tolerant`: frames without alpha where those with it are damaged."""
         if self._alpha_decoder is None:
-            return packet.decode()
+            return self._decode_opaque(packet, tolerant=tolerant)
         # FFmpeg's own decoders, which drop the alpha, must see every packet to take over after damage.
         opaque: list[VideoFrame] = packet.decode() if tolerant else []
         try:
@@ -231,6 +237,15 @@ class VideoFileSource(FrameSource):
                 raise
             self.damaged += 1
             return opaque
+
+    def _decode_opaque(self, packet: Packet, *, tolerant: bool) -> list[VideoFrame]:
+        try:
+            return packet.decode()
+        except av.FFmpegError:
+            if self._lenient_decoder is None or not tolerant:
+                raise
+            self.damaged += 1
+            return self._lenient_decoder.decode(packet)
 
     def _demux(self) -> Iterator[Packet]:
         """Packets to the end of the file, or to where it breaks off."""
