@@ -108,9 +108,9 @@ class Verdict:
 
     @property
     def is_certain(self) -> bool:
-        """Whether the gain is unlikely to be chance."""
+        """Whether the gain is unlikely to be chance, which a single picture cannot show."""
         gains = self.before - self.after
-        return bool(gains.mean() > CERTAIN * gains.std() / max(len(gains) - 1, 1) ** 0.5)
+        return len(gains) > 1 and bool(gains.mean() > CERTAIN * gains.std() / (len(gains) - 1) ** 0.5)
 
     def __str__(self) -> str:
         return (

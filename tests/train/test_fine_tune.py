@@ -112,6 +112,8 @@ def test_forgetting_and_chance_are_refused_with_their_figures() -> None:
         choose([verdict(1.0, BEFORE, [4.0, 13.0, 12.0, 9.0])])
     with pytest.raises(InputError, match="no better"):
         choose([verdict(1.0, BEFORE, [value + 0.1 for value in BEFORE])])
+    with pytest.raises(InputError, match="no better"):
+        choose([verdict(1.0, BEFORE[:1], [1.0])])
 
 
 def test_weights_move_from_the_start_to_the_trained_ones() -> None:
