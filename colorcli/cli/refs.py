@@ -42,6 +42,7 @@ def refs(
     `run --references FOLDER` takes back those that were changed.
     """
     from colorcli.cli.console import open_sink
+    from colorcli.cli.use import check_film
     from colorcli.colorizer.color_sources import ColorSources
     from colorcli.colorizer.predictor import ChromaPredictor
     from colorcli.models import open_model
@@ -49,6 +50,7 @@ def refs(
     from colorcli.video.reference_pictures import write_reference
     from colorcli.video.survey import color_shots, rgb_of
 
+    check_film(film)
     check_folder(output, "-o")
     if part.shots is not None and not part.shots.exists():
         remedy = "write it with `colorcli shots`, or leave --shots out"

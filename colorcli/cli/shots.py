@@ -26,6 +26,7 @@ def shots(
     """Find the shots of a film, and write them for `run --shots` or for an editing program."""
     from colorcli.cli.console import open_sink
     from colorcli.cli.report import report_page
+    from colorcli.cli.use import check_film
     from colorcli.video.preflight import open_to_look
     from colorcli.video.shot_exchange import write_shot_exchange, writer_for
     from colorcli.video.shot_list import Shot
@@ -35,6 +36,7 @@ def shots(
     if output.exists() and not overwrite:
         raise RefusedError(output, "the output exists already", "choose --overwrite or another name")
     check_writable(output, "-o")
+    check_film(film)
     options = RunOptions(ColorOptions(recolor=recolor), VideoOptions(tonemap=True, fps=fps))
     with (
         open_sink(json=False, quiet=quiet, stdout_is_data=False) as events,

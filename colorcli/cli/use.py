@@ -1,15 +1,16 @@
-"""Options that the inputs cannot use are refused, instead of having no effect."""
+"""Inputs and options that do not fit each other are refused before work starts."""
 
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 
-from colorcli.errors import UsageError
+from colorcli.errors import InputError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
 from colorcli.jobs.job import Job, Kind
 from colorcli.jobs.naming import is_template
-from colorcli.jobs.walk import kind_by_suffix
+from colorcli.jobs.walk import kind_by_content, kind_by_suffix
 from colorcli.options import RunOptions, VideoOptions
 from colorcli.video.formats import is_frame_pattern
 
@@ -55,6 +56,20 @@ def watch_use(jobs: Iterable[Job], given: Collection[str], report: Sink) -> Iter
         yield job
     for name in film_only if is_without else ():
         report(Note(_flag(name), "had no effect: there was no film to do"))
+
+
+def check_film(source: Path) -> None:
+    """Check that an existing input is a film, or stands for numbered frames.
+
+    Raises:
+        InputError: it is something else.
+    """
+    if not source.exists():  # a pattern, or it will be reported as missing
+        return
+    with suppress(OSError):  # opening it will say what is wrong
+        if source.is_dir() or (kind_by_suffix(source) or kind_by_content(source)) is not Kind.VIDEO:
+            remedy = "name a film, or numbered frames as frame_%06d.png"
+            raise InputError(source, "is not a film", remedy)
 
 
 def _flag(name: str) -> str:

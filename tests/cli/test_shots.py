@@ -95,6 +95,17 @@ def test_an_existing_list_and_an_unknown_format_are_refused(film: Path, listed: 
     assert b"no such shot list" in run_cli("refs", film, "-o", listed / "refs", "--shots", "none.csv").stderr
 
 
+def test_what_is_not_a_film_is_named(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("not a film")
+    (tmp_path / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    for source in (tmp_path, tmp_path / "notes.txt", tmp_path / "photo.png"):
+        for command, output in (("shots", "shots.csv"), ("refs", "refs")):
+            done = run_cli(command, source, "-o", tmp_path / output)
+            assert done.returncode == 1
+            assert f"{source}: is not a film; name a film".encode() in done.stderr.replace(b"\n", b" ")
+            assert not (tmp_path / output).exists()
+
+
 def test_each_shot_gets_a_frame_with_the_colors_of_a_run(film: Path, toy_model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "refs"
     done = run_cli("refs", film, "-o", folder, "--model", toy_model)
