@@ -1,4 +1,4 @@
-"""Progress and results for people, on stderr: a bar or lines of progress, failures, and how the run ended."""
+"""Progress and results on stderr: a bar or lines of progress, failures, and how the run ended."""
 
 import sys
 import time
@@ -25,8 +25,7 @@ SHOWN_NOTES = 3
 
 @contextmanager
 def open_sink(*, json: bool, quiet: bool, stdout_is_data: bool) -> Iterator[Sink]:
-    """A sink for the events of a run; an error or a signal that ends the run early becomes its
-    `Summary`.
+    """A sink for the events of a run; an error or a signal that ends it early becomes its `Summary`.
 
     `json` writes events to stdout, one object per line, or to stderr if stdout carries the result.
     """

@@ -47,6 +47,6 @@ def _print(processes: list[Process]) -> None:
     console.print(", ".join(f"{count} {state}" for state, count in states.items()))
     running = [each for each in processes if each.state == "running"]
     if running:
-        console.print(f"last sign of life {time.time() - max(each.seen for each in running):.0f} s ago")
+        console.print(f"last heartbeat {time.time() - max(each.seen for each in running):.0f} s ago")
     elif missing := missing_shards(processes):
         console.print(f"nothing runs; not done to the end: {', '.join(missing)}")

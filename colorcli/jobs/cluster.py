@@ -1,7 +1,7 @@
 """Jobs on a Ray cluster (Ray core): actors with the model open, one for each core or GPU, do them in batches.
 
-The driver plans, hands out batches and reports; actors hold nothing that is lost with them. What a dead node
-was doing runs again elsewhere; a file that cannot be done is tried once. Sources and outputs are on a file
+The driver plans, hands out batches and reports; actors hold no state that could be lost. The work of a dead
+node runs again elsewhere; a file that cannot be done is tried once. Sources and outputs are on a file
 system that all nodes share; only events and results travel through Ray.
 """
 
@@ -37,13 +37,14 @@ WINDOW = 1000
 TRIES = 3
 """How often a job may lose its actor."""
 STRAGGLING = 3.0
-"""A batch that has taken so many times the median is begun again by an idle actor once no jobs wait."""
+"""Once no jobs wait, an idle actor repeats a batch that has taken this many times the median."""
 SPARE = 4
-"""Actors that are asked for beyond those that the cluster has room for: nodes that join find work, and an
-autoscaler sees demand."""
+"""Actors requested beyond those that the cluster has room for: nodes that join find work, and an autoscaler
+sees demand."""
 MOST_TASKS = 10_000
-"""Tasks of films that may be under way: as many as there are actors."""
+"""Tasks of films that may be under way: in effect no limit but the number of actors."""
 TICK = 0.2
+"""Seconds to wait for messages before looking at signals and clocks again."""
 
 
 @dataclass
@@ -66,15 +67,15 @@ class _Todo:
 class _Actor:
     handle: Any
     reference: Any
-    """What it will give next: whether its model is open, or the events of its batch."""
+    """Ray's reference to its next answer: whether its model is open, or the events of its batch."""
     is_open: bool = False
     batch: list[_Todo] = field(default_factory=list)
-    """What is not finished of its batch."""
+    """The unfinished units of its batch."""
     since: float = 0.0
-    """When it began its batch."""
-    heard: float = 0.0
-    """When something last came from it."""
-    doubled: bool = False
+    """When it began its batch, by the monotonic clock."""
+    last_message: float = 0.0
+    """When its last message came, by the same clock."""
+    duplicated: bool = False
     """Whether another actor has the same batch."""
 
 
@@ -116,7 +117,7 @@ class ClusterExecutor:
 
 
 class _Run:
-    """One run's actors and what they are at."""
+    """One run's actors and their work."""
 
     def __init__(self, ray: Any, options: RunOptions, jobs: Iterable[Job], report: Sink) -> None:
         self._ray, self._stack = ray, ExitStack()
@@ -139,7 +140,7 @@ class _Run:
         self._waiting: deque[_Todo] = deque()
         self._numbers = count()
         self._finished: set[int] = set()
-        """What is finished of batches that are under way twice."""
+        """Numbers of finished units of batches that are under way twice."""
         self._actors: list[_Actor] = []
         self._seconds: deque[float] = deque(maxlen=200)
         self._batch_seconds: deque[float] = deque(maxlen=200)
@@ -157,16 +158,16 @@ class _Run:
                 batch = self._next_batch() or self._straggling()
                 if batch:
                     self._begin(actor, batch)
-            elif actor.batch and time.monotonic() - actor.heard > patience(actor.batch[0].unit):
+            elif actor.batch and time.monotonic() - actor.last_message > patience(actor.batch[0].unit):
                 self._ray.kill(actor.handle)
         if not self._stopped:
-            self._hire()
+            self._start_actors()
         if any(actor.batch for actor in self._actors):
             return True
         return not self._stopped and (bool(self._waiting) or not self._work.is_over())
 
     def collect(self) -> Iterator[Finished]:
-        """What has come from the actors within a moment."""
+        """Wait a moment for messages from the actors; the jobs that are over by then."""
         references = {actor.reference: actor for actor in self._actors if actor.reference is not None}
         if not references:
             time.sleep(TICK)
@@ -186,8 +187,8 @@ class _Run:
 
     def close(self) -> None:
         """End all actors, and remove what they leave half done."""
-        late = [actor for actor in self._actors if actor.doubled and actor.reference is not None]
-        if late:  # what they are at, others have done: they may not leave it half done
+        late = [actor for actor in self._actors if actor.duplicated and actor.reference is not None]
+        if late:  # others have done their work: they must not leave half of it
             stopped = [actor.handle.stop.remote() for actor in late]
             self._ray.wait(stopped, num_returns=len(stopped), timeout=GRACE)
         for actor in self._actors:
@@ -205,7 +206,7 @@ class _Run:
             yield job
 
     def _look_ahead(self, units: int) -> None:
-        """Have so many units waiting, if there is something to do at the moment."""
+        """Have this many units waiting, as far as there are any at the moment."""
         while len(self._waiting) < units and (unit := self._work.next()) is not None:
             self._waiting.append(_Todo(next(self._numbers), unit))
 
@@ -219,7 +220,7 @@ class _Run:
         workers = max(1, sum(actor.is_open for actor in self._actors))
         if not self._waiting:
             self._look_ahead(size * workers)
-        size = min(size, -(-len(self._waiting) // workers))  # at the end all shall end together
+        size = min(size, -(-len(self._waiting) // workers))  # so that all actors end at about the same time
         batch: list[_Todo] = []
         while self._waiting and len(batch) < size:
             todo = self._waiting[0]
@@ -232,28 +233,28 @@ class _Run:
         return batch
 
     def _straggling(self) -> list[_Todo]:
-        """The rest of a batch that takes far longer than others, to be done a second time."""
+        """The unfinished rest of a batch that takes far longer than others, to be done a second time."""
         if self._stopped or len(self._batch_seconds) < 3:
             return []
         limit = max(STRAGGLING * statistics.median(self._batch_seconds), 1.0)
         for actor in self._actors:
             is_late = time.monotonic() - actor.since > limit
-            if is_late and not actor.doubled and actor.batch and _is_image(actor.batch[0].unit):
-                actor.doubled = True
+            if is_late and not actor.duplicated and actor.batch and _is_image(actor.batch[0].unit):
+                actor.duplicated = True
                 return list(actor.batch)
         return []
 
     def _begin(self, actor: _Actor, batch: list[_Todo]) -> None:
         for todo in batch:
             todo.attempts += 1
-        actor.batch, actor.doubled = list(batch), any(todo.attempts > todo.lost + 1 for todo in batch)
-        actor.since = actor.heard = time.monotonic()
+        actor.batch, actor.duplicated = list(batch), any(todo.attempts > todo.lost + 1 for todo in batch)
+        actor.since = actor.last_message = time.monotonic()
         sent = [(todo.number, todo.unit, todo.writers[-1]) for todo in batch]
         actor.reference = actor.handle.run.options(num_returns="streaming").remote(sent)
 
     def _receive(self, actor: _Actor) -> None:
-        """Take the next thing that an actor gives."""
-        actor.heard = time.monotonic()
+        """Take the next answer of an actor."""
+        actor.last_message = time.monotonic()
         try:
             if not actor.is_open:
                 self._opened(actor, self._ray.get(actor.reference))
@@ -273,7 +274,7 @@ class _Run:
             if isinstance(message, Result):
                 self._finish(actor, todo, message)
             else:
-                self._work.hear(todo.unit, message)
+                self._work.forward(todo.unit, message)
 
     def _opened(self, actor: _Actor, error: ColorcliError | None) -> None:
         actor.reference, actor.is_open = None, error is None
@@ -284,18 +285,18 @@ class _Run:
                 raise error
 
     def _finish(self, actor: _Actor, todo: _Todo, result: Result) -> None:
-        for each in self._actors if actor.doubled else [actor]:
+        for each in self._actors if actor.duplicated else [actor]:
             each.batch = [one for one in each.batch if one is not todo]
-        if actor.doubled:
+        if actor.duplicated:
             self._finished.add(todo.number)
         if isinstance(todo.unit, Job):
             self._seconds.append(result.seconds)
-        self._work.answer(todo.unit, result.outcome, result.seconds)
+        self._work.record(todo.unit, result.outcome, result.seconds)
 
     def _lose(self, actor: _Actor) -> None:
-        """An actor or its node is dead: its work waits again. What has cost too many actors has failed."""
+        """An actor or its node is dead: its work waits again; what has lost `TRIES` actors has failed."""
         self._actors.remove(actor)
-        others = [todo for each in self._actors if actor.doubled for todo in each.batch]
+        others = [todo for each in self._actors if actor.duplicated for todo in each.batch]
         left = [todo for todo in actor.batch if todo not in others]
         if not left:
             return
@@ -305,11 +306,11 @@ class _Run:
         if first.lost == TRIES:
             cause = f"crashed {TRIES} workers of the cluster"
             error = InputError(job_of(first.unit).source, cause, "check the file")
-            self._work.answer(left.pop(0).unit, error, 0.0)
+            self._work.record(left.pop(0).unit, error, 0.0)
         self._waiting.extendleft(reversed(left))
 
-    def _hire(self) -> None:
-        """Keep a few actors asked for, as long as work waits for them."""
+    def _start_actors(self) -> None:
+        """Keep `SPARE` actors requested as long as work is waiting."""
         self._look_ahead(1)
         if self._waiting and self._broken < SPARE:
             for _ in range(SPARE - sum(not actor.is_open for actor in self._actors)):

@@ -21,7 +21,7 @@ from colorcli.options import DEFAULT_MODELS, Outcome, RunOptions
 from colorcli.signals import Interrupted
 
 PROGRESS_SECONDS, FLUSH_SECONDS = 1.0, 0.5
-"""How often progress is told, and how often anything is sent."""
+"""Seconds between reports of progress, and between messages of any kind."""
 GRACE = 10.0
 """Seconds for the picture under way when the run is over."""
 
@@ -30,7 +30,7 @@ Message = tuple[int, Event | Result]
 
 
 class ClusterWorker:
-    """The actor: does batches of jobs."""
+    """The actor: does batches of units."""
 
     def __init__(self, options: RunOptions, folder: str) -> None:
         """`folder`: what relative names are relative to."""
@@ -40,7 +40,7 @@ class ClusterWorker:
         self._stopped, self._idle = False, ThreadEvent()
 
     def open(self) -> ColorcliError | None:
-        """Open the model; why that cannot be done."""
+        """Open the model; returns the error if that fails."""
         import cv2
 
         cv2.setNumThreads(1)

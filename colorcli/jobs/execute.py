@@ -1,4 +1,4 @@
-"""One job, done: the same function in this process, in a worker process or on another machine."""
+"""Executes one job: the same function in this process, in a worker process or on another machine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -66,7 +66,7 @@ def open_context(
 
 
 def execute(job: Job, context: Context, report: Sink) -> Outcome:
-    """Do one job: read its source, write its output whole, and say what became of it.
+    """Do one job: read its source, write its output whole, and return what was done.
 
     The result depends on the job and the context only, and doing a job twice does no harm, so any executor
     may call this anywhere. `report` receives `Progress` and `Note` events.

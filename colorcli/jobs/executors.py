@@ -1,4 +1,4 @@
-"""Where jobs are done: in this process, or in worker processes. Both do any job, by `execute`."""
+"""Executors: do jobs in this process or in worker processes. Each can do any job, by `execute`."""
 
 import time
 from collections.abc import Iterable, Iterator
@@ -52,7 +52,7 @@ class Executor(Protocol):
 class DefaultExecutor:
     """Images, and on many cores film, in worker processes; then all the rest in this process.
 
-    In this process a film keeps about two cores busy. No other process has our standard input and output.
+    In this process a film keeps about two cores busy. Only this process has standard input and output.
     """
 
     def __init__(self, options: RunOptions) -> None:
@@ -115,7 +115,7 @@ class InProcessExecutor:
 
 
 class ProcessPoolExecutor:
-    """Does jobs in worker processes, which may crash or hang; standard input and output are not theirs."""
+    """Does jobs in worker processes, which may crash or hang and have no standard input and output."""
 
     def __init__(self, options: RunOptions, serve: worker.Serve = worker.serve) -> None:
         self._options, self._serve = options, serve
@@ -190,24 +190,24 @@ def _do(work: Work, pool: Pool[Unit], signals: StopSignals) -> Iterator[Finished
                 return
             time.sleep(PAUSE)
         for unit, message in pool.messages(TICK):
-            if _hear(work, unit, message):
+            if _handle(work, unit, message):
                 pool.finish(unit)
 
 
-def _hear(work: Work, unit: Unit, message: object) -> bool:
-    """Pass on a worker's message; whether it is done with its unit."""
+def _handle(work: Work, unit: Unit, message: object) -> bool:
+    """Handle a worker's message; returns whether its unit is finished."""
     match message:
         case worker.Result(result, seconds):
-            work.answer(unit, result, seconds)
+            work.record(unit, result, seconds)
             return True
         case ColorcliError():
             raise message
         case Died(reason):
             _clean(unit)
-            work.answer(unit, InputError(job_of(unit).source, reason, "check the file"), 0.0)
+            work.record(unit, InputError(job_of(unit).source, reason, "check the file"), 0.0)
             return True
         case Progress() | Note() | ShotDone():
-            work.hear(unit, message)
+            work.forward(unit, message)
     return False
 
 

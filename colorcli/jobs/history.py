@@ -29,9 +29,9 @@ class Process:
     started: float
     """Seconds since the epoch, by its own clock."""
     seen: float
-    """Its last sign of life, by the file system's clock."""
+    """Its last heartbeat, by the file system's clock."""
     state: str = "running"
-    """`running`, `done`, `interrupted`, or `lost`: no sign of life, and no end."""
+    """`running`, `done`, `interrupted`, or `lost`: no heartbeat, and no end."""
     results: dict[str, int] = field(default_factory=lambda: dict.fromkeys(KINDS, 0))
     """How many of each of `KINDS`."""
 

@@ -1,10 +1,10 @@
 """Leases: several processes, on any machines that share the output folder, claim jobs one by one.
 
-A lease is a file that is created exclusively, in `OUT/.colorcli/leases/`, and names the log of its owner.
-It is stale once the owner has given no sign of life for `LOST_AFTER`; whoever renames a stale lease away has
-it. Two processes may do the same job if one of them was silent without being dead: that does no harm, since
-partial files have names of their own and outputs appear whole. File locks are not used: on network file
-systems they cannot be relied upon.
+A lease is a file that is created exclusively, in `OUT/.colorcli/leases/`, and names the log of its owner. It
+is stale once the owner's heartbeats have stopped for `LOST_AFTER`; the process that renames a stale lease
+takes the job over. Two processes may do the same job if one of them was silent without being dead: that does
+no harm, since partial files have names of their own and outputs appear whole. File locks are not used: on
+network file systems they are unreliable.
 """
 
 import hashlib
@@ -19,7 +19,7 @@ from colorcli.jobs.job import Job
 from colorcli.jobs.state import LOST_AFTER, RunState
 
 MOST_ATTEMPTS = 5
-"""How often one run may begin a job anew."""
+"""How often one run may start the same job."""
 
 
 def attempt_names(writer: str) -> list[str]:
@@ -28,7 +28,7 @@ def attempt_names(writer: str) -> list[str]:
 
 
 class Claim(Enum):
-    """What became of an attempt to claim a job."""
+    """The result of an attempt to claim a job."""
 
     MINE = "mine"
     BUSY = "busy"
@@ -66,7 +66,7 @@ class Leases:
         return Claim.MINE
 
     def release(self, job: Job, *, failed: bool) -> None:
-        """Give a job back: it is done, or it cannot be done, which the other processes then know."""
+        """Release a job that is done; one that failed stays marked, so that no other process tries it."""
         lease = self._path(job)
         if failed:
             replacement = lease.with_suffix(f".{self.writer}")
@@ -77,7 +77,7 @@ class Leases:
         self._held.discard(lease)
 
     def release_all(self) -> None:
-        """Give all jobs back that are neither done nor failed."""
+        """Release all jobs that are neither done nor failed."""
         while self._held:
             self._held.pop().unlink(missing_ok=True)
 

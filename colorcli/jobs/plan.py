@@ -44,7 +44,7 @@ STDIN_VIDEO_SUFFIX = ".mkv"
 
 @dataclass(frozen=True)
 class Plan:
-    """The jobs of a run, in a stable order; every iteration looks for them anew."""
+    """The jobs of a run, in a stable order; every iteration searches for them again."""
 
     find: Callable[[], Iterable[Job]]
     count: int | None

@@ -126,7 +126,7 @@ def _join(
     signals: StopSignals,
     options: RunOptions,
 ) -> None:
-    """Do what other processes do not do; then wait for what they are at, in case one of them dies."""
+    """Do the jobs that no other process does; then wait for theirs, in case one of them dies."""
     leases = Leases(state)
     os.environ[WRITER] = leases.writer
     busy: list[Job] = []
@@ -158,7 +158,7 @@ def _join(
 
 
 def _announced(jobs: Iterable[Job], report: Sink, signals: StopSignals) -> Iterator[Job]:
-    """The jobs, after a look ahead that says how many they are; later for more than a look can count."""
+    """The jobs, after reporting their number: at first of those found by a short look ahead, then of all."""
     jobs = iter(jobs)
     ahead: list[Job] = []
     deadline = time.monotonic() + LOOK_AHEAD_SECONDS

@@ -1,4 +1,4 @@
-"""Shards: which part of the inputs one of several runs does, without their having to talk."""
+"""Shards: which part of the inputs each of several runs does, without communication between them."""
 
 import hashlib
 import os

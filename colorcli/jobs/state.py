@@ -31,9 +31,9 @@ from colorcli.jobs.storage import fetch, is_folder, publish, url_of
 
 FOLDER = ".colorcli"
 HEARTBEAT = 10.0
-"""Seconds between two signs of life of a process."""
+"""Seconds between two heartbeats of a process, which touch its log."""
 LOST_AFTER = 3 * HEARTBEAT
-"""Seconds without a sign of life after which a process counts as dead."""
+"""Seconds without a heartbeat after which a process counts as dead."""
 
 
 class RunState:

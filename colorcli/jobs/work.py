@@ -1,4 +1,4 @@
-"""What workers are given next: whole jobs, or the tasks of a film.
+"""Units of work for workers: whole jobs, or the tasks of a film.
 
 A film is planned while its tasks are done. Images fill workers for which no task is ready. One process hands
 out work and asks here; any number of workers, of any kind, may do it.
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from colorcli.video.tasks import VideoTask, VideoTasks
 
 AHEAD = 4
-"""Tasks that a film's planning is ahead of the workers."""
+"""Tasks planned ahead of the workers."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class FilmTask:
 
 
 Unit = Job | FilmTask
-"""What a worker does in one go."""
+"""What a worker does at a time."""
 
 
 @dataclass
@@ -78,7 +78,7 @@ class Work:
         is_whole: Callable[[Job], bool] = lambda job: job.kind is Kind.IMAGE,
     ) -> None:
         """`open_context`: called when the first film is planned; `tasks_at_once`: tasks of films at most;
-        `is_whole`: whether a job is done in one go."""
+        `is_whole`: whether a job is one unit."""
         self._is_whole = is_whole
         self._jobs, self._open_context, self._report = jobs, open_context, report
         self._tasks_at_once = tasks_at_once
@@ -110,7 +110,7 @@ class Work:
         """Whether there is nothing left but what workers are doing."""
         return not (self._has_jobs or self._held or self._films or self._finished)
 
-    def hear(self, unit: Unit, event: Event) -> None:
+    def forward(self, unit: Unit, event: Event) -> None:
         """Pass an event on; progress of a task becomes progress of its film."""
         film = self._film_of(unit)
         if film is not None and isinstance(unit, FilmTask) and isinstance(event, Progress):
@@ -118,8 +118,8 @@ class Work:
             event = replace(event, done=film.done + sum(film.under_way.values()))
         self._report(event)
 
-    def answer(self, unit: Unit, result: Outcome | ColorcliError, seconds: float) -> None:
-        """Take the result of a unit."""
+    def record(self, unit: Unit, result: Outcome | ColorcliError, seconds: float) -> None:
+        """Record the result of a unit."""
         if isinstance(unit, Job):
             self._finished.append(Finished(unit, result, seconds))
             return
