@@ -21,7 +21,7 @@ from colorcli.engines.cache import cache_folder
 from colorcli.engines.digest import file_digest
 from colorcli.engines.gpus import candidates, find_gpus
 from colorcli.engines.timing import milliseconds, sample_inputs
-from colorcli.errors import ColorcliError
+from colorcli.errors import InputError, SetupError
 from colorcli.files import atomic_write
 from colorcli.networks.card import ModelCard
 
@@ -62,7 +62,7 @@ def remembered() -> dict[str, str]:
     """The devices chosen so far, by a digest of what they depend on."""
     try:
         return dict(json.loads(_file().read_text()))
-    except (OSError, ValueError):  # none yet, or damaged: measured again
+    except (OSError, ValueError, SetupError):  # none yet, or damaged: measured again
         return {}
 
 
@@ -117,5 +117,5 @@ def _file() -> Path:
 
 
 def _remember(key: str, device: str) -> None:
-    with suppress(OSError, ColorcliError), atomic_write(_file()) as partial:
+    with suppress(SetupError, InputError), atomic_write(_file()) as partial:
         partial.write_text(json.dumps({**remembered(), key: device}))

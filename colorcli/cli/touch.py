@@ -56,6 +56,7 @@ def touch(
         open_subject(source, output, predictor_of(opened), Path(folder)) as subject,
         TouchServer(subject, port) as server,
     ):
+        subject.saved()  # what cannot be read must not be replaced
         typer.echo(
             f"{server.address}\nEnd with Ctrl-C. Hints are saved to {subject.output} by a click on Save."
         )

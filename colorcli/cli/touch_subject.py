@@ -70,7 +70,11 @@ class Subject(ABC):
 
     @abstractmethod
     def saved(self) -> dict[int, list[Hint]]:
-        """The hints of an earlier session, by frame."""
+        """The hints of an earlier session, by frame.
+
+        Raises:
+            UsageError: what is there cannot be read.
+        """
 
     @abstractmethod
     def save(self, hints: Mapping[int, Sequence[Hint]]) -> str:
@@ -174,9 +178,12 @@ class FilmSubject(Subject):
     def saved(self) -> dict[int, list[Hint]]:
         file = self.output / HINTS
         found: dict[int, list[Hint]] = {}
-        if file.exists():
-            for entry in json.loads(file.read_text("utf-8")):
+        try:
+            for entry in json.loads(file.read_text("utf-8")) if file.exists() else []:
                 found.setdefault(entry.pop("frame"), []).append(entry)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            cause = f"cannot be read ({error})"
+            raise UsageError(file, cause, "correct it, or name another folder with -o") from error
         return found
 
     def save(self, hints: Mapping[int, Sequence[Hint]]) -> str:

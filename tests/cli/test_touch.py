@@ -129,6 +129,18 @@ def test_a_damaged_hint_is_answered_with_its_cause(
         assert ask(f"{address}color", {"frame": 0, "hints": []})[0] == 200
 
 
+def test_hints_that_cannot_be_read_are_not_replaced(picture: Path, toy_model: Path, tmp_path: Path) -> None:
+    film = make(tmp_path / "film.mkv", *gray_film(0.1, "96x64"), "-c:v", "ffv1", "-pix_fmt", "yuv420p")
+    hints = tmp_path / "refs" / "hints.json"
+    hints.parent.mkdir()
+    hints.write_text("[{")
+    for source, output in ((picture, hints), (film, hints.parent)):
+        done = run_cli("touch", source, "-o", output, "--model", toy_model, "--no-browser")
+        assert done.returncode == 2
+        assert f"{hints}: ".encode() in done.stderr
+    assert hints.read_text() == "[{"
+
+
 @needs_browser
 def test_a_touched_shot_of_a_film_is_a_reference(toy_model: Path, tmp_path: Path) -> None:
     film = make(tmp_path / "film.mkv", *gray_film(0.8, "96x64"), "-c:v", "ffv1", "-pix_fmt", "yuv420p")

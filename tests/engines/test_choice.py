@@ -127,6 +127,20 @@ def test_a_damaged_memory_is_measured_again(toy_model: Path, open_on: Any, tmp_p
     assert choice.fastest_device(toy_model, open_on(webgpu=0.0)) == "webgpu:0"
 
 
+def test_a_run_needs_no_cache_folder(
+    toy_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    monkeypatch.setattr(choice, "candidates", lambda: [Device.parse("webgpu")])
+    assert choice.fastest_device(toy_model, lambda device: OnnxEngine(toy_model, "cpu")) in (
+        "cpu",
+        "webgpu:0",
+    )
+    with pytest.raises(SetupError, match="set XDG_CACHE_HOME"):
+        choice.forget()
+
+
 def test_a_device_that_fails_is_an_error_where_it_was_named(
     toy_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
