@@ -122,6 +122,9 @@ def check_model_file(path: Path) -> None:
     Raises:
         SetupError: there is none.
     """
+    inside = path / "generator.safetensors"
+    if inside.is_file():
+        raise SetupError(path, "is the folder of a training run", f"give {inside}")
     if not path.is_file():
         remedy = "check the name; `default` is the built-in model"
         raise SetupError(path, "is a folder" if path.is_dir() else "no such model file", remedy)

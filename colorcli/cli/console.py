@@ -227,10 +227,11 @@ def _remaining(left: int, rate: float) -> str:
     """How long `left` steps take at `rate` steps a second, for people."""
     if rate <= 0:
         return ""
-    return f", {rate:.3g} a second, about {_duration(left / rate)} left"
+    return f", {rate:.3g} a second, about {duration(left / rate)} left"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A duration for people, to two digits or so: `45 s`, `12 min`, `3.5 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:
@@ -258,7 +259,7 @@ def _dry_table(summary: Summary, facts: dict[str, Any]) -> Table:
             table.add_row(name, f"{count:,}")
     table.add_row("size of inputs", f"{facts['bytes'] / 1e6:,.1f} MB")
     if facts["seconds"] is not None:
-        table.add_row("would take", f"about {_duration(facts['seconds'])} here")
+        table.add_row("would take", f"about {duration(facts['seconds'])} here")
     return table
 
 

@@ -1,4 +1,4 @@
-"""`colorcli run --sample`: a minute's worth of a film, and what the whole will take."""
+"""`colorcli run --sample`: pieces of a film, and an estimate of how long the whole will take."""
 
 import re
 import tempfile
@@ -13,7 +13,7 @@ from colorcli.files import STDIO
 
 @contextmanager
 def sampled(sources: list[str], seconds: str | None, sink: Sink) -> Iterator[tuple[list[str], Sink]]:
-    """The sources of a run, or a sample of the one film; with a sink that tells what the whole takes.
+    """The sources of a run, or a sample of the one film; with a sink that adds an estimate for the whole.
 
     Raises:
         UsageError: there is no sample of these sources.
@@ -26,6 +26,7 @@ def sampled(sources: list[str], seconds: str | None, sink: Sink) -> Iterator[tup
         raise UsageError(f"--sample {seconds}", "is not a number of seconds", "write 60s")
     if len(sources) != 1 or Path(sources[0]) == STDIO or not Path(sources[0]).is_file():
         raise UsageError("--sample", "takes one film", "name one file")
+    from colorcli.cli.console import duration
     from colorcli.video.sample import take_sample
 
     film = Path(sources[0])
@@ -37,17 +38,10 @@ def sampled(sources: list[str], seconds: str | None, sink: Sink) -> Iterator[tup
             sink(event)
             if isinstance(event, Done):
                 took, size = event.seconds / sample.share, Path(event.output).stat().st_size / sample.share
-                message = f"the whole takes about {_duration(took)} and {_size(size)} without its sound"
+                message = f"the whole takes about {duration(took)} and {_size(size)} without its sound"
                 sink(Note(str(film), f"{sample.pieces} pieces, {100 * sample.share:.2g} %: {message}"))
 
         yield [str(piece)], watch
-
-
-def _duration(seconds: float) -> str:
-    minutes = round(seconds / 60)
-    if minutes < 1:
-        return f"{seconds:.0f} s"
-    return f"{minutes} min" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _size(number: float) -> str:

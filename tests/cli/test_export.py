@@ -108,6 +108,8 @@ def test_what_is_not_a_model_file_is_named(tmp_path: Path, model: str, cause: st
     assert done.returncode == 3
     assert cause in done.stderr
     assert "`default` is the built-in model" in done.stderr
+    (tmp_path / "generator.safetensors").touch()
+    assert "/generator.safetensors" in export(tmp_path, "-o", tmp_path / "model.onnx").stderr
 
 
 @pytest.mark.parametrize(
