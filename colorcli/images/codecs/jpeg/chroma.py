@@ -40,7 +40,7 @@ source."""
 FULL_SIZE_STEPS = [3 + sum(divmod(position, BLOCK)) / 2 for position in range(64)]
 """Steps for chroma at full size, from 3 for the mean to 10 for the highest frequency: it makes small scans a
 quarter larger. With coarser ones, some blocks beside white and black cannot be fitted."""
-STRONG, STRONGEST = 12, 1.7
+STRONG, STRONGEST = 10, 1.7
 """Mean magnitude of chroma in code values from which on steps grow with it, and by how much at most."""
 BAND_SAMPLES = 4 * BAND_PIXELS
 """Chroma samples that are computed at once."""

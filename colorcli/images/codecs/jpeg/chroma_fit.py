@@ -23,6 +23,7 @@ long.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cache
 from typing import Any
 
 import cv2
@@ -165,12 +166,14 @@ def correct(
     """
     aim = blocks.wanted + GRAY
     gain = np.ones(len(aim), np.float32) if gains is None else gains
+    strength = _means(cv2.magnitude(*_planes(blocks.wanted)))
     result, best = np.empty(aim.shape, np.uint8), np.full(len(aim), -1, np.float32)
     left = np.arange(len(aim))
     for _ in range(attempts):
         encoded = np.clip(np.rint(aim), 0, PEAK).astype(np.uint8)
-        decoded = round_trip(encoded, coding.steps).astype(np.float32) - GRAY
-        clips, share = _visibly_clipped(blocks, decoded, coding), _kept_shares(blocks, decoded, coding)
+        codes = round_trip(encoded, coding.steps)
+        decoded = codes.astype(np.float32) - GRAY
+        clips, share = visibly_clipped(blocks, decoded, coding), _kept_shares(strength, codes, coding)
         weak, fine = share < WEAK, ~clips.any(axis=(1, 2))
         better = np.where(fine, share, -1) >= best[left]
         result[left[better]] = encoded[better]
@@ -180,7 +183,7 @@ def correct(
             break
         wrong = (clips | weak[:, None, None])[again, None]
         error = decoded[again] - blocks.wanted[again]
-        gain = gain[again]
+        gain, strength = gain[again], strength[again]
         aim, blocks, left = (
             aim[again] - gain[:, None, None, None] * error * wrong,
             blocks.at(again),
@@ -190,7 +193,7 @@ def correct(
     return result, best
 
 
-def _visibly_clipped(blocks: Samples, decoded: Plane, coding: Coding) -> Mask:
+def visibly_clipped(blocks: Samples, decoded: Plane, coding: Coding) -> Mask:
     """Samples [n, 8, 8] whose pixels clip so that their gray visibly differs from the source's."""
     error = np.abs(decoded - blocks.wanted).max(axis=1)
     # Few samples differ so much that it could matter: only these are examined. Shared samples of a kept
@@ -229,30 +232,52 @@ def _shown(luma: Plane, chroma: Plane, *, rounded: bool) -> Plane:
     return np.clip(difference, 0, PEAK, out=difference)
 
 
-def _kept_shares(blocks: Samples, decoded: Plane, coding: Coding) -> Plane:
-    """The share [n] of its chroma with which each block is shown; 1 if it has hardly any."""
+def _kept_shares(strength: Plane, codes: Bytes, coding: Coding) -> Plane:
+    """The share [n] with which blocks of this mean strength [n] are shown by the code values [n, 2, 8, 8].
+
+    It is 1 if they have hardly any chroma.
+    """
     if coding.shared:  # steps are fine, and interpolation hides what rounding takes
-        return np.ones(len(decoded), np.float32)
-    shown = _shown(blocks.darkest.astype(np.float32), decoded.swapaxes(0, 1), rounded=True)
-    before, after = _strength(blocks.wanted.swapaxes(0, 1)), _strength(ycbcr_from_rgb(shown)[1])
-    return np.where(before > FAINT, after / np.maximum(before, FAINT), 1).astype(np.float32)
+        return np.ones(len(codes), np.float32)
+    shown = _means(_shown_strength(*_planes(codes)))
+    return np.where(strength > FAINT, shown / np.maximum(strength, FAINT), 1).astype(np.float32)
 
 
-def weak_blocks(samples: Samples, decoded: Bytes) -> Mask:
-    """Which blocks [rows, columns] of samples [h, w] are shown too weakly, decoded to these code values."""
-    shown = _shown(samples.darkest.astype(np.float32), decoded.astype(np.float32) - GRAY, rounded=True)
-    size = decoded.shape[2] // BLOCK, decoded.shape[1] // BLOCK
+def weak_blocks(wanted: Plane, codes: Bytes) -> Mask:
+    """Which blocks [rows, columns] of chroma [2, h, w] are shown too weakly by these code values."""
+    size = codes.shape[2] // BLOCK, codes.shape[1] // BLOCK
     before, after = (
-        cv2.resize(cv2.magnitude(*chroma), size, interpolation=cv2.INTER_AREA)
-        for chroma in (samples.wanted, ycbcr_from_rgb(shown)[1])
+        cv2.resize(magnitude, size, interpolation=cv2.INTER_AREA)
+        for magnitude in (cv2.magnitude(*wanted), _shown_strength(*codes))
     )
     return np.asarray((before > FAINT) & (after < WEAK * before))
 
 
-def _strength(chroma: Plane) -> Plane:
-    """Mean magnitude [n] of the chroma of blocks [2, n, 8, 8]."""
-    magnitude = cv2.magnitude(*(plane.reshape(-1, BLOCK * BLOCK) for plane in chroma))
-    return cv2.reduce(magnitude, 1, cv2.REDUCE_AVG)[:, 0]
+def _shown_strength(cb: Bytes, cr: Bytes) -> Plane:
+    """The magnitude that decoders show for code values [n, m], with R'G'B' rounded but not clipped."""
+    pairs = cb.astype(np.uint16)
+    pairs <<= 8
+    pairs |= cr
+    return _strengths().take(pairs)
+
+
+@cache
+def _strengths() -> Plane:
+    """For each pair of code values."""
+    codes = np.arange(256, dtype=np.float32) - GRAY
+    difference = color_difference(np.stack(np.meshgrid(codes, codes, indexing="ij")))
+    _, chroma = ycbcr_from_rgb(np.rint(difference, out=difference))
+    return cv2.magnitude(*chroma).ravel()
+
+
+def _planes(blocks: NDArray[Any]) -> NDArray[Any]:
+    """Blocks [n, 2, 8, 8] as planes [2, n, 64]."""
+    return np.ascontiguousarray(blocks.swapaxes(0, 1)).reshape(2, -1, BLOCK * BLOCK)
+
+
+def _means(rows: Plane) -> Plane:
+    """Of each of the rows [n, m]."""
+    return cv2.reduce(rows, 1, cv2.REDUCE_AVG)[:, 0]
 
 
 def moved_blocks(blocks: Bytes, steps: list[int]) -> Mask:

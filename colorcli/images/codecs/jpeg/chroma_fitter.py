@@ -17,6 +17,7 @@ from colorcli.images.codecs.jpeg.chroma_fit import (
     fit_blocks,
     largest_error,
     moved_blocks,
+    visibly_clipped,
     weak_blocks,
 )
 from colorcli.images.codecs.jpeg.gamut import LOST, excess_of_blocks, limits, restored
@@ -157,9 +158,13 @@ class Fitter:
         decoded = np.stack(
             [decoded_gray(encode_plane(plane, self._coding.steps, progressive=False)) for plane in rounded]
         )
-        wrong = excess_of_blocks(decoded, samples.darkest, samples.brightest) > 0
-        wrong |= weak_blocks(samples, decoded) | blocks_with(samples.kept)
-        self._queue(top, samples, Positions(*np.nonzero(wrong)))
+        wrong = weak_blocks(samples.wanted, decoded)
+        unsure = Positions(*np.nonzero(excess_of_blocks(decoded, samples.darkest, samples.brightest) > 0))
+        if len(unsure.rows):
+            blocks = samples.each(lambda plane: blocks_at(plane, *unsure))
+            shown = blocks_at(decoded, *unsure).astype(np.float32) - GRAY
+            wrong[unsure] |= visibly_clipped(blocks, shown, self._coding).any(axis=(1, 2))
+        self._queue(top, samples, Positions(*np.nonzero(wrong | blocks_with(samples.kept))))
 
     def _examine(self) -> None:
         """Queue those blocks of the bands at hand that coding moves."""
