@@ -40,8 +40,11 @@ source."""
 FULL_SIZE_STEPS = [3 + sum(divmod(position, BLOCK)) / 2 for position in range(64)]
 """Steps for chroma at full size, from 3 for the mean to 10 for the highest frequency: it makes small scans a
 quarter larger. With coarser ones, some blocks beside white and black cannot be fitted."""
-STRONG, STRONGEST = 10, 1.7
-"""Mean magnitude of chroma in code values from which on steps grow with it, and by how much at most."""
+STRONG, STRONGEST = 12, 1.7
+"""Mean magnitude of chroma in code values from which on steps are coarser, and by how much at most."""
+PER_STRENGTH = 0.1
+"""How much coarser for each code value: from 1.2 times on, because blocks that cannot be fitted to coarser
+steps take a second attempt at the whole picture, and less would hardly be worth it."""
 BAND_SAMPLES = 4 * BAND_PIXELS
 """Chroma samples that are computed at once."""
 
@@ -77,7 +80,7 @@ def chroma_steps(luma: Sequence[int], sampling: Sampling, strength: float) -> li
     """
     if sampling != FULL_SIZE:
         return [min(step, SHARED_STEP) for step in luma]
-    factor = min(max(1, strength / STRONG), STRONGEST)
+    factor = min(PER_STRENGTH * strength, STRONGEST) if strength >= STRONG else 1
     fine = [round(factor * step) for step in FULL_SIZE_STEPS]
     return [max(own, min(round(step / 4), 2 * own)) for step, own in zip(luma, fine, strict=True)]
 
