@@ -143,7 +143,7 @@ def conclude(config: Config, pack: Pack, folder: Path, keep: Sequence[str], cons
         mixed = scale_to_colorfulness(interpolate(start, trained, step), kind, torch.device("cpu"), share)
         after, others_after = _scores(mixed, kind), float(_scores(mixed, others).mean())
         verdict = Verdict(step, before, after, float(others_before), others_after)
-        console.print(f"{step:.0%} of the way: {verdict}", highlight=False)
+        console.print(f"{step:.0%} of the way: {verdict}", highlight=False, soft_wrap=True)
         candidates.append((verdict, mixed))
     best = choose([verdict for verdict, _ in candidates])
     console.print(f"{best.step:.0%} of the way is best", highlight=False)

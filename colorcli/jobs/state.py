@@ -64,8 +64,8 @@ class RunState:
         """
         for path in sorted((self.folder / "identity").glob("*.json")):
             try:
-                known = json.loads(path.read_text())
-            except ValueError as error:
+                known = dict(json.loads(path.read_text()))
+            except (OSError, ValueError, TypeError) as error:
                 raise InputError(path, "damaged", "delete it, or choose another folder") from error
             changed = differences(self._identity, known)
             if changed:

@@ -117,6 +117,17 @@ def test_a_folder_without_a_run_is_refused(command: str, tmp_path: Path) -> None
         assert done.stderr.count(b"\n") == 1
 
 
+def test_a_damaged_identity_is_named(tmp_path: Path, toy_model: Path) -> None:
+    pictures(tmp_path / "in", 1)
+    identity_file = tmp_path / "out" / ".colorcli" / "identity" / "0.json"
+    identity_file.parent.mkdir(parents=True)
+    for damaged in ("{", "[1]"):
+        identity_file.write_text(damaged)
+        done = run_cli("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model, "--resume", "-q")
+        assert done.returncode == ExitCode.SOME_FAILED
+        assert f"{identity_file}: damaged".encode() in done.stderr
+
+
 def test_a_line_that_a_dying_machine_left_unfinished_is_left_out(tmp_path: Path, toy_model: Path) -> None:
     pictures(tmp_path / "in", 2)
     run_cli("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model)
