@@ -53,15 +53,14 @@ def _parameter(parameter: Any) -> list[str]:
             _text(parameter.help or ""),
         ]
     names = ", ".join(rf"\fB{_text(flag)}\fR" for flag in [*parameter.opts, *parameter.secondary_opts])
-    value = "" if parameter.is_flag else rf" \fI{_text(parameter.metavar or _kind(parameter))}\fR"
+    value = "" if parameter.is_flag else rf" \fI{_text(parameter.metavar or _choices(parameter))}\fR"
     variable = f" (variable: {parameter.envvar})" if parameter.envvar else ""
     return [".TP", names + value, _text((parameter.help or "") + variable)]
 
 
-def _kind(parameter: Any) -> str:
-    """The type of an option's value: INT, FLOAT, PATH or TEXT."""
-    kind = parameter.type_descriptor.annotation
-    return {int: "INT", float: "FLOAT", str: "TEXT"}.get(kind, "PATH")
+def _choices(parameter: Any) -> str:
+    """The values of an option that takes one of several."""
+    return "|".join(parameter.type_descriptor.annotation)
 
 
 def _text(text: str) -> str:

@@ -12,6 +12,8 @@ from typer import Option
 
 from colorcli.options import Flag, all_fields, build_options
 
+METAVARS = {Path: "FILE", str: "TEXT", int: "N", float: "N"}
+
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
     """Make a command of a function whose parameters are annotated with `Flag`s or are options dataclasses.
@@ -57,7 +59,7 @@ def _option(name: str, annotation: Any, default: Any, panel: str | None = None) 
             *filter(None, [flag.short, spelling]),
             help=flag.help,
             envvar=f"COLORCLI_{long.replace('-', '_').upper()}" if flag.env else None,
-            metavar=flag.metavar,
+            metavar=flag.metavar or _metavar(get_args(annotation)[0]),
             min=flag.min,
             max=flag.max,
             autocompletion=_completion(flag.values) if flag.values else None,
@@ -66,6 +68,12 @@ def _option(name: str, annotation: Any, default: Any, panel: str | None = None) 
         )
         annotation = Annotated[get_args(annotation)[0], option]
     return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _metavar(kind: Any) -> str | None:
+    """What the help calls a value of this type; None leaves it to Typer."""
+    kinds = get_args(kind) or (kind,)  # `int | None` and `list[Path]`, too
+    return next((word for each, word in METAVARS.items() if each in kinds), None)
 
 
 def _completion(values: tuple[str, ...]) -> Callable[[str], list[str]]:
