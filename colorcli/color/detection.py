@@ -77,11 +77,11 @@ class FrameChroma:
     def __init__(self, luma: Plane, chroma: Plane) -> None:
         """Luma [h, w] in [0, 1], chroma [2, h, w]."""
         shade, color, self.shape = _reduced(luma, chroma)
-        rest = _unexplained(shade, color)
+        rest = unexplained(shade, color)
         size = np.hypot(rest[:, 0], rest[:, 1])
         if 0.9 < np.mean(size < VIVID) < 1:
             # What is small and vivid must not bend the tone of all the rest.
-            rest = _unexplained(shade, color, size < VIVID)
+            rest = unexplained(shade, color, size < VIVID)
             size = np.hypot(rest[:, 0], rest[:, 1])
         # A small area counts no more than its share, however vivid it is.
         self._rest = rest * np.minimum(1, VIVID / np.maximum(size, VIVID))[:, None]
@@ -107,7 +107,7 @@ class FrameChroma:
 def unexplained_chroma(luma: Plane, chroma: Plane) -> float:
     """Root mean square of the chroma that no tint or tone explains."""
     shade, color, _ = _reduced(luma, chroma)
-    return float(np.sqrt(np.square(_unexplained(shade, color)).sum(axis=1).mean()))
+    return float(np.sqrt(np.square(unexplained(shade, color)).sum(axis=1).mean()))
 
 
 def _reduced(luma: Plane, chroma: Plane) -> tuple[Plane, Plane, tuple[int, int]]:
@@ -120,7 +120,7 @@ def _reduced(luma: Plane, chroma: Plane) -> tuple[Plane, Plane, tuple[int, int]]
     return shade, np.stack(planes, axis=1), size[::-1]
 
 
-def _unexplained(shade: Plane, color: Plane, used: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
+def unexplained(shade: Plane, color: Plane, used: NDArray[np.bool_] | None = None) -> NDArray[np.float32]:
     """The chroma [n, 2] that no tint or tone explains, along and across the tone's hue.
 
     `used`: the pixels [n] that show the tone, all if None.

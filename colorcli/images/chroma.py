@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import repeat
 
 import cv2
 import numpy as np
 
 from colorcli.color.guided_filter import guide
-from colorcli.color.ycbcr import BT601, Plane, color_difference, fit_gamut
+from colorcli.color.ycbcr import BT601, Plane, color_difference, fit_gamut, ycbcr_from_rgb
 from colorcli.images.raster import Pixels, Raster, band_luma
 
 ROWS = 32
@@ -30,6 +31,8 @@ class GuidedChroma:
     """[2, h, w]."""
     offsets: Plane
     """[2, h, w], chroma in [-0.5, 0.5] where luma is 0."""
+    own: Plane | None = None
+    """How much of the picture's own chroma stays, [h, w] in [0, 1]; None if nothing does."""
 
     @classmethod
     def fit(cls, chroma: Plane, luma: Plane) -> "GuidedChroma":
@@ -66,6 +69,7 @@ class ChromaUpsampler:
             [_widened(plane, width, columns) for plane in planes]
             for planes in (chroma.slopes, chroma.offsets * np.float32(peak))
         )
+        self._own = None if chroma.own is None else _widened(chroma.own, width, columns)
         self._rows = np.arange(rows, dtype=np.float32)
         self._scale = rows / height
 
@@ -77,15 +81,26 @@ class ChromaUpsampler:
         chroma = np.empty((2, *luma.shape), np.float32)
         for start in range(0, len(luma), ROWS):
             part = luma[start : start + ROWS]
-            positions = (np.arange(top + start, top + start + len(part)) + 0.5) * self._scale - 0.5
-            positions = np.clip(positions, 0, self._rows[-1]).astype(np.float32)[:, None]
-            used = slice(int(positions[0, 0]), int(positions[-1, 0]) + 2)
-            weights = np.maximum(1 - np.abs(positions - self._rows[used]), 0)
+            used, weights = self._contributions(top + start, len(part))
             for slope, offset, plane in zip(self._slopes, self._offsets, chroma, strict=True):
                 target = plane[start : start + ROWS]
                 np.matmul(weights, offset[used], out=target)
                 cv2.accumulateProduct(weights @ slope[used], part, target)
         return chroma
+
+    def keep(self, own: Plane, chroma: Plane, top: int) -> None:
+        """Mix what stays of the picture's own chroma into new chroma [2, n, W] of rows from `top` on."""
+        if self._own is None:
+            return
+        used, weights = self._contributions(top, chroma.shape[1])
+        chroma += (weights @ self._own[used]) * (own - chroma)
+
+    def _contributions(self, top: int, count: int) -> tuple[slice, Plane]:
+        """The rows at the network's size that make up `count` rows, and their weights [count, used]."""
+        positions = (np.arange(top, top + count) + 0.5) * self._scale - 0.5
+        positions = np.clip(positions, 0, self._rows[-1]).astype(np.float32)[:, None]
+        used = slice(int(positions[0, 0]), int(positions[-1, 0]) + 2)
+        return used, np.maximum(1 - np.abs(positions - self._rows[used]), 0)
 
 
 def _widened(plane: Plane, width: int, columns: int) -> Plane:
@@ -96,15 +111,21 @@ def _widened(plane: Plane, width: int, columns: int) -> Plane:
     return cv2.copyMakeBorder(wide, 0, 0, 0, columns - width, cv2.BORDER_REPLICATE)
 
 
-def colorized(raster: Raster, chroma: GuidedChroma) -> Raster:
-    """The raster in color; alpha is kept."""
+def colorized(raster: Raster, chroma: GuidedChroma, source: Raster | None = None) -> Raster:
+    """The raster in color; alpha is kept. `source`: the picture with the color that it has of its own."""
     upsampler = chroma.upsampler(raster.height, raster.width, raster.peak)
 
     def bands() -> Iterator[Pixels]:
         top = 0
-        for band in raster.bands():
+        keeps = source is not None and chroma.own is not None and source.channels >= 3
+        owns = source.bands() if source is not None and keeps else repeat(None)
+        for band, own in zip(raster.bands(), owns, strict=False):
             luma = band_luma(band)
-            color = rgb_rows(luma, upsampler.rows(luma, top), raster.peak)
+            new = upsampler.rows(luma, top)
+            if own is not None:
+                rgb = own[:, :, :3].transpose(2, 0, 1).astype(np.float32)
+                upsampler.keep(ycbcr_from_rgb(rgb)[1], new, top)
+            color = rgb_rows(luma, new, raster.peak)
             yield np.concatenate([color, band[:, :, -1:]], axis=2) if raster.has_alpha else color
             top += len(band)
 

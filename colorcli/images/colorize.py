@@ -12,11 +12,13 @@ import traceback
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from colorcli.color.detection import has_color
+from colorcli.color.own_parts import own_parts
 from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.color_sources import ColorSources
 from colorcli.colorizer.predictor import ChromaPredictor
@@ -33,6 +35,7 @@ from colorcli.options import Outcome, RunOptions
 
 ROOT = Path(__file__).parents[1]
 """The folder of this package."""
+OWN_PARTS = "parts that have color beside a black-and-white picture keep it; --recolor colorizes them"
 OUT_OF_MEMORY = re.compile(
     r"out of memory|insufficient memory|bad.?alloc|cannot allocate|failed to allocate", re.I
 )
@@ -71,6 +74,8 @@ def colorize_image(
             outputs.append(with_gray(result) if options.compare else result)
             on_progress(len(outputs), 2 * len(pages))
             has_new_color |= chroma is not None
+            if chroma is not None and chroma.own is not None:
+                on_note(OWN_PARTS)
         rewritten = has_new_color or reader is not writer
         for note in dict.fromkeys(note for page in outputs for note in page.notes if rewritten):
             on_note(note)
@@ -93,7 +98,7 @@ def inspect_image(
     """What `colorize_image` would do, found by decoding; raises what it would raise before it writes."""
     reader, writer = input_format(source).codec, output_format(output).codec
     with _opened(source, reader, writer, options, on_note) as pages:
-        keep = [not options.color.recolor and _has_color(*_reduced(page, predictor)) for page in pages]
+        keep = [not options.color.recolor and _keeps_color(*_reduced(page, predictor)) for page in pages]
         return Outcome("to_copy" if all(keep) else "to_colorize", _facts(pages))
 
 
@@ -141,16 +146,22 @@ def _new_chroma(
     """
     height, width = page.raster.height, page.raster.width
     luma, own = _reduced(page, predictor)
-    if not recolor and _has_color(luma, own):
+    parts = None if recolor or own is None else own_parts(luma, own)
+    if parts is None and not recolor and _has_color(luma, own):
         return None
     upright = np.ascontiguousarray(displayed(luma, page.orientation))
     shape = displayed_shape(height, width, page.orientation)
     (chroma,) = predictor.predict([upright], [sources.hints_for(shape, upright, predictor)])
-    return GuidedChroma.fit(np.ascontiguousarray(stored(chroma, page.orientation)), luma)
+    fit = GuidedChroma.fit(np.ascontiguousarray(stored(chroma, page.orientation)), luma)
+    return replace(fit, own=parts)
 
 
 def _reduced(page: Page, predictor: ChromaPredictor) -> tuple[Plane, Plane | None]:
     return page.reduced(*predictor.working_shape(page.raster.height, page.raster.width))
+
+
+def _keeps_color(luma: Plane, chroma: Plane | None) -> bool:
+    return _has_color(luma, chroma) and (chroma is None or own_parts(luma, chroma) is None)
 
 
 def _has_color(luma: Plane, chroma: Plane | None) -> bool:

@@ -98,7 +98,11 @@ class OutputPage:
     @cached_property
     def raster(self) -> Raster:
         """The pixels in color."""
-        return self.page.raster if self.chroma is None else colorized(self.page.luma, self.chroma)
+        return (
+            self.page.raster
+            if self.chroma is None
+            else colorized(self.page.luma, self.chroma, self.page.raster)
+        )
 
     @cached_property
     def metadata(self) -> Metadata:

@@ -123,6 +123,8 @@ def chroma_planes(
     upsampler = (_rounded_up(fit) if restoring else fit).upsampler(height, width, PEAK, columns)
     for band, (pixels, mean, darkest, brightest) in bands:
         chroma = upsampler.rows(mean.astype(np.float32), band.start)
+        if toning is not None:
+            upsampler.keep(toning[:, band].astype(np.float32) - GRAY, chroma, band.start)
         source = toning[:, band] if toning is not None else np.broadcast_to(np.uint8(GRAY), chroma.shape)
         here = np.broadcast_to(False, mean.shape) if kept is None else kept[band]
         if kept is not None and here.any():

@@ -162,6 +162,8 @@ class JpegCodec(SinglePageCodec):
         if page.chroma is None:
             return _encode_color(page)
         source = page.page if isinstance(page.page, JpegPage) else _from_other_format(page.page)
+        if page.chroma.own is not None and source.toning is None:
+            source = replace(source, toning=_own_chroma(page.page))
         steps = chroma_steps(_coarsest_table(source.scans), source.sampling, page.chroma.strength * PEAK)
         planes = chroma_planes(
             source.pixels, page.chroma, source.sampling, steps, source.spare, source.toning
@@ -242,6 +244,15 @@ def _from_other_format(page: Page) -> JpegPage:
     scans, pixels = encode_exactly(np.rint(luma * np.float32(255 / raster.peak)).astype(np.uint8))
     head = (header.jfif(page.metadata.dpi), *header.iptc_segments(page.metadata.iptc))
     return JpegPage(raster=raster, head=head, scans=scans, pixels=pixels, sampling=Sampling(1, 1), spare=0)
+
+
+def _own_chroma(page: Page) -> Bytes | None:
+    """Cb and Cr [2, H, W] of a page of another format; None if it is gray."""
+    raster = page.raster.without_alpha().at_8_bits()
+    if raster.channels < 3:
+        return None
+    _, chroma = ycbcr_from_rgb(raster.array().transpose(2, 0, 1).astype(np.float32))
+    return np.clip(np.rint(chroma + GRAY), 0, PEAK).astype(np.uint8)
 
 
 def _encode_color(page: OutputPage) -> bytes:
