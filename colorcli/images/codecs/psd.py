@@ -42,7 +42,7 @@ class Header:
     @classmethod
     def of(cls, data: bytes) -> "Header":
         _, version, channels, height, width, depth, mode = HEADER.unpack_from(data)
-        if not (channels and height and width):
+        if version not in (1, PSB) or not (channels and height and width):
             raise DamagedError("broken header")
         return cls(version, channels, Size(height, width), depth, mode)
 
@@ -103,7 +103,7 @@ def _merged_alpha(layers: bytes, version: int) -> bool:
     Then the number of layers is negative; files of 16 bits, which keep layers elsewhere, have a mark.
     """
     start = 4 * version
-    if layers[:start].strip(b"\0"):
+    if len(layers) > start and layers[:start].strip(b"\0"):
         return layers[start] > 127
     return b"8BIMMt16" in layers
 
@@ -115,10 +115,11 @@ def _channels(file: io.BytesIO, header: Header) -> Pixels:
     row_bytes = -(-width * header.depth // 8)
     rows = height * header.channels
     if compression == RLE:
-        counts = np.frombuffer(file.read(rows * (2 * header.version)), f">u{2 * header.version}")
-        if len(counts) < rows:
+        lengths = file.read(rows * (2 * header.version))
+        if len(lengths) < rows * (2 * header.version):
             raise DamagedError("truncated")
-        plain = b"".join(imagecodecs.packbits_decode(file.read(int(count))) for count in counts)
+        counts = np.frombuffer(lengths, f">u{2 * header.version}")
+        plain = b"".join(_unpacked(file.read(int(count))) for count in counts)
     elif compression == RAW:
         plain = file.read(rows * row_bytes)
     else:
@@ -132,6 +133,13 @@ def _channels(file: io.BytesIO, header: Header) -> Pixels:
         samples = np.frombuffer(plain, f">u{header.depth // 8}").reshape(rows, width)
     native = samples.astype(samples.dtype.newbyteorder("="))
     return np.ascontiguousarray(native.reshape(header.channels, height, width).transpose(1, 2, 0))
+
+
+def _unpacked(row: bytes) -> bytes:
+    try:
+        return bytes(imagecodecs.packbits_decode(row))
+    except (ValueError, TypeError, imagecodecs.PackbitsError) as error:
+        raise DamagedError("a row that cannot be unpacked") from error
 
 
 def _in_color(pixels: Pixels, header: Header, palette: bytes, resources: dict[int, bytes]) -> Pixels:

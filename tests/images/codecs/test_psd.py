@@ -1,6 +1,7 @@
 """Photoshop files: the flattened image, with its metadata, becomes a TIFF."""
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import imagecodecs
@@ -124,6 +125,17 @@ def test_broken_files_are_named(
     source.write_bytes(source.read_bytes()[part])
     with pytest.raises(InputError, match=rf"in\.psd: .*{cause}"):
         colorize(source, tmp_path / "out.tif")
+
+
+def test_damaged_headers_and_lengths_are_named(tmp_path: Path, colorize: Colorize) -> None:
+    """No checksum protects them: each is refused in words, or read as if it were right."""
+    source = written(tmp_path / "in.psd", scene(9, 13)[:, :, None], GRAYSCALE)
+    sound = source.read_bytes()
+    for position in (*range(4, 26), *range(36, 44)):
+        for value in (0, 1, 255):
+            source.write_bytes(sound[:position] + bytes([value]) + sound[position + 1 :])
+            with suppress(InputError):
+                colorize(source, tmp_path / f"{position}-{value}.tif")
 
 
 def test_a_folder_gets_tiffs(tmp_path: Path, toy_model: Path) -> None:
