@@ -22,6 +22,7 @@ from colorcli.video.frames import Frame
 from colorcli.video.given_colors import NOTHING_GIVEN, GivenColors
 from colorcli.video.hidden_content import has_captions, lost_matroska_elements
 from colorcli.video.info import BOTTOM_FIRST, TOP_FIRST, VideoInfo
+from colorcli.video.mxf import check_lengths
 from colorcli.video.part import Place, frame_checksum
 from colorcli.video.pixel_formats import natural_layout
 from colorcli.video.probe import moving_streams
@@ -316,6 +317,8 @@ def _encoding_notes(info: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
 def _stream_notes(video: CheckedVideo, container: InputContainer) -> Iterator[str]:
     if video.format_name in VIDEO_ONLY and len(container.streams) > 1:
         yield "y4m holds one video stream only: audio and all other streams are left out"
+    if video.format_name == "mxf" and video.source.path != STDIO:
+        yield from check_lengths(video.info, video.streams, video.clip)
     for stream in moving_streams(container):
         if stream.index in video.streams.indices:
             yield f"stream {stream.index} is another video stream; it is copied unchanged"

@@ -285,3 +285,18 @@ def test_rotation_is_kept_with_a_codec_that_pyav_does_not_write_to_mov(
         assert all(np.array_equal(*pair) for pair in zip(*map(planes, shown), strict=True))
     done = colorcli("run", source, "-o", tmp_path / "out.avi", "--model", toy_model)
     assert b"shown turned" in done.stdout + done.stderr
+
+
+def test_mxf_loses_no_frames_to_short_sound(tmp_path: Path, toy_model: Path) -> None:
+    sound = ["-f", "lavfi", "-i", "sine=r=48000:d=0.4", "-c:v", "mpeg2video", "-c:a", "pcm_s16le"]
+    source = make(tmp_path / "in.mov", *gray(0.8, "64x48"), *sound)
+    output = tmp_path / "out.mxf"
+    refused = colorcli("run", source, "-o", output, "--model", toy_model)
+    assert refused.returncode == 4
+    assert b"before the picture" in refused.stderr
+    run(toy_model, source, output, "--drop", "1")
+    assert len(planes(output)) == 20
+    long = make(tmp_path / "long.mov", *gray(0.2, "64x48"), *sound)
+    done = colorcli("run", long, "-o", output, "--model", toy_model, "--overwrite")
+    assert b"longer than the picture" in done.stdout + done.stderr
+    assert len(planes(output)) == 5
