@@ -147,9 +147,17 @@ def _images(pdf: Any) -> Iterator[Any]:
         if isinstance(each.get(key), pikepdf.Stream)
     }
     for each in images:
-        shorter = min(int(each.get("/Width", 0)), int(each.get("/Height", 0)))
+        shorter = min(_number(each, "/Width"), _number(each, "/Height"))
         if shorter >= SMALLEST and each.objgen not in masks and not each.get("/ImageMask"):
             yield each
+
+
+def _number(dictionary: Any, key: str) -> int:
+    """0 if it is missing."""
+    try:
+        return int(dictionary.get(key, 0))
+    except (TypeError, ValueError) as error:
+        raise DamagedError(f"its {key} is no number") from error
 
 
 def _orientations(pdf: Any) -> dict[tuple[int, int], int]:
@@ -157,7 +165,7 @@ def _orientations(pdf: Any) -> dict[tuple[int, int], int]:
     return {
         image.objgen: ROTATED[turn]
         for sheet in pdf.pages
-        if (turn := int(sheet.obj.get("/Rotate", 0)) % 360) in ROTATED
+        if (turn := _number(sheet.obj, "/Rotate") % 360) in ROTATED
         for image in _shown(sheet.resources)
     }
 

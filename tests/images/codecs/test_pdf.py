@@ -159,6 +159,10 @@ def test_what_is_not_done_is_named(tmp_path: Path, colorize: Colorize) -> None:
     with pytest.raises(InputError, match=r"broken\.pdf: damaged PDF"):
         colorize(tmp_path / "broken.pdf", tmp_path / "out.pdf")
     source = written(tmp_path / "in.pdf", pictures()["jpeg"])
+    sized = tmp_path / "sized.pdf"
+    sized.write_bytes(source.read_bytes().replace(b"/Width 131", b"/Width /31"))
+    with pytest.raises(InputError, match="/Width is no number"):
+        colorize(sized, tmp_path / "out.pdf")
     with pikepdf.open(source) as pdf:
         pdf.save(tmp_path / "locked.pdf", encryption=pikepdf.Encryption(owner="a", user="b"))
     with pytest.raises(InputError, match="an encrypted PDF"):
