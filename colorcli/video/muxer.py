@@ -234,6 +234,8 @@ def _add_reencoded(output: Output, stream: Stream, encoder: str) -> None:
         RefusedError: there is no such pass, or the source's clock has to be repaired on the way.
     """
     remux = output.remux
+    if stream.codec_context is None:  # FFmpeg has no decoder for it
+        raise unsupported_stream(remux.info.source, stream, remux.format_name)
     if not remux.is_file or not scan_packets(remux.info.source).is_regular:
         cause = "audio can be encoded only from a file with one rising clock into a file"
         raise RefusedError(remux.info.source, cause, "choose --audio copy, or encode it afterwards")

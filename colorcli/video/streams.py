@@ -116,8 +116,9 @@ def unsupported_stream(
     source: Path, stream: Stream, format_name: str, remedies: list[str] | None = None
 ) -> RefusedError:
     """The error for a stream that a container cannot hold; `remedies` have been tried."""
-    context = stream.codec_context
-    kind = f"{stream.type} {context.name if context else stream.name or ''}".strip()
+    # Without a decoder, PyAV has no context, and for some codecs not even a name.
+    name = getattr(stream.codec_context or stream, "name", None) or "of an unknown codec"
+    kind = f"{stream.type} {name}"
     ways = [*(remedies or []), f"leave it out with --drop {stream.index}"]
     cause = f"stream {stream.index} ({kind}) cannot be kept in {format_name}"
     return RefusedError(source, cause, ", or ".join(ways))

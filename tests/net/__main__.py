@@ -25,7 +25,7 @@ from verdict import Verdict
 
 PYTHON_WORDS = re.compile(
     r"Traceback|Error\b.*:|Errno|<.* object at 0x|index out of|unpack requires|boolean index|NoneType|"
-    r"division|failed unexpectedly|KeyError|list index|not iterable|has no attribute"
+    r"division|failed unexpectedly|unexpected error|KeyError|list index|not iterable|has no attribute"
 )
 """What belongs into a developer's terminal, not into a message."""
 

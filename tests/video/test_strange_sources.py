@@ -300,3 +300,13 @@ def test_mxf_loses_no_frames_to_short_sound(tmp_path: Path, toy_model: Path) -> 
     done = colorcli("run", long, "-o", output, "--model", toy_model, "--overwrite")
     assert b"longer than the picture" in done.stdout + done.stderr
     assert len(planes(output)) == 5
+
+
+def test_sound_of_an_unknown_codec_is_refused_by_name(tmp_path: Path, toy_model: Path) -> None:
+    sound = ["-f", "lavfi", "-i", "sine=d=0.2", "-c:v", "mjpeg", "-c:a", "pcm_s16le"]
+    source = make(tmp_path / "in.mov", *gray(0.2, "64x48"), *sound)
+    source.write_bytes(source.read_bytes().replace(b"sowt", b"zzzz"))
+    done = colorcli("run", source, "-o", tmp_path / "out.mp4", "--model", toy_model)
+    assert done.returncode == 4, done.stderr
+    assert b"audio of an unknown codec" in done.stderr
+    assert b"--drop 1" in done.stderr
