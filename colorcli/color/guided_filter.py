@@ -4,11 +4,10 @@ The fast guided filter (He and Sun 2015, arXiv:1505.00996): within a small windo
 `a * luma + b`. a and b are fitted at the network's size, upsampled, and applied to the picture's own luma.
 """
 
-from typing import Any
+from functools import partial
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from colorcli.color.ycbcr import Plane
 
@@ -38,19 +37,21 @@ def guided_upsample(chroma: Plane, small_luma: Plane, luma: Plane) -> Plane:
     return result
 
 
-def guide(chroma: Plane, luma: Plane) -> tuple[Plane, Plane]:
-    """Fit chroma [2, h, w] to luma [h, w] in every window: slopes a and offsets b, [2, h, w] each."""
-    mean_luma = _window_mean(luma)
-    variance = _window_mean(luma * luma) - mean_luma * mean_luma
+def guide(chroma: Plane, luma: Plane, radius: int = RADIUS, epsilon: float = EPSILON) -> tuple[Plane, Plane]:
+    """Fit chroma [2, h, w] to luma [h, w] in every window: slopes a and offsets b, [2, h, w] each.
+
+    Args:
+        radius: of the window, in pixels.
+        epsilon: luma variance below which a window counts as flat.
+    """
+    side = 2 * radius + 1
+    window_mean = partial(cv2.blur, ksize=(side, side), borderType=cv2.BORDER_REFLECT)
+    mean_luma = window_mean(luma)
+    variance = window_mean(luma * luma) - mean_luma * mean_luma
     slopes, offsets = np.empty_like(chroma), np.empty_like(chroma)
     for plane, slope, offset in zip(chroma, slopes, offsets, strict=True):
-        mean = _window_mean(plane)
-        fit = (_window_mean(luma * plane) - mean_luma * mean) / (variance + EPSILON)
-        slope[:] = _window_mean(fit)
-        offset[:] = _window_mean(mean - fit * mean_luma)
+        mean = window_mean(plane)
+        fit = (window_mean(luma * plane) - mean_luma * mean) / (variance + np.float32(epsilon))
+        slope[:] = window_mean(fit)
+        offset[:] = window_mean(mean - fit * mean_luma)
     return slopes, offsets
-
-
-def _window_mean(plane: NDArray[Any]) -> Plane:
-    side = 2 * RADIUS + 1
-    return cv2.blur(plane, (side, side), borderType=cv2.BORDER_REFLECT)
