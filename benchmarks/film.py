@@ -9,9 +9,9 @@ Last result of `speed`, version 10: 1.5 times a plain transcode at 1920x1080 (17
 was tried since is in docs/experiments.md, with ratios on half as many frames.
 `steady` has no recorded result.
 
-Last result of `returns` on the fox, bikes and cockatoo clips, memory of shots on: colors change by 1.2, 1.8
-and 1.7 at the return (off: 5.2, 7.5, 3.6; in truth 1.3, 0.9, 1.5), CIEDE2000 is 11.3, 10.3 and 8.3 (off:
-11.6, 10.5, 8.5), and colorfulness 36.7, 27.7 and 26.4 (off: 37.7, 28.7, 25.9).
+Last result of `returns` on the fox, bikes and cockatoo clips, memory of shots on: colors change by 1.2, 1.7
+and 1.7 at the return (off: 5.3, 7.9, 3.7; in truth 1.3, 0.9, 1.5), CIEDE2000 is 11.2, 10.3 and 8.3 (off:
+11.4, 10.5, 8.5), and colorfulness 36.9, 27.8 and 26.6 (off: 37.8, 28.8, 26.2).
 
 Speed: ffmpeg decodes and encodes the clip with the default settings of `colorcli run`, and `colorcli run`
 colorizes the same clip, alternating several times; the ratio of the medians is printed.
