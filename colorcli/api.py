@@ -70,6 +70,7 @@ class Colorizer:
         color = _options(values if model is None else {**values, "model": model}).color
         self._model = open_model(color.model, color.device, kinds=model_kind)
         self._predictor = ChromaPredictor(self._model, size=color.size, saturation=color.saturation)
+        self._is_closed = False
 
     def colorize(
         self,
@@ -90,16 +91,19 @@ class Colorizer:
             RGB [H, W, 3] of the picture's type. Its gray (BT.601) equals the picture's within one code value.
 
         Raises:
-            TypeError, ValueError: an argument has the wrong type, shape or range.
+            TypeError, ValueError: an argument has the wrong type, shape or range, or the colorizer is closed.
             UsageError: the hint file or the reference file cannot be used.
             InputError: a hint lies outside the picture.
         """
+        if self._is_closed:
+            raise ValueError("the colorizer is closed")
         pixels = _as_array(picture)
         sources = ColorSources(_read_hints(hints), _read_reference(reference))
         return colorize_array(pixels, self._predictor, sources)
 
     def close(self) -> None:
         """Free the model; the colorizer cannot be used afterwards."""
+        self._is_closed = True
         self._model.close()
 
     def __enter__(self) -> Self:

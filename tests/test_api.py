@@ -43,7 +43,7 @@ def colorizer(toy_model: Path) -> Iterator[Colorizer]:
         yield opened
 
 
-def test_the_kind_of_an_adopted_model_can_be_given(tmp_path: Path) -> None:
+def test_the_kind_of_an_adopted_model_can_be_given_and_a_closed_one_is_refused(tmp_path: Path) -> None:
     model = stand_ins.write(tmp_path / "m.onnx", "deoldify")
     picture = np.full((64, 64), 128, np.uint8)
     with pytest.raises(SetupError, match="several kinds"):
@@ -51,6 +51,8 @@ def test_the_kind_of_an_adopted_model_can_be_given(tmp_path: Path) -> None:
     with Colorizer(model, model_kind="deoldify") as colorizer:
         color = colorizer.colorize(picture).astype(float)
     assert np.abs(color - 255 * (128 / 255 + stand_ins.SHIFT)).mean() < 4
+    with pytest.raises(ValueError, match="closed"):
+        colorizer.colorize(picture)
 
 
 def test_everything_public_can_be_imported() -> None:

@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -65,6 +65,7 @@ def export(
 
     source = model_path(model)
     _check(source, output, precision, tensorrt.via, overwrite=overwrite)
+    _check_tensorrt(output, tensorrt)
     _check_calibration(precision, calibrate)
     pictures = _evaluation_files(evaluate) if evaluate else []
     engine, rtx = None, None
@@ -114,12 +115,34 @@ def _check(source: Path, output: Path, precision: Precision, via: str, *, overwr
             raise RefusedError(output, "the output exists already", "choose --overwrite or another name")
 
 
+def _check_tensorrt(output: Path, given: TensorrtOptions) -> None:
+    """Refuse what would have no effect.
+
+    Raises:
+        UsageError: an option does not concern this kind of file.
+    """
+    from colorcli.engines.device import is_compiled
+
+    other = {"target"} if output.suffix == ".engine" else {field.name for field in fields(given)}
+    remedy = "leave it out" if output.suffix == ".engine" else "name the output .engine, or leave it out"
+    if is_compiled(output):
+        other -= {"min", "opt", "max", "target"}
+    for field in fields(given):
+        if field.name in other and getattr(given, field.name) != field.default:
+            option = f"--{field.name.replace('_', '-')}"
+            raise UsageError(option, f"has no effect on {output.name}", remedy)
+
+
 def _check_calibration(precision: Precision, folder: Path | None) -> None:
     """Find out before the heavy imports whether there are pictures to calibrate on.
 
     Raises:
-        UsageError, InputError: there are none.
+        UsageError, InputError: there are none, or they would not be used.
     """
+    if folder is not None and precision != Precision.INT8:
+        raise UsageError(
+            "--calibrate", f"has no effect on {precision}", "add --precision int8, or leave it out"
+        )
     if folder is not None:
         from colorcli.evaluation.pictures import find_pictures
 

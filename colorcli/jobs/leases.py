@@ -13,6 +13,7 @@ import os
 from contextlib import suppress
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from colorcli.files import partial_path
 from colorcli.jobs.job import Job
@@ -52,10 +53,10 @@ class Leases:
         lease.parent.mkdir(parents=True, exist_ok=True)
         while not self._create(lease):
             try:
-                with lease.open() as file:
-                    content, changed = json.loads(file.read() or "{}"), os.fstat(file.fileno()).st_mtime
-            except (FileNotFoundError, ValueError):
-                continue  # released or written this very moment
+                with lease.open("rb") as file:
+                    content, changed = _content(file.read()), os.fstat(file.fileno()).st_mtime
+            except FileNotFoundError:
+                continue  # released this very moment
             if content.get("failed"):
                 if changed >= self._began:
                     return Claim.FAILED
@@ -107,7 +108,16 @@ class Leases:
         mine = lease.with_suffix(f".{self.writer}")
         with suppress(FileNotFoundError):
             lease.rename(mine)
-            with suppress(ValueError, KeyError):
-                for writer in attempt_names(json.loads(mine.read_text())["owner"]):
-                    partial_path(job.output, writer).unlink(missing_ok=True)
+            owner = _content(mine.read_bytes()).get("owner")
+            for writer in attempt_names(owner) if owner else []:
+                partial_path(job.output, writer).unlink(missing_ok=True)
             mine.unlink()
+
+
+def _content(lease: bytes) -> dict[str, Any]:
+    """What a lease says; nothing if it is being written, or was cut off by a crash or a full disk."""
+    try:
+        content = json.loads(lease)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}

@@ -53,9 +53,8 @@ class ModelCard:
         values = json.loads(text)
         if not isinstance(values, dict):
             raise ValueError("a model card is a JSON object")
-        values.setdefault(
-            "license", values.get("licence", "")
-        )  # the spelling in files of model versions up to 10
+        # The spelling in files of model versions up to 10.
+        values.setdefault("license", values.get("licence", ""))
         known = {field.name for field in fields(cls)}
         try:
             return cls(**{key: value for key, value in values.items() if key in known})

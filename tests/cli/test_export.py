@@ -124,6 +124,9 @@ def test_what_is_not_a_model_file_is_named(tmp_path: Path, model: str, cause: st
         (["-o", "model.engine", "--min", "1x100x100", "--max", "1x64x64"], 2, "min to opt to max"),
         (["-o", "model.engine", "--max", "8x512x512", "--max", "1x1024x1024"], 2, "repeat all three"),
         (["-o", "model.engine", "--via", "magic"], 2, "onnx or torch2trt"),
+        (["-o", "model.engine", "--target", "sm89"], 2, "--target: has no effect on model.engine"),
+        (["-o", "model.onnx", "--version-compatible"], 2, "--version-compatible: has no effect"),
+        (["-o", "model.onnx", "--calibrate", "nowhere"], 2, "--precision int8"),
     ],
 )
 def test_contradictory_requests_are_one_line_errors(

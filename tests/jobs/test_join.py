@@ -65,11 +65,12 @@ def test_a_dead_owner_loses_its_lease_and_its_partial_output(tmp_path: Path, job
     assert not partial.exists()
 
 
-def test_a_claim_that_was_not_written_whole_is_not_lost(tmp_path: Path, job: Job) -> None:
+@pytest.mark.parametrize("written", [b"", b'{"own', b"[]", b"\xff\x00"])
+def test_a_claim_that_was_not_written_whole_is_not_lost(tmp_path: Path, job: Job, written: bytes) -> None:
     one, other = leases(tmp_path)[0], leases(tmp_path)[0]
     assert one.claim(job) is Claim.MINE
     (lease,) = (path for path in (tmp_path / ".colorcli" / "leases").rglob("*") if path.is_file())
-    lease.write_bytes(b"")
+    lease.write_bytes(written)
     assert other.claim(job) is Claim.BUSY
     age(lease)
     assert other.claim(job) is Claim.MINE
