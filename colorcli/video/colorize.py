@@ -119,7 +119,7 @@ def finish_output(video: CheckedVideo, log: FrameLog, report: Sink) -> Outcome:
     """Do what is asked for after the output is written, and say what became of the video."""
     if video.source.damaged:
         report(Note(video.name, f"{video.source.damaged} packets are damaged; their frames may be, too"))
-    for message in video.source.notes:
+    for message in dict.fromkeys(video.source.notes):  # parts of one film find the same
         report(Note(video.name, message))
     if log.keeps_color:
         share = f"{log.keeps_color} of {log.frames} frames"

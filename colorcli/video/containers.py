@@ -12,6 +12,11 @@ VIDEO_ONLY = ("yuv4mpegpipe",)
 """Muxers that take nothing but one video stream."""
 CONSTANT_RATE = ("yuv4mpegpipe", "avi")
 """Muxers without timestamps: a frame's number gives its time, at the rate in the header."""
+HEADERLESS = ("h264", "hevc", "vvc", "m4v")
+"""Muxers of a bare stream, which write nothing but packets."""
+_UNTIMED = ("yuv4mpegpipe", "ogg", "mxf_d10", "mxf_opatom", "gxf", "dv")
+_NO_TIMES = 0x80
+"""libavformat's flag AVFMT_NOTIMESTAMPS, which MXF and bare streams have."""
 _BY_SUFFIX = {
     "mkv": "matroska", "ts": "mpegts", "m2ts": "mpegts", "m2t": "mpegts", "tod": "mpegts", "ps": "vob",
     "mpg": "vob", "mpeg": "vob", "mod": "vob", "m4v": "mp4", "qt": "mov", "divx": "avi",
@@ -49,6 +54,11 @@ def muxer_of(path: Path) -> str:
     raise RefusedError(
         path, f"no video container has the suffix .{suffix}", "name the output .mkv, .mp4 or .mov"
     )
+
+
+def keeps_times(format_name: str) -> bool:
+    """Whether a muxer writes when each frame is shown; the others follow each other at a constant rate."""
+    return format_name not in _UNTIMED and not av.ContainerFormat(format_name, "w").flags & _NO_TIMES
 
 
 def piped_muxer(asked: str | None) -> str:

@@ -23,7 +23,7 @@ STILL_CODECS = {"dpx", "tiff", "png", "bmp", "exr", "jpeg2000"}
 _ONLY_ENCODER = {
     "nut": "rawvideo", "yuv4mpegpipe": "rawvideo", "webm": "libvpx-vp9", "vob": "mpeg2video",
     "ogg": "libtheora", "gif": "gif", "rm": "rv20", "mpeg1video": "mpeg1video", "mpeg2video": "mpeg2video",
-    "dv": "dvvideo",
+    "dv": "dvvideo", "hevc": "libx265", "ivf": "libvpx-vp9", "mjpeg": "mjpeg",
 }  # fmt: skip
 """Containers with one usual encoder. NUT and Y4M are piped to another program, with uncompressed video."""
 REORDERING = {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "libopenh264"}

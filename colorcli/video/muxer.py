@@ -3,25 +3,29 @@
 The other streams are copied packet by packet, with their timestamps, tags, dispositions and order.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 import av
+from av.bitstream import BitStreamFilterContext
 from av.container import InputContainer, OutputContainer
 from av.packet import Packet
 from av.stream import Stream
 from av.video.stream import VideoStream
 
-from colorcli.errors import RefusedError
+from colorcli.errors import InputError, RefusedError
 from colorcli.files import STDIO
-from colorcli.video.containers import CONSTANT_RATE, MATROSKA, QUICKTIME
+from colorcli.video.containers import CONSTANT_RATE, HEADERLESS, MATROSKA, QUICKTIME
 from colorcli.video.info import VideoInfo
 from colorcli.video.packet_scan import scan_packets
 from colorcli.video.probe import open_video
 from colorcli.video.remux import BASE, EXTRA, SOURCE, Remux, attachment_of, can_turn
 from colorcli.video.streams import NO_STREAMS, StreamChoice, unsupported_stream
+from colorcli.video.timestamps import decode_seconds
 from colorcli.video.trim import Clip
 
 if TYPE_CHECKING:
@@ -49,6 +53,8 @@ class Output:
     """Of the source's video stream, in which the video packets' times are."""
     video_packets: int = 0
     """How many were written."""
+    repeat_header: BitStreamFilterContext | None = None
+    """Puts the encoder's header before each keyframe, for a container that has no place for it."""
 
     def mux_copy(self, packet: Packet) -> None:
         """Copy a packet of another stream, if it lies within the clip."""
@@ -62,26 +68,52 @@ class Output:
 
     def mux_video(self, packet: Packet) -> None:
         """Write a video packet whose times are in `time_base`."""
-        packet.time_base = self.time_base
-        packet.stream = self.video
-        self._mux(packet)
-        self.video_packets += 1
+        filtered = self.repeat_header.filter(packet) if self.repeat_header else [packet]
+        for each in filtered:
+            each.time_base = self.time_base
+            each.stream = self.video
+            self._mux(each)
+            self.video_packets += 1
 
     def close(self) -> None:
-        """Write the end of the output."""
+        """Write the end of the output.
+
+        Raises:
+            InputError: the container does not take what it was given.
+            OSError: the disk or the pipe does not.
+        """
         for container in filter(None, (self.container, self.extra)):
-            container.close()
+            with self._named_errors("what it was given"):
+                container.close()
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.close()
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        with suppress(InputError) if error else nullcontext():  # an earlier error tells more
+            self.close()
 
     def _mux(self, packet: Packet) -> None:
         container = packet.stream.container
         assert isinstance(container, OutputContainer)
-        container.mux(packet)
+        seconds = decode_seconds(packet)
+        with self._named_errors(f"a packet of stream {packet.stream.index} at {float(seconds):.2f} s"):
+            container.mux(packet)
+
+    @contextmanager
+    def _named_errors(self, part: str) -> Iterator[None]:
+        """Say what the container does not take; errors of disk and pipe say enough themselves."""
+        try:
+            yield
+        except OSError:
+            raise
+        except (av.FFmpegError, ValueError) as error:
+            name, reason = self.remux.format_name, getattr(error, "strerror", None) or error
+            others = {"matroska": ".mov", "mov": ".mkv"}
+            remedy = f"name the output {others.get(name, '.mkv or .mov')}"
+            raise InputError(
+                self.remux.info.source, f"{name} does not take {part} ({reason})", remedy
+            ) from error
 
 
 def open_output(
@@ -108,6 +140,8 @@ def open_output(
     container = av.open(url, "w", format=format_name, container_options=options)
     remux = Remux(url, format_name, info, options, clip)
     output = Output(container, None, remux, None, {}, clip, info.time_base)  # type: ignore[arg-type]
+    if format_name in HEADERLESS:
+        output.repeat_header = BitStreamFilterContext("dump_extra", encoded)
     if source is None:
         output.video = _add_video(output, None, encoded)
         container.metadata.update(extra_tags)

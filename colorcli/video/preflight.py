@@ -12,6 +12,7 @@ from colorcli.errors import InputError, RefusedError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
 from colorcli.options import Existing, RunOptions, VideoOptions
+from colorcli.video.constant_rate import check_constant_rate
 from colorcli.video.containers import MATROSKA, QUICKTIME, VIDEO_ONLY, muxer_of, piped_muxer
 from colorcli.video.encode_settings import EncodeSettings
 from colorcli.video.fields import look_for_fields
@@ -22,7 +23,6 @@ from colorcli.video.frames import Frame
 from colorcli.video.given_colors import NOTHING_GIVEN, GivenColors
 from colorcli.video.hidden_content import has_captions, lost_matroska_elements
 from colorcli.video.info import BOTTOM_FIRST, TOP_FIRST, VideoInfo
-from colorcli.video.mxf import check_lengths
 from colorcli.video.part import Place, frame_checksum
 from colorcli.video.pixel_formats import natural_layout
 from colorcli.video.probe import moving_streams
@@ -317,8 +317,8 @@ def _encoding_notes(info: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
 def _stream_notes(video: CheckedVideo, container: InputContainer) -> Iterator[str]:
     if video.format_name in VIDEO_ONLY and len(container.streams) > 1:
         yield "y4m holds one video stream only: audio and all other streams are left out"
-    if video.format_name == "mxf" and video.source.path != STDIO:
-        yield from check_lengths(video.info, video.streams, video.clip)
+    if video.source.path != STDIO:
+        yield from check_constant_rate(video.info, video.format_name, video.streams, video.clip)
     for stream in moving_streams(container):
         if stream.index in video.streams.indices:
             yield f"stream {stream.index} is another video stream; it is copied unchanged"

@@ -27,7 +27,10 @@ _ASPECT_OF_CONTAINER = ("matroska", "webm", "nut", "avi", "yuv4mpegpipe")
 """Containers with an aspect ratio in their header, which PyAV cannot set."""
 BASE, EXTRA, SOURCE = range(3)
 """Inputs of the last pass: the finished file, one with the video that PyAV does not write, and the source."""
-_DEMUXERS = {"webm": "matroska", "mp4": "mov", "3gp": "mov", "ipod": "mov"}
+DEMUXER_NAMES = {
+    "webm": "matroska", "mp4": "mov", "3gp": "mov", "ipod": "mov", "vob": "mpeg",
+    "mpeg1video": "mpegvideo", "mpeg2video": "mpegvideo", "mxf_d10": "mxf", "mxf_opatom": "mxf",
+}  # fmt: skip
 """Demuxers whose name is not the muxer's."""
 _FIELD_ORDERS = {1: "progressive", 2: "tt", 3: "bb", 4: "tb", 5: "bt"}
 _BITS_PER_CHANNEL = 96_000
@@ -159,7 +162,7 @@ def remuxed_stdout(format_name: str, info: VideoInfo) -> Iterator[str]:
     if aspect is None:
         yield f"pipe:{sys.stdout.fileno()}"
         return
-    name = _DEMUXERS.get(format_name, format_name)
+    name = DEMUXER_NAMES.get(format_name, format_name)
     command = [
         find_ffmpeg(),
         "-hide_banner",
@@ -236,7 +239,7 @@ def remux_command(
 def _input(remux: Remux, origin: int, url: str) -> list[str]:
     """The arguments for an input."""
     if origin == BASE:
-        return ["-f", _DEMUXERS.get(remux.format_name, remux.format_name), "-i", url]
+        return ["-f", DEMUXER_NAMES.get(remux.format_name, remux.format_name), "-i", url]
     if origin == EXTRA:
         return ["-f", "nut", *_turn(remux.info), "-i", f"{url}.extra.nut"]
     clip, times = remux.clip, list[str]()

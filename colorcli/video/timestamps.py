@@ -59,6 +59,22 @@ def restore_times(
         yield packet
 
 
+def spaced_evenly(timing_of: Callable[[int], Timing], step: Fraction) -> Callable[[int], Timing]:
+    """Timings for a container without times: each frame a step, in ticks, after the one before.
+
+    Otherwise two uneven times could become one and the same.
+    """
+    start = 0
+
+    def timing(number: int) -> Timing:
+        nonlocal start
+        given = timing_of(number)
+        start = start if number else given.pts
+        return Timing(start + round(number * step), max(1, round(step)))
+
+    return timing
+
+
 def decode_seconds(packet: Packet) -> Fraction:
     """When a packet is to be decoded; before everything else if it has no time."""
     ticks = packet.dts if packet.dts is not None else packet.pts

@@ -1,6 +1,7 @@
 """Trials before the work: does the encoder take such frames, and the container the streams?"""
 
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -22,7 +23,7 @@ from colorcli.video.info import VideoInfo
 from colorcli.video.muxer import open_output
 from colorcli.video.packet_scan import demux, scan_packets
 from colorcli.video.probe import open_video
-from colorcli.video.remux import write_remuxed
+from colorcli.video.remux import DEMUXER_NAMES, write_remuxed
 from colorcli.video.streams import AUDIO_ENCODERS, NO_STREAMS, StreamChoice, unsupported_stream
 from colorcli.video.timestamps import number_frames
 from colorcli.video.trim import Clip
@@ -140,10 +141,32 @@ def _holds(info: VideoInfo, format_name: str, encoded: bytes, wanted: StreamChoi
                 output.mux_video(packet)
             others = [source.streams[index] for index in output.copies]
             packets = demux(source, scan_packets(info.source), *others) if others else iter(())
+            copied = set()
             for packet in islice(packets, _TRIED_PACKETS):
+                if packet.size:
+                    copied.add(packet.stream_index)
                 output.mux_copy(packet)
             output.close()
             write_remuxed(Path(folder) / "trial", output.remux, seconds=_TRIED_SECONDS)
+            return _is_readable(url, format_name, [source.streams[index] for index in sorted(copied)])
         except (av.FFmpegError, ValueError, InputError, RefusedError):
             return False
-    return True
+
+
+def _is_readable(url: str, format_name: str, copied: list[Stream]) -> bool:
+    """Whether a file shows a picture and holds copied streams as what they are.
+
+    Some muxers take everything: MPEG-TS writes what it does not know as data that nothing can play.
+    """
+    try:
+        name = DEMUXER_NAMES.get(format_name, format_name)
+        av.ContainerFormat(name, "r")
+    except ValueError:  # written for other programs only
+        return True
+    with av.open(url, "r", format=name, metadata_errors="replace") as trial:
+        next(trial.decode(video=0))
+        wanted, found = (
+            Counter(stream.type for stream in streams if stream.codec_context is not None)
+            for streams in (copied, trial.streams)
+        )
+        return not wanted - found

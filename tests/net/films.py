@@ -18,6 +18,8 @@ SIZE = 64
 """Luma is compared at SIZE x SIZE, which lossy coding hardly changes."""
 LUMA_APART = 4.0
 """Mean difference of a frame's luma, in code values of 255."""
+OFFSET = 0.03
+"""Seconds by which sound may move against the picture: a packet of AAC that primes the decoder."""
 STREAM_FACTS = ("codec_name", "channels", "sample_rate", "width", "height")
 DISPOSITIONS = ("default", "forced", "comment", "hearing_impaired", "attached_pic")
 
@@ -106,19 +108,38 @@ def _luma_faults(old: NDArray[np.uint8], new: NDArray[np.uint8]) -> Iterator[str
 
 
 def _packet_faults(source: Path, output: Path, old: dict[str, Any], new: dict[str, Any]) -> Iterator[str]:
+    starts = [_first_time(path) for path in (source, output)]
     for kind in ("a", "s"):
         before, after = (_packets(path, kind) for path in (source, output))
         for index, (one, other) in enumerate(zip(before, after, strict=False)):
-            if abs(one - other) > 0:
-                yield f"{kind}:{index}: {one} packets became {other}"
+            # PCM is cut into packets of other lengths.
+            sizes = [sum(int(packet["size"]) for packet in packets) for packets in (one, other)]
+            if len(one) != len(other) and sizes[0] != sizes[1]:
+                yield f"{kind}:{index}: {len(one)} packets became {len(other)}"
+            offsets = [
+                [float(packet["pts_time"]) - start for packet in packets if "pts_time" in packet]
+                for packets, start in zip((one, other), starts, strict=True)
+            ]
+            if all(offsets) and abs(offsets[0][0] - offsets[1][0]) > OFFSET:
+                moved = offsets[1][0] - offsets[0][0]
+                yield f"{kind}:{index}: moves by {moved:.3f} s against the picture"
+            elif len(offsets[0]) == len(offsets[1]) > 0:
+                apart = np.abs(np.subtract(*offsets))
+                if apart.max() > OFFSET:
+                    yield f"{kind}:{index}: packet {apart.argmax()} moves by {apart.max():.3f} s"
 
 
-def _packets(path: Path, kind: str) -> list[int]:
-    entries = ["-select_streams", kind, "-show_entries", "packet=stream_index,size"]
+def _first_time(path: Path) -> float:
+    frames = _frames(path)
+    return min((float(frame["pts_time"]) for frame in frames if "pts_time" in frame), default=0.0)
+
+
+def _packets(path: Path, kind: str) -> list[list[dict[str, Any]]]:
+    entries = ["-select_streams", kind, "-show_entries", "packet=stream_index,size,pts_time"]
     found = _ffprobe(path, *entries).get("packets", [])
     packets = [packet for packet in found if int(packet["size"])]
     indices = sorted({packet["stream_index"] for packet in packets})
-    return [sum(packet["stream_index"] == index for packet in packets) for index in indices]
+    return [[packet for packet in packets if packet["stream_index"] == index] for index in indices]
 
 
 def _probe(path: Path) -> dict[str, Any]:

@@ -302,6 +302,43 @@ def test_mxf_loses_no_frames_to_short_sound(tmp_path: Path, toy_model: Path) -> 
     assert len(planes(output)) == 5
 
 
+@pytest.mark.parametrize(("suffix", "is_refused"), [("mxf", True), ("ogv", False), ("y4m", False)])
+def test_containers_without_times_move_no_frame_silently(
+    tmp_path: Path, toy_model: Path, suffix: str, is_refused: bool
+) -> None:
+    sound = ["-f", "lavfi", "-i", "sine=r=48000:d=0.8", "-c:a", "pcm_s16le"] if is_refused else []
+    uneven = ["-vf", "hue=s=0,select=not(between(n\\,5\\,12))", "-fps_mode", "vfr", "-c:v", "mpeg4"]
+    source = make(tmp_path / "in.mkv", *gray(0.8, "64x48"), *sound, *uneven)
+    done = colorcli("run", source, "-o", tmp_path / f"out.{suffix}", "--model", toy_model)
+    assert done.returncode == (4 if is_refused else 0), done.stderr
+    assert b"off an even rate" in done.stdout + done.stderr
+
+
+def test_sound_that_a_container_takes_as_data_is_refused(tmp_path: Path, toy_model: Path) -> None:
+    sound = ["-f", "lavfi", "-i", "sine=d=0.2", "-c:v", "mpeg4", "-c:a", "pcm_s16le"]
+    source = make(tmp_path / "in.mov", *gray(0.2, "64x48"), *sound)
+    refused = colorcli("run", source, "-o", tmp_path / "out.ts", "--model", toy_model)
+    assert refused.returncode == 4
+    assert b"stream 1 (audio pcm_s16le) cannot be kept in mpegts" in refused.stderr
+
+
+def test_a_bare_stream_can_be_decoded(tmp_path: Path, toy_model: Path) -> None:
+    source = make(tmp_path / "in.mov", *gray(0.2, "64x48"), "-c:v", "mpeg4")
+    run(toy_model, source, tmp_path / "out.h264")
+    assert decoded_by_ffmpeg(tmp_path / "out.h264") == 5
+
+
+def test_times_that_do_not_rise_are_named(tmp_path: Path, toy_model: Path) -> None:
+    source = make(tmp_path / "in.mkv", *gray(0.4, "64x48"), "-c:v", "ffv1", "-g", "1")
+    # A simple block of track 1: its time, in milliseconds, is the number after the track's.
+    assert source.read_bytes().count(b"\x81\x00\x78\x80") == 1
+    source.write_bytes(source.read_bytes().replace(b"\x81\x00\x78\x80", b"\x81\x00\x28\x80"))
+    done = colorcli("run", source, "-o", tmp_path / "out.mkv", "--model", toy_model)
+    assert done.returncode == 0, done.stderr
+    assert b"frame 3 is not later than the one before" in done.stdout + done.stderr
+    assert len(planes(tmp_path / "out.mkv")) == 10
+
+
 def test_sound_of_an_unknown_codec_is_refused_by_name(tmp_path: Path, toy_model: Path) -> None:
     sound = ["-f", "lavfi", "-i", "sine=d=0.2", "-c:v", "mjpeg", "-c:a", "pcm_s16le"]
     source = make(tmp_path / "in.mov", *gray(0.2, "64x48"), *sound)

@@ -2,7 +2,7 @@
 
 import heapq
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -16,6 +16,7 @@ from colorcli.events import Note, Sink
 from colorcli.files import atomic_write
 from colorcli.networks.card import ModelCard
 from colorcli.options import Existing, VideoOptions
+from colorcli.video.containers import keeps_times
 from colorcli.video.ffmpeg import file_url
 from colorcli.video.frames import ColoredFrame, Timing
 from colorcli.video.muxer import open_output
@@ -32,7 +33,7 @@ from colorcli.video.sinks.identity import encoding_identity, run_identity
 from colorcli.video.sinks.mending import Changes
 from colorcli.video.sinks.segment_writer import SegmentWriter
 from colorcli.video.sinks.segments import Record, Segments
-from colorcli.video.timestamps import decode_seconds, number_frames, restore_times
+from colorcli.video.timestamps import decode_seconds, number_frames, restore_times, spaced_evenly
 from colorcli.video.trim import Clip
 
 _LATEST_END = Fraction(1)
@@ -163,9 +164,12 @@ def _mux(video: CheckedVideo, segments: Segments, partial: Path, tags: dict[str,
             video.streams,
         )
         stack.enter_context(output)
+        timing_of: Callable[[int], Timing] = timings.__getitem__
+        if not keeps_times(video.format_name):
+            timing_of = spaced_evenly(timing_of, 1 / info.rate / info.time_base)
         encoded = restore_times(
             _encoded_packets(segments, info.rate),
-            timings.__getitem__,
+            timing_of,
             depth=template.codec_context.reorder_depth,
             step=info.frame_ticks,
             shift=round(clip.shift / info.time_base),

@@ -9,7 +9,7 @@ output.
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import Self
 
@@ -18,6 +18,7 @@ import av
 from colorcli.errors import ColorcliError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO, atomic_write
+from colorcli.video.containers import keeps_times
 from colorcli.video.encoder import Encoder
 from colorcli.video.ffmpeg import file_url
 from colorcli.video.frames import ColoredFrame, Timing
@@ -26,7 +27,7 @@ from colorcli.video.part import Part
 from colorcli.video.preflight import CheckedVideo
 from colorcli.video.remux import Remux, remuxed_stdout, write_remuxed
 from colorcli.video.sinks.base import VideoSink
-from colorcli.video.timestamps import decode_seconds, number_frames, restore_times
+from colorcli.video.timestamps import decode_seconds, number_frames, restore_times, spaced_evenly
 
 
 class PipeSink(VideoSink):
@@ -124,7 +125,10 @@ class _MuxerThread(threading.Thread):
             with output:
                 packets = number_frames(encoded.demux(template), video.info.rate)
                 step = video.info.frame_ticks
-                for packet in restore_times(packets, self.timings.pop, depth=depth, step=step, shift=shift):
+                timing_of: Callable[[int], Timing] = self.timings.pop
+                if not keeps_times(video.format_name):
+                    timing_of = spaced_evenly(timing_of, 1 / video.info.rate / clock)
+                for packet in restore_times(packets, timing_of, depth=depth, step=step, shift=shift):
                     self._copy_packets(output, until=(packet.dts or 0) * clock + video.clip.shift)
                     output.mux_video(packet)
                 self._copy_packets(output, until=None)

@@ -77,11 +77,18 @@ class VideoFileSource(FrameSource):
         usual = self.info.frame_ticks
         adapter = FormatAdapter(self.info, self.notes)
         first = 0 if near is None else self._seek(near)
+        is_rising = True
         for number, picture in enumerate(self._decoded, first):
             pts = picture.pts
-            if pts is None or (latest is not None and pts <= latest):
-                # Streams without usable times (raw H.264, broken muxers) still keep every frame.
-                pts = 0 if latest is None else latest + 1 if pts is not None else latest + usual
+            # Streams without usable times (raw H.264, broken muxers) still keep every frame.
+            if pts is None:
+                pts = 0 if latest is None else latest + usual
+            elif latest is not None and pts <= latest:
+                if is_rising:
+                    is_rising = False
+                    cause = f"frame {number} is not later than the one before"
+                    self.notes.append(f"{cause}; such frames are shown right after it")
+                pts = latest + 1
             latest = pts
             timing = Timing(pts, picture.duration or usual)
             yield Frame(number, timing, adapter.adapt(number, picture))
