@@ -6,6 +6,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +70,12 @@ def wait_for(run: subprocess.Popen[bytes], event: str) -> None:
 
 def actors() -> list[int]:
     """The processes of actors that are doing something."""
-    names = {
-        path.parent.name: path.read_bytes() for path in Path("/proc").glob("[0-9]*/cmdline") if path.exists()
-    }
-    return [int(pid) for pid, name in names.items() if name.startswith(b"ray::ClusterWorker.run")]
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # it has just ended
+            if path.read_bytes().startswith(b"ray::ClusterWorker.run"):
+                found.append(int(path.parent.name))
+    return found
 
 
 def outputs(folder: Path) -> dict[str, object]:
