@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from fractions import Fraction
+from math import inf
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -46,7 +47,7 @@ class HtmlReport:
         with self._thread:
             entries = [entry if isinstance(entry, dict) else entry.result() for entry in self._entries]
         data = {
-            "entries": entries,
+            "entries": _in_order(entries),
             "notes": self._notes,
             "seconds": self._summary.seconds if self._summary else None,
         }
@@ -74,6 +75,17 @@ class HtmlReport:
                 self._notes.append({"name": event.input, "message": event.message})
             case Summary():
                 self._summary = event
+
+
+def _in_order(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The entries as they came, except that the shots of a film come first, in their order."""
+    places: dict[str, int] = {}
+    for entry in entries:
+        places.setdefault(entry["name"], len(places))
+    return sorted(
+        entries,
+        key=lambda entry: (places[entry["name"]], entry["shot"]["start"] if "shot" in entry else inf),
+    )
 
 
 @contextmanager

@@ -58,12 +58,12 @@ def colorize_video(
             memory = open_memory(options.video, sink.folder)
             for part in sink.parts(memory):
                 log.reopen(*part.redone)
-                shot_log = ShotLog(video, video.shots, report, done=part.shots_before, memory=memory)
+                shot_log = ShotLog(video, report, part, memory, keeps=sink.folder is not None)
                 with (
                     open_color_sources(video, part, predictor, sources, report) as hints,
                     colored_frames(video, predictor, hints, part, memory) as frames,
                 ):
-                    sink.write(log.watch(shot_log.watch(frames)), part)
+                    sink.write(log.watch(shot_log.watch(frames)), part, shot_log.summaries)
             sink.finish()
         return finish_output(video, log, report)
 

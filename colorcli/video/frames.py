@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
+import numpy as np
 from av.video.frame import VideoFrame
 
 from colorcli.color.ycbcr import Plane
@@ -69,6 +71,30 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class Agreement:
+    """How far predictions for the same things agree: the length of their mean, and their mean length."""
+
+    mean: float = 0.0
+    saturation: float = 0.0
+    """Both as sums over keyframes."""
+
+    @classmethod
+    def of(cls, estimate: Plane) -> Self:
+        """Of a keyframe's `estimate` [3, h, w]."""
+        return cls(float(np.hypot(estimate[0], estimate[1]).mean()), float(estimate[2].mean()))
+
+    def __add__(self, other: "Agreement") -> "Agreement":
+        return Agreement(self.mean + other.mean, self.saturation + other.saturation)
+
+    def share(self) -> float | None:
+        """From 0 to 1; None where nothing has color."""
+        return round(min(1.0, self.mean / self.saturation), 3) if self.saturation > 1e-6 else None
+
+
+NO_PREDICTIONS = Agreement()
+
+
+@dataclass(frozen=True)
 class ColoredFrame:
     """A frame with its colors."""
 
@@ -80,6 +106,8 @@ class ColoredFrame:
     is_resumable: bool
     """Whether a run can continue after this frame from `keyframe` alone."""
     keyframe: Keyframe | None
+    agreement: Agreement | None = None
+    """Of the keyframe, or of all keyframes of a shot that is colorized already."""
 
     @property
     def starts_shot(self) -> bool:

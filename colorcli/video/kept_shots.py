@@ -45,6 +45,7 @@ class KeptShots:
             if taken < len(self.taken) and self.taken[taken].start == frame.number:
                 shot = self.taken[taken]
                 colors = read_chroma(shot.chroma, len(frame.views), shot.place)
+                colored = replace(colored, agreement=shot.agreement)
                 taken += 1
             if colored.chromas is None and not frame.keeps_color:
                 _, chromas = next(colors)

@@ -1,12 +1,13 @@
 """A part of a video that is colorized in one go: what precedes it, and where it is found in the source."""
 
 import zlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from colorcli.video.frames import Findings, Frame
+from colorcli.video.frames import Agreement, Findings, Frame
 from colorcli.video.shot_memory import Correction
+from colorcli.video.shot_summary import ShotSummary
 from colorcli.video.temporal_colorizer import Keyframe
 
 WARM_UP = 4
@@ -37,6 +38,8 @@ class StoredShot:
     """Where its colors are stored (`chroma_store`)."""
     place: int
     """Of its first frame there."""
+    agreement: Agreement | None
+    """Of its keyframes."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,8 @@ class Part:
     """Whether the frame before keeps its color; None at the beginning."""
     keyframe: Keyframe | None = None
     """The frame before, if the first one continues its shot."""
+    open_shot: ShotSummary | None = None
+    """What the report has of the shot that the first frame continues."""
     shots_before: int = 0
     """How many shots start before it."""
     length: int | None = None
@@ -71,6 +76,8 @@ class Part:
     """What a planning pass found in its frames; None to find it now."""
     corrections: Sequence[Correction] | None = None
     """With `findings`: what corrects the first and last keyframes of its shots; None without memory."""
+    recalled: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    """What the shots that began in earlier runs had colors from, as `Memory.recalled`."""
 
     @property
     def first_number(self) -> int:

@@ -17,7 +17,7 @@ from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.options import VideoOptions
 from colorcli.video.chroma_store import read_chroma, round_chroma
-from colorcli.video.frames import ColoredFrame, Frame
+from colorcli.video.frames import Agreement, ColoredFrame, Frame
 from colorcli.video.kept_shots import KeptShots
 from colorcli.video.part import Part
 from colorcli.video.prefetch import Prefetch
@@ -137,10 +137,12 @@ def _join(frame: Frame, parts: list[ColoredStep]) -> ColoredFrame:
         for part in parts
         if part.chroma is not None
     ]
+    keyframe = parts[-1].keyframe
     return ColoredFrame(
         frame,
         chromas or None,
         frame.picture,
         is_resumable=parts[-1].is_resumable,
-        keyframe=parts[-1].keyframe,
+        keyframe=keyframe,
+        agreement=None if keyframe is None else Agreement.of(keyframe.estimate),
     )

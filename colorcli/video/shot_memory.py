@@ -14,7 +14,7 @@ short side 256): at the return colors change by 1.2, 1.7 and 1.7 (|da| + |db| in
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
@@ -160,9 +160,12 @@ class Memory(Protocol):
 class PlannedMemory:
     """Corrections that a planning pass has found."""
 
-    def __init__(self, corrections: Sequence[Correction]) -> None:
+    def __init__(
+        self, corrections: Sequence[Correction], recalled: Mapping[int, tuple[int, ...]] | None = None
+    ) -> None:
+        """`recalled`: of shots that need no correction here."""
         self._corrections = iter(corrections)
-        self.recalled: dict[int, tuple[int, ...]] = {}
+        self.recalled = dict(recalled or {})
 
     def correct(
         self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool

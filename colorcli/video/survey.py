@@ -56,7 +56,7 @@ def find_shots(video: CheckedVideo, report: Sink) -> Iterator[SurveyedShot]:
     detector = None if video.options.color.recolor else ColorDetector()
     analyzer = ShotAnalyzer(video.converter(), working, ShotRule(ShotList([])), detector)
     with Prefetch(analyzer.run(video.frames())) as analyzed:
-        frames = ShotLog(video, ShotList([]), report).watch(joined_steps(analyzed, _uncolored))
+        frames = ShotLog(video, report, Part()).watch(joined_steps(analyzed, _uncolored))
         yield from _grouped(frames, video, report)
 
 
@@ -86,9 +86,9 @@ def _grouped(frames: Iterable[ColoredFrame], video: CheckedVideo, report: Sink) 
         if shot is None or colored.starts_shot:
             if shot is not None:
                 yield SurveyedShot(shot.start, colored.frame.number, shot.shown())
-            shot = OpenShot(colored, lambda one: one)
+            shot = OpenShot.of(colored, colored)
         else:
-            shot.add(colored)
+            shot.add(colored, lambda one: one)
         if count % PROGRESS_FRAMES == 0:
             report(Progress(video.name, count, video.trim.frames(video.info)))
     if shot is None:

@@ -6,7 +6,7 @@ segments on disk are what is done, as in `sinks.segments`: a task that was lost 
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -167,7 +167,8 @@ class _Plan:
         """The task that ends here, at a cut."""
         self._end_shot()
         self._correct()
-        part = growing.part(None if self._memory is None else self._corrections, self._kept.taken)
+        recalled = {} if self._memory is None else self._memory.recalled
+        part = growing.part(None if self._memory is None else self._corrections, self._kept.taken, recalled)
         self._corrections, self._kept.taken = [], []
         return part
 
@@ -238,14 +239,21 @@ class _GrowingPart:
         self._earlier_pts.append(frame.timing.pts)
         self._last = frame
 
-    def part(self, corrections: list[Correction] | None, stored: list[StoredShot]) -> Part:
+    def part(
+        self,
+        corrections: list[Correction] | None,
+        stored: list[StoredShot],
+        recalled: Mapping[int, tuple[int, ...]],
+    ) -> Part:
         start = {field.name: getattr(self._part, field.name) for field in fields(Part)}
+        earlier = [shot.start for shot in (self._part.open_shot, *stored) if shot is not None]
         known = {
             "length": len(self.findings),
             "last": self._last and self._last.number,
             "findings": self.findings,
             "corrections": corrections,
             "stored": stored,
+            "recalled": {number: recalled.get(number, ()) for number in earlier},
         }
         return Part(**{**start, **known})
 
@@ -272,14 +280,14 @@ def colorize_task(task: VideoTask, predictor: ChromaPredictor, sources: ColorSou
     """
     cv2.setNumThreads(1)
     spec, part = task.video, task.part
-    memory = None if part.corrections is None else PlannedMemory(part.corrections)
+    memory = None if part.corrections is None else PlannedMemory(part.corrections, part.recalled)
     with open_source(spec) as source:
         video = CheckedVideo(source=source, **vars(spec))
         log = FrameLog(video, (), report)
-        shot_log = ShotLog(video, video.shots, report, done=part.shots_before, memory=memory)
+        shot_log = ShotLog(video, report, part, memory, keeps=True)
         writer = SegmentWriter(video, Segments(video.output, {}))
         with (
             open_color_sources(video, part, predictor, sources, report) as hints,
             colored_frames(video, predictor, hints, part, memory) as frames,
         ):
-            writer.write(log.watch(shot_log.watch(frames)), part)
+            writer.write(log.watch(shot_log.watch(frames)), part, shot_log.summaries)

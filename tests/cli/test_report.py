@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
+from support.cli import data_of
 from support.scenes import scene
 
 from colorcli.cli.report import HtmlReport
@@ -124,12 +125,6 @@ def film_report(path: Path, count: int) -> Path:
                 )
             )  # fmt: skip
     return path
-
-
-def data_of(page: str) -> dict[str, Any]:
-    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
-    assert found
-    return json.loads(found[1])  # type: ignore[no-any-return]
 
 
 def driven(page: Path, script: str = DRIVE) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import faulthandler
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -147,3 +148,10 @@ def leftovers(folder: Path) -> list[Path]:
     """Partial files and state of unfinished work, which are neither outputs nor the log of a run."""
     found = [path for path in folder.rglob("*") if ".part" in path.name or path.name.startswith(".")]
     return [path for path in found if path.name != ".colorcli"]
+
+
+def data_of(page: str) -> dict[str, Any]:
+    """The data in a page of `--report`."""
+    found = re.search(r'<script type="application/json" id="data">(.*?)</script>', page, re.S)
+    assert found
+    return json.loads(found[1])  # type: ignore[no-any-return]

@@ -1,12 +1,15 @@
 """Mending a kept film: only what a change touches is colorized again, and the result is a full run's."""
 
 import json
-import subprocess
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from support.cli import events
+from support.cli import data_of, events
 from support.videos import bitstream, colorcli, differences, gray, make, planes, run
+
+from colorcli.video.chroma_store import ChromaWriter, read_chroma
 
 SIZE = "64x48"
 SHOTS = "start,end,saturation,skip\n250,270,{},no\n270,486,1,no\n"
@@ -32,37 +35,64 @@ def kept(tmp_path_factory: pytest.TempPathFactory, toy_model: Path, video: Path)
 
 
 def mend(model: Path, video: Path, output: Path, *flags: object) -> dict[str, object]:
-    """Run again; the facts of the result, and as `predicted` for each shot whether the network ran."""
-    done = colorcli("run", video, "-o", output, "--model", model, "--keep", "--overwrite", "--json", *flags)
+    """Run again; the facts of the result."""
+    page = "--report", page_of(output)
+    done = colorcli(
+        "run", video, "-o", output, "--model", model, "--keep", "--overwrite", "--json", *page, *flags
+    )
     assert done.returncode == 0, done.stderr
-    shots = {
-        event["start"]: event["certainty"] is not None
-        for event in events(done.stdout)
-        if event["event"] == "shot"
-    }
-    facts = next(event["facts"] for event in events(done.stdout) if event["event"] == "done")
-    return {**facts, "predicted": shots}
+    facts: dict[str, object] = next(
+        event["facts"] for event in events(done.stdout) if event["event"] == "done"
+    )
+    return facts
+
+
+def page_of(output: Path) -> Path:
+    return output.with_suffix(".html")
+
+
+def shots_on(page: Path) -> list[dict[str, object]]:
+    """What a page has of the shots."""
+    return [entry for entry in data_of(page.read_text())["entries"] if "shot" in entry]
+
+
+def mark(kept: Path, position: int) -> None:
+    """Replace the stored colors of a segment, which shows where they are used."""
+    (path,) = kept.parent.glob(f".{kept.name}.colorcli/{position:08d}.chroma.nut")
+    frames = [chromas for _, chromas in read_chroma(path, views=1)]
+    with ChromaWriter(path) as writer:
+        for chromas in frames:
+            writer.add([np.full_like(chromas[0], 0.2)])
+
+
+def is_marked(output: Path) -> list[bool]:
+    """Of each frame."""
+    return [bool(np.median(plane) > 150) for plane in planes(output, 1)]
 
 
 def copied(kept: Path, folder: Path) -> Path:
-    subprocess.run(["cp", "-a", f"{kept.parent}/.", str(folder)], check=True)
+    shutil.copytree(kept.parent, folder, dirs_exist_ok=True)
     return folder / kept.name
 
 
 def test_a_changed_shot_list_colorizes_its_shots_only(
     tmp_path: Path, toy_model: Path, video: Path, kept: Path
 ) -> None:
-    output, shots = copied(kept, tmp_path), tmp_path / "shots.csv"
+    output, shots = copied(kept, tmp_path / "mended"), tmp_path / "shots.csv"
     shots.write_text(SHOTS.format(0.5))
     facts = mend(toy_model, video, output, "--shots", shots)
     assert facts["resumed"] == 243 + 25
-    for saturation, jobs in ((0.6, 1), (0.7, 2)):
-        shots.write_text(SHOTS.format(saturation))
-        facts = mend(toy_model, video, output, "--shots", shots, "--jobs", jobs)
-        assert facts["predicted"] == {243: False, 250: True, 270: False}
+    marked = copied(output, tmp_path / "marked")
+    mark(marked, 243)
+    shots.write_text(SHOTS.format(0.7))
+    mend(toy_model, video, marked, "--shots", shots, "--jobs", 1)
+    assert is_marked(marked)[243:486] == [not 250 <= number < 270 for number in range(243, 486)]
+    mend(toy_model, video, output, "--shots", shots, "--jobs", 2)
     full = tmp_path / "full.mkv"
-    run(toy_model, video, full, "--shots", shots)
+    run(toy_model, video, full, "--shots", shots, "--report", page_of(full))
     assert bitstream(output) == bitstream(full) != bitstream(kept)
+    assert [one["shot"]["start"] for one in shots_on(page_of(output))] == [0, 243, 250, 270, 486]
+    assert shots_on(page_of(output)) == shots_on(page_of(full))
     assert differences(video, output) == []
     shots.unlink()
     mend(toy_model, video, output)
@@ -83,8 +113,10 @@ def test_a_changed_hint_colorizes_its_task_and_those_that_remember_it(
     assert not any(changed[243:486])
     assert any(changed[486:]), "the last shot did not remember the first one"
     mend(toy_model, video, output, "--hints", hints, "--codec", "ffv1")
-    run(toy_model, video, full, "--hints", hints, "--codec", "ffv1", "--overwrite")
+    run(toy_model, video, full, "--hints", hints, "--codec", "ffv1", "--overwrite", "--report", page_of(full))
     assert bitstream(output) == bitstream(full)
+    assert "memory of the shot at frame 0" in str(shots_on(page_of(full)))
+    assert shots_on(page_of(output)) == shots_on(page_of(full))
 
 
 def test_a_changed_reference_colorizes_its_task_only(

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support import stand_ins
-from support.cli import COMMAND, events
+from support.cli import COMMAND, data_of, events
 from support.videos import colorcli, differences, gray, make, planes, run
 
 from colorcli.files import locked
@@ -83,7 +83,9 @@ def test_killed_and_resumed_equals_uninterrupted(
     for segment in (0, 1):
         kill_after_segment(model, video, killed, segment)
         assert not killed.exists()
-    run(model, video, killed, "--resume")
+    run(model, video, killed, "--resume", "--report", tmp_path / "page.html")
+    shots = [entry for entry in data_of((tmp_path / "page.html").read_text())["entries"] if "shot" in entry]
+    assert [one["shot"]["start"] for one in shots] == [0, 243, 491]
     for plane in range(3):
         pairs = zip(planes(whole, plane), planes(killed, plane), strict=True)
         assert all(np.array_equal(one, other) for one, other in pairs)

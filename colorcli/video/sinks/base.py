@@ -1,13 +1,17 @@
 """The interface of a sink."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from colorcli.video.frames import ColoredFrame
 from colorcli.video.part import Part
 from colorcli.video.shot_memory import ShotMemory
+from colorcli.video.shot_summary import ShotSummary
 from colorcli.video.sinks.segments import Record
+
+Summaries = Callable[[], list[ShotSummary]]
+"""Gives those of the shots that have had frames since it was called last; the last shot may go on."""
 
 
 class VideoSink(ABC):
@@ -29,8 +33,8 @@ class VideoSink(ABC):
         yield Part()
 
     @abstractmethod
-    def write(self, frames: Iterator[ColoredFrame], part: Part) -> None:
-        """Write the frames of a part.
+    def write(self, frames: Iterator[ColoredFrame], part: Part, summaries: Summaries) -> None:
+        """Write the frames of a part; `summaries` gives what the report has of those so far.
 
         Raises:
             ColorcliError: an error of the frames, of the encoder, or of the output.

@@ -2,10 +2,11 @@
 
 import heapq
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 
 import av
@@ -26,9 +27,10 @@ from colorcli.video.preflight import CheckedVideo
 from colorcli.video.probe import open_video
 from colorcli.video.remux import Remux, write_remuxed
 from colorcli.video.shot_list import Shot, shots_from_starts, write_shots
+from colorcli.video.shot_log import shot_done
 from colorcli.video.shot_memory import ShotMemory
 from colorcli.video.shots import ShotRule
-from colorcli.video.sinks.base import VideoSink
+from colorcli.video.sinks.base import Summaries, VideoSink
 from colorcli.video.sinks.identity import encoding_identity, run_identity
 from colorcli.video.sinks.mending import Changes
 from colorcli.video.sinks.segment_writer import SegmentWriter
@@ -43,10 +45,14 @@ _LATEST_END = Fraction(1)
 class FileSink(VideoSink):
     """Writes a file in a way that survives being killed."""
 
-    def __init__(self, video: CheckedVideo, segments: Segments, tags: dict[str, str]) -> None:
-        self._video, self._segments, self._tags = video, segments, tags
+    def __init__(self, video: CheckedVideo, segments: Segments, tags: dict[str, str], report: Sink) -> None:
+        self._video, self._segments, self._tags, self._report = video, segments, tags, report
         self._writer = SegmentWriter(video, segments)
         self.folder = segments.folder
+        self._kept: set[int] = set()
+        """Positions of the segments of an earlier run."""
+        self._recalled: Mapping[int, Sequence[int]] = {}
+        """As in `Memory`."""
 
     @classmethod
     @contextmanager
@@ -64,28 +70,36 @@ class FileSink(VideoSink):
             keep = video.options.video.keep and video.options.existing is Existing.OVERWRITE
             if keep and segments.reopen():
                 changes = Changes(segments.records, video)
-                segments.drop(changes.tasks(), changes.same_shots(segments.earlier_chroma))
+                same = changes.same_shots(segments.earlier_chroma, segments.summaries)
+                segments.drop(changes.tasks(), same)
                 count = sum(len(record.timings) for record in segments.finished)
                 message = f"{count} frames keep their colors, unless what their shots remember has changed"
                 report(Note(video.name, message))
             elif segments.open(video.options.existing):
                 count = sum(len(record.timings) for record in segments.records)
                 report(Note(video.name, f"continuing after {count} finished frames"))
-            yield cls(video, segments, tags)
+            yield cls(video, segments, tags, report)
 
     @property
     def finished(self) -> list[Record]:
         return self._segments.finished
 
     def parts(self, memory: ShotMemory | None) -> Iterator[Part]:
-        for part in self._segments.gaps(lambda end: memory is None or memory.restore(end)):
+        self._recalled = {} if memory is None else memory.recalled
+        for part in self._segments.gaps(lambda task: self._is_same(task, memory)):
             if memory is not None and part.chroma is None:
                 kept = [(shot.start, shot.end) for shot in part.stored]
                 memory.forget_stored(part.first_number, part.last, kept)
             yield part
 
-    def write(self, frames: Iterator[ColoredFrame], part: Part) -> None:
-        self._writer.write(frames, part)
+    def _is_same(self, task: Sequence[Record], memory: ShotMemory | None) -> bool:
+        """Whether a finished task follows from the memory."""
+        is_same = memory is None or memory.restore(task[-1].numbers[-1] + 1)
+        self._kept |= {record.position for record in task if is_same}
+        return is_same
+
+    def write(self, frames: Iterator[ColoredFrame], part: Part, summaries: Summaries) -> None:
+        self._writer.write(frames, part, summaries)
 
     def finish(self) -> None:
         """Join the segments."""
@@ -94,6 +108,7 @@ class FileSink(VideoSink):
         if not segments.records:
             segments.remove()
             raise video.no_frames()
+        self._report_kept_shots()
         shots = self._shots()
         path = video.options.video.shots
         if path is not None and not path.exists():
@@ -105,6 +120,23 @@ class FileSink(VideoSink):
             _join(video, segments, self._tags)
         if not video.options.video.keep:
             segments.remove()
+
+    def _report_kept_shots(self) -> None:
+        """Report the shots that were not colorized now."""
+        done = 0
+        for _, task in groupby(self._segments.records, key=lambda record: record.task_start):
+            records = list(task)
+            # A shot that goes on in a later segment has a summary in both.
+            shots = {
+                shot.start: (shot, record.position in self._kept)
+                for record in records
+                for shot in self._segments.summaries(record.position)
+            }
+            for number, (shot, is_kept) in enumerate(shots.values(), done + 1):
+                if is_kept:
+                    recalled = self._recalled.get(shot.start, ())
+                    self._report(shot_done(self._video, number, shot, recalled))
+            done += sum(record.shots for record in records)
 
     def _shots(self) -> list[Shot]:
         rule = ShotRule(self._video.shots)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from colorcli.video.part import StoredShot
 from colorcli.video.preflight import VideoSpec
+from colorcli.video.shot_summary import ShotSummary
 from colorcli.video.shots import ShotRule
 from colorcli.video.sinks.decision_key import DecisionKeys
 from colorcli.video.sinks.segments import LONGEST_SEGMENT, Record, starts_task
@@ -64,11 +65,14 @@ class Changes:
             if start in changed or start not in starts or end not in starts
         }
 
-    def same_shots(self, chroma: Callable[[int], Path]) -> list[StoredShot]:
+    def same_shots(
+        self, chroma: Callable[[int], Path], summaries: Callable[[int], list[ShotSummary]]
+    ) -> list[StoredShot]:
         """The whole shots that a task may keep when it is colorized again for another shot's sake.
 
         Args:
             chroma: where the colors of the segment at a position are stored then.
+            summaries: of the shots of the segment at a position.
         """
         found = []
         following = [*self._records[1:], None]
@@ -76,11 +80,13 @@ class Changes:
             ends_shot = after is None or after.task_start == after.position
             numbers = [number for number, _ in keys]
             ends = [*numbers[1:], record.numbers[-1] + 1]
+            agreements = {one.start: one.agreement for one in summaries(record.position)}
             for (number, digest), end in zip(keys, ends, strict=True):
                 is_whole = end in numbers or (ends_shot and record.end in self._ends)
                 if (number, digest) in record.keys and is_whole and self._is_short(number, record, end):
                     start = self._shot_starts[number] - record.position
-                    found.append(StoredShot(number, end, chroma(record.position), start))
+                    agreement = agreements.get(number)
+                    found.append(StoredShot(number, end, chroma(record.position), start, agreement))
         return found
 
     def _is_short(self, number: int, record: Record, end: int) -> bool:

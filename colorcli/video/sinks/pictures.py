@@ -12,7 +12,7 @@ from colorcli.video import dpx
 from colorcli.video.frames import ColoredFrame
 from colorcli.video.part import Part
 from colorcli.video.pixel_formats import Layout, rgb_layout
-from colorcli.video.sinks.base import VideoSink
+from colorcli.video.sinks.base import Summaries, VideoSink
 from colorcli.video.sources.base import FrameSource
 from colorcli.video.sources.pictures import DEFAULT_RATE, numbered_files
 
@@ -75,7 +75,7 @@ class PictureSink(VideoSink):
     def __init__(self, writer: PictureWriter, source: FrameSource) -> None:
         self._writer, self._source = writer, source
 
-    def write(self, frames: Iterator[ColoredFrame], part: Part) -> None:
+    def write(self, frames: Iterator[ColoredFrame], part: Part, summaries: Summaries) -> None:
         for colored in frames:
             number = colored.frame.number
             self._writer.write(number, colored.picture, self._source.header(number))

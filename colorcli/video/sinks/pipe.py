@@ -26,7 +26,7 @@ from colorcli.video.muxer import Output, open_output
 from colorcli.video.part import Part
 from colorcli.video.preflight import CheckedVideo
 from colorcli.video.remux import Remux, remuxed_stdout, write_remuxed
-from colorcli.video.sinks.base import VideoSink
+from colorcli.video.sinks.base import Summaries, VideoSink
 from colorcli.video.timestamps import decode_seconds, number_frames, restore_times, spaced_evenly
 
 
@@ -36,7 +36,7 @@ class PipeSink(VideoSink):
     def __init__(self, video: CheckedVideo, tags: dict[str, str], report: Sink) -> None:
         self._video, self._tags, self._report = video, tags, report
 
-    def write(self, frames: Iterator[ColoredFrame], part: Part) -> None:
+    def write(self, frames: Iterator[ColoredFrame], part: Part, summaries: Summaries) -> None:
         if self._video.output == STDIO:
             self._write_to_stdout(frames)
             return

@@ -14,6 +14,7 @@ from colorcli.video.frames import ColoredFrame, Findings, Timing
 from colorcli.video.part import Part, frame_checksum
 from colorcli.video.preflight import CheckedVideo
 from colorcli.video.shots import Decision
+from colorcli.video.sinks.base import Summaries
 from colorcli.video.sinks.decision_key import DecisionKeys
 from colorcli.video.sinks.identity import encoding_identity
 from colorcli.video.sinks.segments import LONGEST_SEGMENT, Record, Segments, starts_task
@@ -27,8 +28,8 @@ class SegmentWriter:
         self._video, self._segments = video, segments
         self._encoding = encoding_identity(video)
 
-    def write(self, frames: Iterator[ColoredFrame], part: Part) -> None:
-        """Encode the frames of a part.
+    def write(self, frames: Iterator[ColoredFrame], part: Part, summaries: Summaries) -> None:
+        """Encode the frames of a part; `summaries` gives what the report has of those so far.
 
         Raises:
             ColorcliError: an error of the frames, of the encoder, or of the output.
@@ -40,7 +41,10 @@ class SegmentWriter:
             following = self._encode(segment, following, frames, keeps_chroma=part.chroma is None)
             is_last = following is None or segment.ends_task_before(following)
             keyframe = None if is_last else segment.keyframe
-            self._segments.commit(segment.record(self._encoding), keyframe)
+            is_colored = part.chroma is None  # else the summaries are those of the earlier run
+            self._segments.commit(
+                segment.record(self._encoding), keyframe, summaries() if is_colored else None
+            )
             position = segment.end
             task_start = position if keyframe is None else task_start
 

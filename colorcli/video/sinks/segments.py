@@ -2,7 +2,8 @@
 
 Beside the output NAME, the folder `.NAME.colorcli` exists until the output is complete. For each segment it
 holds the encoded frames (`00000480.nut`, named by how many frames precede it), the keyframe that the next
-segment starts from if it continues the shot (`00000480.npz`) and, written last, a record (`00000480.json`): a
+segment starts from if it continues the shot (`00000480.npz`), what the report has of its shots
+(`00000480.shots`) and, written last, a record (`00000480.json`): a
 segment is finished when its record exists. Segments may be finished in any order, by any process. `run.json`
 ties them to input, model and options.
 """
@@ -24,6 +25,7 @@ from colorcli.files import atomic_write, locked, publish
 from colorcli.options import Existing
 from colorcli.video.frames import Findings, Timing
 from colorcli.video.part import WARM_UP, Part, Place, StoredShot
+from colorcli.video.shot_summary import ShotSummary
 from colorcli.video.temporal_colorizer import Keyframe
 
 _OPTIONS = ("color", "video")
@@ -242,13 +244,13 @@ class Segments:
         """Read the records of all segments that are finished by now."""
         self.records = list(self._finished())
 
-    def gaps(self, is_same: Callable[[int], bool]) -> Iterator[Part]:
+    def gaps(self, is_same: Callable[[Sequence[Record]], bool]) -> Iterator[Part]:
         """The parts that are still to be colorized; the last one has no length, and may have no frames.
 
         Args:
-            is_same: whether all before the frame with this number would have the same colors again. It is
-                asked at the end of each finished task, when the parts before are colorized. A task that would
-                not is removed, and is among the parts.
+            is_same: whether the segments of a finished task would have the same colors again. It is asked
+                for each when the parts before are colorized. A task that would not is removed, and is among
+                the parts.
         """
         dropped = {record.position for record in self._dropped}
         records = sorted([*self.records, *self._dropped], key=lambda record: record.position)
@@ -265,7 +267,7 @@ class Segments:
             if task[0].position > (position := done[-1].end if done else 0):
                 part = self._part_after(done, task[0].position - position)
                 yield replace(part, last=task[0].numbers[0] - 1)
-            if is_same(task[-1].numbers[-1] + 1):
+            if is_same(task):
                 yield from self._encoded_again(done, task)
                 done += task
                 continue
@@ -326,8 +328,24 @@ class Segments:
         """
         return self._path(position, f"{self._writer}.part.nut")
 
-    def commit(self, record: Record, keyframe: Keyframe | None) -> None:
-        """Finish a segment durably: first the frames, then the keyframe, then the record."""
+    def summaries(self, position: int) -> list[ShotSummary]:
+        """Of the shots in a segment, each from its beginning; none if they are not stored."""
+        try:
+            stored = json.loads(self._path(position, "shots").read_text())
+            return [ShotSummary.from_json(one) for one in stored]
+        except (OSError, ValueError, KeyError, TypeError):
+            return []
+
+    def commit(
+        self, record: Record, keyframe: Keyframe | None, summaries: Sequence[ShotSummary] | None
+    ) -> None:
+        """Finish a segment durably: first the frames, then what belongs to them, then the record.
+
+        `summaries`: of the shots in it; None to leave those that are stored.
+        """
+        if summaries is not None:
+            with atomic_write(self._path(record.position, "shots")) as partial:
+                partial.write_text(json.dumps([one.to_json() for one in summaries]))
         if (chroma := self.unfinished_chroma(record.position)).is_file():
             publish(chroma, self.chroma(record.position))
         publish(self.unfinished(record.position), self.encoded(record))
@@ -357,6 +375,7 @@ class Segments:
             has_color=last.findings[-1].has_color,
             keeps_color=last.keeps_color,
             keyframe=keyframe,
+            open_shot=None if keyframe is None else next(iter(self.summaries(last.position)[-1:]), None),
             shots_before=sum(record.shots for record in done),
             length=length,
         )
