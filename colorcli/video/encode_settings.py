@@ -136,6 +136,7 @@ def _settings(
     defaults = defaults_of(encoder)
     arguments = _merged(
         dict(defaults.arguments),
+        _slices(encoder, info),
         _quality_and_speed(encoder, defaults, options),
         _profile(encoder, pix_fmt, layout),
         _range_tag(encoder, info),
@@ -143,6 +144,11 @@ def _settings(
         _parse_arguments(options.encoder_args),
     )
     return EncodeSettings(encoder, layout, pix_fmt, tuple(arguments.items()))
+
+
+def _slices(encoder: str, info: VideoInfo) -> Arguments:
+    """FFV1 has four rows and columns of slices, which tiny frames, as in GIFs, cannot fill."""
+    return {"slices": 1} if encoder == "ffv1" and min(info.width, info.height) < 4 else {}
 
 
 def _merged(*groups: Arguments) -> Arguments:

@@ -117,7 +117,8 @@ def test_strips_that_say_they_are_empty_are_read(compression: str | None, rows: 
 
 
 def test_a_broken_link_ends_the_pages_with_a_note(colorized: Any) -> None:
-    for wrong in (0x7FFFFF00, 12):
+    (own,) = struct.unpack_from("<I", tiff(scene(40, 50)), 4)
+    for wrong in (0x7FFFFF00, 12, own):
         data = bytearray(tiff(scene(40, 50)))
         (start,) = struct.unpack_from("<I", data, 4)
         (count,) = struct.unpack_from("<H", data, start)
@@ -126,6 +127,35 @@ def test_a_broken_link_ends_the_pages_with_a_note(colorized: Any) -> None:
         with tifffile.TiffFile(output) as file:
             assert len(file.pages) == 1
         assert notes == ["the link after page 1 is broken: what may follow is left out"]
+
+
+@pytest.mark.parametrize("compression", ["group3", "group4"])
+def test_fax_with_faulty_codes_is_read_as_libtiff_reads_it(compression: str, colorized: Any) -> None:
+    target = io.BytesIO()
+    Image.fromarray(scene(80, 96) > 120).save(target, "TIFF", compression=compression)
+    data = bytearray(target.getvalue())
+    (start,) = struct.unpack_from("<I", data, tag_at(data, 273) + 8)
+    data[start + 150 : start + 153] = b"\xff\x07\0"
+    output, _ = colorized(bytes(data), "in.tif")
+    expected = np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(int)
+    assert np.abs(gray(load(output)) - expected).max() <= 1
+
+
+def test_strips_with_rows_too_many_are_read(colorized: Any) -> None:
+    for rows in (16, 40):
+        data = bytearray(tiff(scene(40, 50), rowsperstrip=rows, compression="deflate"))
+        struct.pack_into("<I", data, tag_at(data, 257) + 8, 36)
+        output, _ = colorized(bytes(data), "in.tif")
+        assert np.abs(gray(load(output)) - scene(40, 50)[:36].astype(int)).max() <= 1
+
+
+@exiftool
+def test_iptc_among_the_resources_of_photoshop_goes_along(colorized: Any) -> None:
+    records = b"\x1c\2\x69\0\x08Headline"
+    block = b"PHUT" + struct.pack(">HHI", 1028, 0, len(records)) + records + b"\0"
+    data = tiff(scene(40, 50), extratags=[(34377, 7, len(block), block, True)])
+    output, _ = colorized(data, "in.tif", "out.jpg")
+    assert exif_value(output, "IPTC:Headline") == b"Headline"
 
 
 @pytest.mark.parametrize(("kind", "count"), [(0, 0), (0, 1), (99, 0), (99, 3)])
@@ -372,6 +402,23 @@ def test_a_damaged_critical_chunk_is_an_error(kind: bytes, colorized: Any) -> No
     data[at + 4 + int.from_bytes(data[at - 4 : at], "big")] ^= 1
     with pytest.raises(InputError, match=f"checksum of {kind.decode()}"):
         colorized(bytes(data), "in.png")
+
+
+def test_of_a_transparent_shade_its_lowest_bits_count(colorized: Any) -> None:
+    target = io.BytesIO()
+    Image.fromarray(scene(40, 50) > 120).save(target, "PNG", bits=1)
+    key = b"tRNS\0\xff"
+    data = target.getvalue()
+    data = data[:33] + b"\0\0\0\2" + key + struct.pack(">I", zlib.crc32(key)) + data[33:]
+    output, _ = colorized(data, "in.png")
+    assert (np.asarray(Image.open(output))[:, :, 3] == np.where(scene(40, 50) > 120, 0, 255)).all()
+
+
+def test_the_scale_of_a_png_is_kept(colorized: Any) -> None:
+    scale = b"sCAL\x010.5\x000.5"
+    chunk = struct.pack(">I", len(scale) - 4) + scale + struct.pack(">I", zlib.crc32(scale))
+    output, _ = colorized(png(chunk), "in.png")
+    assert chunk in output.read_bytes()
 
 
 # BMP, AVIF, HEIC

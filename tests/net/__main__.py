@@ -4,8 +4,8 @@
 
 From the root of the repository. Images are read by Pillow, tifffile, imagecodecs, LibRaw, PDFium, exiftool
 and exiv2, film by ffprobe and ffmpeg; what is not installed is not asked. One line is printed for each input
-that is not simply right, then a table of verdicts. Exit code 1 if any output is wrong although its run
-succeeded, or a message is not fit for a user.
+that is not simply right, as soon as it is known, then a table of verdicts. Exit code 1 if any output is wrong
+although its run succeeded, or a message is not fit for a user.
 """
 
 import json
@@ -13,8 +13,10 @@ import re
 import subprocess
 import sys
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
@@ -36,39 +38,37 @@ def main() -> int:
     options = arguments[len(ours) + 1 :]
     folder = Path(ours[0])
     out = Path(ours[1]) if len(ours) > 1 else Path(tempfile.mkdtemp(prefix="net-"))
-    events, crashed = _run(folder, out, options)
-    verdicts = list(_verdicts(events))
-    if crashed:
-        verdicts.append(Verdict("crash", str(folder), crashed))
-    for verdict in verdicts:
+    verdicts: Counter[str] = Counter()
+    for verdict in _verdicts(folder, out, options):
+        verdicts[verdict.kind] += 1
         if verdict.kind != "right":
-            print(f"{verdict.kind:8} {verdict.name}: {verdict.detail}")  # noqa: T201 - a program of its own
-    print(dict(Counter(verdict.kind for verdict in verdicts)))  # noqa: T201
-    return int(any(verdict.kind in ("wrong", "crash", "words") for verdict in verdicts))
+            print(f"{verdict.kind:8} {verdict.name}: {verdict.detail}", flush=True)  # noqa: T201 - a program
+    print(dict(verdicts))  # noqa: T201
+    return int(any(verdicts[kind] for kind in ("wrong", "crash", "words")))
 
 
-def _run(folder: Path, out: Path, options: list[str]) -> tuple[list[dict[str, Any]], str]:
-    """The events of a run over a folder, and the end of its traceback if it crashed."""
+def _verdicts(folder: Path, out: Path, options: list[str]) -> Iterator[Verdict]:
+    """Run the folder, and judge each input while the run goes on."""
     command = [sys.executable, "-m", "colorcli", "run", str(folder), "-o", str(out), "--json", *options]
-    done = subprocess.run(command, capture_output=True)
-    events = [json.loads(line) for line in done.stdout.decode().splitlines()]
-    words = done.stderr.decode("utf-8", "backslashreplace").strip()
-    crashed = "Traceback" in words or not any(event["event"] == "summary" for event in events)
-    return events, words[-500:] or "no summary" if crashed else ""
-
-
-def _verdicts(events: list[dict[str, Any]]) -> Any:
-    notes: dict[str, str] = {}
-    for event in events:
-        if event["event"] == "note":
-            notes[event["input"]] = "; ".join(filter(None, (notes.get(event["input"]), event["message"])))
-    for event in events:
-        if event["event"] == "failed":
-            text = f"{event['cause']}; {event['remedy']}"
-            kind = "words" if PYTHON_WORDS.search(text) else "refused"
-            yield Verdict(kind, event["input"], text)
-        elif event["event"] == "done" and event["action"] != "skipped":
-            yield _checked(event, notes.get(event["input"], ""))
+    notes: defaultdict[str, list[str]] = defaultdict(list)
+    complete = False
+    with tempfile.TemporaryFile() as words, subprocess.Popen(command, stdout=PIPE, stderr=words) as run:
+        for line in run.stdout or ():
+            event = json.loads(line)
+            complete |= event["event"] == "summary"
+            if event["event"] == "note":
+                notes[event["input"]].append(event["message"])
+            elif event["event"] == "failed":
+                text = f"{event['cause']}; {event['remedy']}"
+                kind = "words" if PYTHON_WORDS.search(text) else "refused"
+                yield Verdict(kind, event["input"], text)
+            elif event["event"] == "done" and event["action"] != "skipped":
+                yield _checked(event, "; ".join(notes[event["input"]]))
+        run.wait()
+        words.seek(0)
+        said = words.read().decode("utf-8", "backslashreplace").strip()
+    if "Traceback" in said or not complete:
+        yield Verdict("crash", str(folder), said[-500:] or "no summary")
 
 
 def _checked(event: dict[str, Any], note: str) -> Verdict:

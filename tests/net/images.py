@@ -1,12 +1,17 @@
 """An image's output against its input, by Pillow, tifffile, LibRaw, PDFium, exiftool, exiv2 and others."""
 
 import json
+import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
+import cv2
 import imagecodecs
 import numpy as np
 import tifffile
@@ -27,10 +32,14 @@ CHANGING = {
     "YCbCrSubSampling", "YCbCrPositioning", "ProfileDescription", "SampleFormat", "PreviewImageStart",
     "MinSampleValue", "MaxSampleValue", "ReferenceBlackWhite", "YCbCrCoefficients", "OldSubfileType",
     "WhitePoint", "PrimaryChromaticities", "Warning", "CurrentIPTCDigest", "JpgFromRaw",
-    "ApplicationNotes",
+    "ApplicationNotes", "SMinSampleValue", "SMaxSampleValue", "InkSet", "PreviewImage", "PreviewImageLength",
+    "PNG:ModifyDate",
 }  # fmt: skip
-"""Tags that describe the coding of the pixels, or that a new coding must bring."""
+"""Tags that describe the coding of the pixels, or that a new coding must bring. PNG calls its own date unsafe
+to copy, and exiftool calls the pixels of a TIFF in JPEG a preview."""
 RAW_SUFFIXES = (".dng", ".nef", ".arw", ".cr2", ".cr3", ".orf", ".rw2", ".raf", ".pef", ".srw")
+STANDARD_GROUP = re.compile(r"Exif\.(Image\d*|Photo|GPSInfo|Iop|Thumbnail|SubImage\d*|MakerNote)\.")
+"""What exiv2 finds outside of maker notes."""
 GRAY = np.array([0.299, 0.587, 0.114])
 Image.MAX_IMAGE_PIXELS = None
 
@@ -91,7 +100,10 @@ def _pages(path: Path) -> list[NDArray[Any]]:
     if head[:8] == b"\x89PNG\r\n\x1a\n":
         return [_stacked(imagecodecs.png_decode(path.read_bytes()))]
     if head[:4] == b"\xff\x4f\xff\x51" or head[4:8] == b"jP  ":
-        return [_full_depth(_stacked(imagecodecs.jpeg2k_decode(path.read_bytes())), path)]
+        data = path.read_bytes()
+        return [_stretched(_stacked(imagecodecs.jpeg2k_decode(data)), _jp2_bits(data))]
+    if head[:1] == b"P" and head[1:2] in b"123456":
+        return [_netpbm(path)]
     if head[4:8] == b"ftyp":
         import pillow_heif
 
@@ -114,6 +126,11 @@ def _developed(path: Path) -> NDArray[Any]:
         )
 
 
+def _netpbm(path: Path) -> NDArray[Any]:
+    pixels = _stacked(cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED))
+    return pixels[:, :, ::-1]
+
+
 def _sheets(path: Path) -> list[NDArray[Any]]:
     import pypdfium2
 
@@ -134,9 +151,9 @@ def _tiff_page(path: Path, number: int) -> NDArray[Any]:
         simple = page.photometric in (1, 2) and page.dtype is not None and page.dtype.itemsize == 2
         if simple:
             pixels = page.asarray()
-            return _stacked(
-                pixels.transpose(1, 2, 0) if page.planarconfig == 2 and pixels.ndim == 3 else pixels
-            )
+            if page.planarconfig == 2 and pixels.ndim == 3:
+                pixels = pixels.transpose(1, 2, 0)
+            return _stretched(_stacked(pixels), page.bitspersample)
     with Image.open(path) as image:
         image.seek(number)
         mode = (
@@ -145,8 +162,8 @@ def _tiff_page(path: Path, number: int) -> NDArray[Any]:
         return _stacked(np.asarray(image.convert("L" if image.mode == "1" else mode)))
 
 
-def _full_depth(pixels: NDArray[Any], path: Path) -> NDArray[Any]:
-    bits = _jp2_bits(path.read_bytes())
+def _stretched(pixels: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Samples of fewer bits than their type has, over its whole range."""
     full = 8 * pixels.dtype.itemsize
     if bits >= full:
         return pixels
@@ -170,7 +187,7 @@ def _metadata_faults(source: Path, output: Path) -> Iterator[str]:
     old, new = _exiftool(source), _exiftool(output)
     for name, value in old.items():
         tag = name.rpartition(":")[2]
-        if tag in CHANGING or name.startswith(("File:", "ExifTool:", "Composite:")):
+        if CHANGING & {name, tag} or name.startswith(("File:", "ExifTool:", "Composite:")):
             continue
         if name not in new:
             elsewhere = [other for other in new if other.rpartition(":")[2] == tag]
@@ -181,13 +198,33 @@ def _metadata_faults(source: Path, output: Path) -> Iterator[str]:
 
 
 def _exiftool(path: Path) -> dict[str, Any]:
-    if shutil.which("exiftool") is None:
-        return {}
-    command = ["exiftool", "-json", "-G1", "-a", "-n", *(f"-{tag}" for tag in TAGS), str(path)]
-    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
-    facts: dict[str, Any] = json.loads(done.stdout or "[{}]")[0]
+    tags = _ask_exiftool("-json", "-G1", "-a", "-n", *(f"-{tag}" for tag in TAGS), str(path))
+    facts: dict[str, Any] = json.loads(tags or b"[{}]")[0]
     facts.pop("SourceFile", None)
     return facts
+
+
+def _ask_exiftool(*arguments: str) -> bytes:
+    """What exiftool prints; nothing if it is not installed. One process answers all: it starts slowly."""
+    exiftool = _started_exiftool()
+    if exiftool is None or exiftool.stdin is None or exiftool.stdout is None:
+        return b""
+    # With #[CSTR] an argument is read as a string of C, which may hold a line break.
+    lines = ("#[CSTR]" + argument.replace("\\", r"\\").replace("\n", r"\n") for argument in arguments)
+    exiftool.stdin.write(os.fsencode("\n".join((*lines, "-execute", ""))))
+    exiftool.stdin.flush()
+    answer = bytearray()
+    while not answer.endswith(b"{ready}\n"):
+        answer += exiftool.stdout.readline()
+    return bytes(answer[: -len(b"{ready}\n")])
+
+
+@cache
+def _started_exiftool() -> subprocess.Popen[bytes] | None:
+    if shutil.which("exiftool") is None:
+        return None
+    command = ["exiftool", "-stay_open", "True", "-@", "-"]
+    return subprocess.Popen(command, stdin=PIPE, stdout=PIPE, stderr=subprocess.DEVNULL)
 
 
 def _maker_note_faults(source: Path, output: Path) -> Iterator[str]:
@@ -204,20 +241,15 @@ def _exiv2(path: Path) -> dict[str, str]:
     command = ["exiv2", "-q", "-Pkv", "-g", "^Exif\\.", str(path)]
     lines = subprocess.run(command, capture_output=True, text=True, errors="replace").stdout.splitlines()
     fields = dict(line.split(None, 1) if " " in line.strip() else (line.strip(), "") for line in lines)
-    standard = ("Image", "Photo", "GPSInfo", "Iop", "Thumbnail", "SubImage1", "MakerNote")
-    return {name: value for name, value in fields.items() if name.split(".")[1] not in standard}
+    return {name: value for name, value in fields.items() if not STANDARD_GROUP.match(name)}
 
 
 def _image_faults(source: Path, output: Path) -> Iterator[str]:
     """Images inside of images: previews and the second of several."""
-    for name in ("MPImage2", "PreviewImage"):
-        if shutil.which("exiftool"):
-            old, new = (
-                subprocess.run(["exiftool", "-b", f"-{name}", str(path)], capture_output=True).stdout
-                for path in (source, output)
-            )
-            if old != new:
-                yield f"{name} of {len(old)} bytes became one of {len(new)}"
+    for name in ("MPImage2", "MakerNotes:PreviewImage"):
+        old, new = (_ask_exiftool("-b", f"-{name}", str(path)) for path in (source, output))
+        if old != new:
+            yield f"{name} of {len(old)} bytes became one of {len(new)}"
 
 
 def _coding_faults(source: Path, output: Path) -> Iterator[str]:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 HEADER, DESCRIPTOR = 13, 9
-IMAGE, EXTENSION = b",", b"!"
+IMAGE, EXTENSION, END = b",", b"!", b";"
 COLORS = 0x80
 """Flag of a header or descriptor that a palette follows; the lowest three bits say how large it is."""
 
@@ -18,7 +18,9 @@ def is_animated_gif(source: Path) -> bool:
             return False
         _skip_palette(file, header[10])
         frames = 0
-        while (kind := file.read(1)) in (IMAGE, EXTENSION):
+        while (kind := file.read(1)) not in (b"", END):
+            if kind not in (IMAGE, EXTENSION):  # stray bytes, which decoders skip
+                continue
             if kind == IMAGE:
                 frames += 1
                 if frames > 1:

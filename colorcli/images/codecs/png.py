@@ -12,6 +12,7 @@ from colorcli.errors import InputError
 from colorcli.images.codecs.base import Metadata, OutputPage, Page, SinglePageCodec, Size, read_header
 from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.metadata import exif, icc
+from colorcli.images.metadata.resources import iptc_in, resource_with_iptc
 from colorcli.images.raster import Pixels, Raster
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -22,6 +23,8 @@ GRAY, PALETTE, GRAY_ALPHA = 0, 3, 4
 """Color types that colorizing changes."""
 IMAGE_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"hIST"))
 BEFORE_PALETTE = frozenset((b"cHRM", b"gAMA", b"iCCP", b"sBIT", b"sRGB", b"cICP", b"mDCV", b"cLLI"))
+STILL_TRUE = frozenset((b"bKGD", b"sPLT", b"sCAL", b"sTER"))
+"""Chunks that hold for the colors, too, although their names say that they are unsafe to copy."""
 HEADER_SIZE = 13
 ROOM = 1 << 20
 """Bytes that are decompressed at once."""
@@ -150,8 +153,12 @@ def _channels(decoded: Pixels, chunks: tuple[Chunk, ...]) -> Pixels:
 
 
 def _key_alpha(gray: Pixels, key: int, bits: int) -> Pixels:
-    """Alpha of a gray image in which one value is transparent; samples below 8 bits have been widened."""
-    value = key * 255 // ((1 << bits) - 1) if bits < 8 else key
+    """Alpha of a gray image in which one value is transparent; samples below 8 bits have been widened.
+
+    Of the key only its lowest `bits` count.
+    """
+    peak = (1 << bits) - 1
+    value = (key & peak) * np.iinfo(gray.dtype).max // peak
     return np.where(gray == value, 0, np.iinfo(gray.dtype).max).astype(gray.dtype)
 
 
@@ -170,7 +177,7 @@ def _kept(chunks: tuple[Chunk, ...], color: Raster) -> list[Chunk]:
             chunk = Chunk(b"bKGD", chunk.body * 3)
         elif chunk.kind in (b"sBIT", b"bKGD") and header[9] == PALETTE:
             continue
-        elif chunk.kind[3:4].isupper() and chunk.kind not in BEFORE_PALETTE | {b"bKGD", b"sPLT"}:
+        elif chunk.kind[3:4].isupper() and chunk.kind not in BEFORE_PALETTE | STILL_TRUE:
             continue  # its name says that it is unsafe to copy once the image data changes
         result.append(chunk)
     return result
@@ -192,14 +199,11 @@ def _with_metadata(kept: list[Chunk], metadata: Metadata) -> list[Chunk]:
         kept = [chunk for chunk in kept if not _is_xmp(chunk)] + [Chunk(b"iTXt", XMP + metadata.xmp)]
     if metadata.iptc and raw_profile(chunks) != metadata.iptc:
         kept = [chunk for chunk in kept if not _is_raw_iptc(chunk)]
-        lines = b"\niptc\n%8d\n" % len(block := _resource(metadata.iptc)) + block.hex().encode() + b"\n"
+        lines = (
+            b"\niptc\n%8d\n" % len(block := resource_with_iptc(metadata.iptc)) + block.hex().encode() + b"\n"
+        )
         kept.append(Chunk(b"zTXt", RAW_IPTC + b"\0\0" + zlib.compress(lines)))
     return kept
-
-
-def _resource(records: bytes) -> bytes:
-    """IPTC records as a resource of Photoshop."""
-    return b"8BIM\4\4\0\0" + struct.pack(">I", len(records)) + records + b"\0" * (len(records) % 2)
 
 
 def _is_raw_iptc(chunk: Chunk) -> bool:
@@ -218,10 +222,7 @@ def raw_profile(chunks: tuple[Chunk, ...]) -> bytes | None:
         block = bytes.fromhex(text.split(b"\n", 3)[3].decode("ascii"))
     except (zlib.error, ValueError, IndexError):
         return None
-    if block[:6] != b"8BIM\4\4":
-        return block
-    start = 6 + (block[6] + 2) // 2 * 2 if len(block) > 6 else 6
-    return block[start + 4 : start + 4 + int.from_bytes(block[start : start + 4], "big")]
+    return iptc_in(block) or block
 
 
 def _profile(chunks: tuple[Chunk, ...]) -> bytes | None:

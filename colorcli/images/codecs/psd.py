@@ -6,7 +6,6 @@ That one is read; layers, saved selections and paths are not, which is said.
 
 import io
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,12 +16,13 @@ from colorcli.errors import InputError
 from colorcli.images.codecs.base import Metadata, Page, ReadOnlyCodec, Size, read_header
 from colorcli.images.codecs.damage import DamagedError
 from colorcli.images.metadata import exif, icc
+from colorcli.images.metadata.resources import IPTC, read_resources
 from colorcli.images.raster import Pixels, Raster
 
 BITMAP, GRAYSCALE, INDEXED, RGB, CMYK, DUOTONE = 0, 1, 2, 3, 4, 8
 COLORS = {BITMAP: 1, GRAYSCALE: 1, INDEXED: 1, RGB: 3, CMYK: 4, DUOTONE: 1}
 """Channels of the color modes that are read."""
-RESOLUTION, IPTC, ICC, VERSION_INFO, EXIF, XMP = 1005, 1028, 1039, 1057, 1058, 1060
+RESOLUTION, ICC, VERSION_INFO, EXIF, XMP = 1005, 1039, 1057, 1058, 1060
 HEADER = struct.Struct(">4sH6xHIIHH")
 RAW, RLE = 0, 1
 PSB = 2
@@ -61,7 +61,7 @@ class PsdCodec(ReadOnlyCodec):
         file = io.BytesIO(data)
         file.seek(HEADER.size)
         palette = _section(file)
-        resources = dict(_resources(_section(file)))
+        resources = dict(read_resources(_section(file)))
         if resources.get(VERSION_INFO, b"\0\0\0\0\1")[4:5] == b"\0":
             remedy = "save it with Maximize Compatibility, or as TIFF"
             raise InputError(source, "it has no flattened image", remedy)
@@ -85,16 +85,6 @@ def _section(file: io.BytesIO, layout: str = ">I") -> bytes:
     if len(section) < size:
         raise DamagedError("truncated")
     return section
-
-
-def _resources(data: bytes) -> Iterator[tuple[int, bytes]]:
-    at = 0
-    while at + 12 <= len(data) and data[at : at + 4] in (b"8BIM", b"MeSa"):
-        (number,) = struct.unpack_from(">H", data, at + 4)
-        start = at + 6 + (data[at + 6] + 2) // 2 * 2
-        (size,) = struct.unpack_from(">I", data, start)
-        yield number, data[start + 4 : start + 4 + size]
-        at = start + 4 + size + size % 2
 
 
 def _merged_alpha(layers: bytes, version: int) -> bool:

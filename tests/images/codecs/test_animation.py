@@ -24,6 +24,10 @@ def test_frames_are_counted(options: dict[str, object], tmp_path: Path) -> None:
     assert not is_animated_gif(gif(tmp_path / "still.gif", 1, **options))
     moving = gif(tmp_path / "moving.gif", 3, **options)
     assert is_animated_gif(moving)
+    data = moving.read_bytes()
+    second = data.rindex(b"!\xf9", 0, data.rindex(b"!\xf9"))
+    (tmp_path / "stray.gif").write_bytes(data[:second] + bytes(3) + data[second:])
+    assert is_animated_gif(tmp_path / "stray.gif")
     for size in range(0, 3000, 250):
         (tmp_path / "cut.gif").write_bytes(moving.read_bytes()[:size])
         is_animated_gif(tmp_path / "cut.gif")

@@ -7,11 +7,10 @@ from dataclasses import replace
 from colorcli.images.codecs.base import Metadata
 from colorcli.images.codecs.jpeg import segments as seg
 from colorcli.images.codecs.jpeg.segments import Segment
+from colorcli.images.metadata.resources import iptc_in, resource_with_iptc
 
 YCBCR = 1
 """Adobe's number for Y'CbCr, in the last byte of its segment."""
-RESOURCE, IPTC_RESOURCE = b"8BIM", 0x0404
-"""Photoshop's mark of an image resource, and the number of the one that has IPTC records."""
 DOTS_PER_INCH = {1: 1.0, 2: 2.54}
 """By the unit in a JFIF segment."""
 
@@ -80,9 +79,7 @@ def iptc_segments(records: bytes | None) -> list[Segment]:
     """IPTC records as Photoshop keeps them, in as many segments as they need."""
     if not records:
         return []
-    block = (
-        RESOURCE + struct.pack(">HHI", IPTC_RESOURCE, 0, len(records)) + records + b"\0" * (len(records) % 2)
-    )
+    block = resource_with_iptc(records)
     room = seg.LARGEST - len(seg.PHOTOSHOP)
     return [Segment(seg.APP13, seg.PHOTOSHOP + block[at : at + room]) for at in range(0, len(block), room)]
 
@@ -94,15 +91,7 @@ def _iptc(head: Sequence[Segment]) -> bytes | None:
         for segment in head
         if segment.marker == seg.APP13 and segment.payload.startswith(seg.PHOTOSHOP)
     ]
-    data, at = b"".join(parts), 0
-    while data[at : at + 4] == RESOURCE and at + 12 <= len(data):
-        (number,) = struct.unpack_from(">H", data, at + 4)
-        start = at + 6 + (data[at + 6] + 2) // 2 * 2
-        size = int.from_bytes(data[start : start + 4], "big")
-        if number == IPTC_RESOURCE:
-            return data[start + 4 : start + 4 + size] or None
-        at = start + 4 + size + size % 2
-    return None
+    return iptc_in(b"".join(parts))
 
 
 def _without_padding(packet: bytes) -> bytes:

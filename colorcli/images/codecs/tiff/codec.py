@@ -38,13 +38,14 @@ from colorcli.images.codecs.tiff.exif import block_of, maker_note, tags_of
 from colorcli.images.codecs.tiff.maker_note import anchored_blocks
 from colorcli.images.codecs.tiff.pixels import RGB, raster_of
 from colorcli.images.metadata.exif import UPRIGHT
+from colorcli.images.metadata.resources import iptc_in
 from colorcli.images.raster import Pixels, Raster, regrouped
 
 WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC = 256, 257, 258, 259, 262
 OFFSETS, ORIENTATION, SAMPLES, ROWS_PER_STRIP, BYTE_COUNTS = 273, 274, 277, 278, 279
 SUB_DIRECTORIES, REDUCED = 330, 1
 X_RESOLUTION, Y_RESOLUTION, PLANAR, RESOLUTION_UNIT, PREDICTOR, EXTRA_SAMPLES = 282, 283, 284, 296, 317, 338
-XMP, IPTC, ICC, LAYERS = 700, 33723, 34675, 37724
+XMP, IPTC, RESOURCES, ICC, LAYERS = 700, 33723, 34377, 34675, 37724
 INCH, CENTIMETER = 2, 3
 # Tags about samples, strips, tiles, inks and reduced copies: they describe pixels that are replaced.
 ABOUT_PIXELS = frozenset((
@@ -168,13 +169,17 @@ def _check_numbers(page: tifffile.TiffPage) -> None:
 def _page(source: Path, page: tifffile.TiffPage, raw: BinaryIO, layout: Layout) -> TiffPage:
     tags = read_directory(raw, page.offset, layout)
     layers = tags.pop(LAYERS, None)
-    xmp, profile, iptc = (tags[code].value if code in tags else None for code in (XMP, ICC, IPTC))
+    xmp, profile, iptc, resources = (
+        tags[code].value if code in tags else None for code in (XMP, ICC, IPTC, RESOURCES)
+    )
     lossless = page.compression in LOSSLESS
     note = maker_note(tags)
     kept = {code: tag for code, tag in tags.items() if code not in ABOUT_PIXELS}
     return TiffPage(
         raster=raster_of(source, page, profile),
-        metadata=Metadata(block_of(kept, layout), xmp, profile, _dpi(tags, layout), iptc),
+        metadata=Metadata(
+            block_of(kept, layout), xmp, profile, _dpi(tags, layout), iptc or iptc_in(resources or b"")
+        ),
         orientation=_orientation(tags, layout),
         notes=("its Photoshop layers, which show the picture as it was, are left out",) if layers else (),
         anchored=tuple(anchored_blocks(raw, note.place, note.value, layout.order)) if note else (),

@@ -111,14 +111,14 @@ class Chain:
     offsets: tuple[int, ...]
     """Of their directories."""
     broken: bool
-    """Whether the last page links to something that is not a directory."""
+    """Whether the last page links to something that is not a directory, or to a page before it."""
 
 
 def read_chain(source: Path) -> Chain:
     """Follow a file's directories from link to link, up to one that is not there.
 
     Raises:
-        DamagedError: it has no directory, or its directories form a circle.
+        DamagedError: it has no directory.
     """
     with source.open("rb") as file:
         head = file.read(16).ljust(16, b"\0")
@@ -127,9 +127,7 @@ def read_chain(source: Path) -> Chain:
         visited: dict[int, None] = {}
         broken = False
         while offset and not broken:
-            if offset in visited:
-                raise DamagedError("its pages form a circle")
-            following = _next_directory(file, offset, layout)
+            following = None if offset in visited else _next_directory(file, offset, layout)
             broken = following is None
             if not broken or not visited:
                 visited[offset] = None

@@ -11,13 +11,16 @@ from PIL import Image
 
 from colorcli.errors import InputError
 from colorcli.images.codecs.damage import DamagedError
+from colorcli.images.codecs.tiff.libtiff import decode_segment
 from colorcli.images.metadata import icc
 from colorcli.images.raster import BAND_PIXELS, Pixels, Raster, regrouped, stretched
 
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, INKS, YCBCR = 0, 1, 2, 3, 5, 6
 COLORS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, INKS: 4, YCBCR: 3}
 """Samples of a pixel that are color, by photometric interpretation."""
-NONE, OLD_JPEG = 1, 6
+NONE, FAX, OLD_JPEG = 1, (2, 3, 4), 6
+READ_BY_LIBTIFF = (*FAX, 5, 8, 32773, 32946, 50000)
+"""Fax, LZW, deflate, PackBits and Zstandard."""
 JPEG_COMPRESSIONS = (OLD_JPEG, 7)
 """With these, Y'CbCr is decoded to RGB."""
 
@@ -58,7 +61,8 @@ def _check(source: Path, page: tifffile.TiffPage) -> None:
     ):
         raise DamagedError("strips or tiles without size")
     if int(page.photometric) not in COLORS:
-        raise InputError(source, f"a TIFF page of kind {page.photometric!s}, which is not supported", remedy)
+        kind = getattr(page.photometric, "name", page.photometric)
+        raise InputError(source, f"a TIFF page of {kind} samples, which is not read", remedy)
     if page.dtype is None or page.dtype.kind not in "bu" or page.bitspersample > 16 or page.imagedepth > 1:
         raise InputError(source, f"a TIFF page with samples of type {page.dtype}", remedy)
     if page.photometric == PALETTE and page.colormap is None:
@@ -115,17 +119,16 @@ def _stored_bands(source: Path, page: tifffile.TiffPage) -> Iterator[NDArray[Any
         rows = max(1, BAND_PIXELS // width)
         for top in range(0, height, rows):
             yield np.array(mapped[top : top + rows])
-    elif together and len(page.dataoffsets) > 1:
-        yield from _segment_rows(page, height, width, samples)
+    elif together:
+        yield from _segment_rows(source, page)
     else:
-        pixels: NDArray[Any] = page.asarray()
-        if not together:
-            pixels = pixels.reshape(samples, height, width).transpose(1, 2, 0)
-        yield from Raster.of(np.ascontiguousarray(pixels.reshape(height, width, samples))).bands()
+        pixels: NDArray[Any] = page.asarray().reshape(samples, height, width).transpose(1, 2, 0)
+        yield from Raster.of(np.ascontiguousarray(pixels)).bands()
 
 
-def _segment_rows(page: tifffile.TiffPage, height: int, width: int, samples: int) -> Iterator[NDArray[Any]]:
+def _segment_rows(source: Path, page: tifffile.TiffPage) -> Iterator[NDArray[Any]]:
     """Strips as they are, or rows of tiles."""
+    height, width, samples = page.imagelength, page.imagewidth, page.samplesperpixel
     rows = page.tilelength if page.is_tiled else page.rowsperstrip
     for top in range(0, height, rows):
         band = np.zeros((min(rows, height - top), width, samples), page.dtype)
@@ -133,13 +136,27 @@ def _segment_rows(page: tifffile.TiffPage, height: int, width: int, samples: int
         first = top // rows * per_row
         for index in range(first, first + per_row):
             coded = _segment_bytes(page, index)
-            segment, position, shape = page.decode(coded, index, jpegtables=page.jpegtables)
-            if segment is None:
+            if coded is None:
                 continue  # a hole in a sparse file
-            left, high, wide = position[-2], shape[-3], shape[-2]
-            piece = segment.reshape(segment.shape[-3:])[:high, :wide]
+            piece = _decoded(source, page, index, coded, len(band))
+            left = (index - first) * (page.tilewidth if page.is_tiled else width)
             band[: len(piece), left : left + piece.shape[1]] = piece[: len(band), : width - left]
         yield band
+
+
+def _decoded(source: Path, page: tifffile.TiffPage, index: int, coded: bytes, rows: int) -> NDArray[Any]:
+    """A strip of so many rows, or a tile: [n, m, C]. libtiff decodes what only it decodes to the end."""
+    size = (page.tilelength, page.tilewidth) if page.is_tiled else (rows, page.imagewidth)
+    if page.compression in FAX:
+        return decode_segment(source, page.offset, coded, *size)
+    try:
+        segment, _, shape = page.decode(coded, index, jpegtables=page.jpegtables)
+    except Exception:  # imagecodecs has an exception for each compression
+        if page.compression not in READ_BY_LIBTIFF:
+            raise
+        return decode_segment(source, page.offset, coded, *size)
+    assert segment is not None  # `coded` is something
+    return segment.reshape(segment.shape[-3:])[: shape[-3], : shape[-2]]
 
 
 def _segment_bytes(page: tifffile.TiffPage, index: int) -> bytes | None:
