@@ -30,7 +30,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated
@@ -42,6 +42,8 @@ import typer
 
 from colorcli.color.ycbcr import Plane, fit_gamut, rgb_from_ycbcr, ycbcr_from_rgb
 from colorcli.colorizer.predictor import ChromaPredictor
+from colorcli.evaluation.metrics import mean_scores, score
+from colorcli.evaluation.pictures import Picture
 from colorcli.models import open_model
 from colorcli.options import DEFAULT_MODEL
 from colorcli.video.cuts import CutDetector, is_cut
@@ -168,19 +170,23 @@ def _load(clip: Path, frames: int) -> list[tuple[Plane, Plane]]:
 def _print(name: str, lumas: list[Plane], chromas: list[Plane], truth: list[tuple[Plane, Plane]]) -> None:
     pictures = [_rgb(*pair) for pair in zip(lumas, chromas, strict=True)][::SAMPLED]
     wanted = [_rgb(*pair) for pair in truth][::SAMPLED]
-    colors = statistics.mean(map(colorfulness, pictures))
-    error = statistics.mean(difference(*pair) for pair in zip(pictures, wanted, strict=True))
+    scores = mean_scores(map(score, map(_coded, wanted), map(_coded, pictures)))
     mean, percentile = drift(lumas, chromas)
     typer.echo(
         f"{name:28} flicker {flicker(lumas, chromas):.3f}  drift {mean:.2f} {percentile:.2f}"
-        f"  CDC {color_consistency(pictures):.5f}  colorfulness {colors:.2f}"
-        f"  PSNR {statistics.mean(map(psnr, pictures, wanted)):.2f}  CIEDE2000 {error:.2f}"
+        f"  CDC {color_consistency(pictures):.5f}  colorfulness {scores.colorfulness:.2f}"
+        f"  PSNR {scores.psnr:.2f}  CIEDE2000 {scores.ciede2000:.2f}"
     )
 
 
 def _rgb(luma: Plane, chroma: Plane) -> Plane:
     """[h, w, 3] in [0, 1]."""
     return np.clip(rgb_from_ycbcr(luma, fit_gamut(luma, chroma)), 0, 1).transpose(1, 2, 0)
+
+
+def _coded(rgb: Plane) -> Picture:
+    """[h, w, 3] in code values."""
+    return np.rint(255 * rgb).astype(np.uint8)
 
 
 def flicker(lumas: list[Plane], chromas: list[Plane]) -> float:
@@ -263,27 +269,6 @@ def color_consistency(pictures: list[Plane]) -> float:
 def _divergence(one: Plane, other: Plane) -> float:
     middle = (one + other) / 2
     return float(sum((part * np.log(part / middle)).sum() for part in (one, other)) / 2)
-
-
-def psnr(rgb: Plane, wanted: Plane) -> float:
-    """Of [h, w, 3] in [0, 1], in dB; that of equal pictures is 100."""
-    return float(-10 * np.log10(max(float(np.square(rgb - wanted).mean()), 1e-10)))
-
-
-def colorfulness(rgb: Plane) -> float:
-    """Hasler and Suesstrunk (2003), of [h, w, 3] in [0, 1]."""
-    red, green, blue = np.moveaxis(rgb * 255, -1, 0)
-    across, along = red - green, (red + green) / 2 - blue
-    spread = np.hypot(across.std(), along.std())
-    return float(spread + 0.3 * np.hypot(across.mean(), along.mean()))
-
-
-def difference(rgb: Plane, wanted: Plane) -> float:
-    """Mean CIEDE2000."""
-    from skimage.color import deltaE_ciede2000, rgb2lab
-
-    compare: Callable[[Plane, Plane], Plane] = deltaE_ciede2000
-    return float(compare(rgb2lab(rgb), rgb2lab(wanted)).mean())
 
 
 if __name__ == "__main__":

@@ -239,6 +239,11 @@ def duration(seconds: float) -> str:
     return f"{seconds / 3600:.1f} h"
 
 
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 shot`, `1,200 shots`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _dry_table(summary: Summary, facts: dict[str, Any]) -> Table:
     """What a dry run has found."""
     table = Table(show_header=False, box=None, pad_edge=False)

@@ -41,10 +41,11 @@ def refs(
 
     `run --references FOLDER` takes back those that were changed.
     """
-    from colorcli.cli.console import open_sink
+    from colorcli.cli.console import counted, open_sink
     from colorcli.cli.use import check_film
     from colorcli.colorizer.color_sources import ColorSources
     from colorcli.colorizer.predictor import ChromaPredictor
+    from colorcli.images.metadata.xmp import with_provenance
     from colorcli.models import open_model
     from colorcli.video.preflight import open_to_look
     from colorcli.video.reference_pictures import write_reference
@@ -68,12 +69,13 @@ def refs(
     ):
         predictor = ChromaPredictor(model, size=color.size, saturation=color.saturation)
         converter = video.converter()
+        mark = with_provenance(None, model.card) if color.provenance else None
         output.mkdir(parents=True, exist_ok=True)
         sink(Started(video.name, str(output), video.trim.frames(video.info)))
         for shot in color_shots(video, predictor, ColorSources.load(color), sink):
             if not shot.keeps_color:
                 number = shot.shown.frame.number
-                write_reference(output / f"{number:06d}.png", rgb_of(shot.shown, converter))
+                write_reference(output / f"{number:06d}.png", rgb_of(shot.shown, converter), mark)
                 written += 1
     if not quiet:
-        typer.echo(f"{output}: {written} frames, one of each shot")
+        typer.echo(f"{output}: {counted(written, 'frame')}, one of each shot")

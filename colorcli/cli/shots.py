@@ -24,7 +24,7 @@ def shots(
     quiet: Annotated[bool, Flag("Errors only.", short="-q")] = False,
 ) -> None:
     """Find the shots of a film, and write them for `run --shots` or for an editing program."""
-    from colorcli.cli.console import open_sink
+    from colorcli.cli.console import counted, open_sink
     from colorcli.cli.report import report_page
     from colorcli.cli.use import check_film
     from colorcli.video.preflight import open_to_look
@@ -47,4 +47,4 @@ def shots(
         found = [Shot(one.start, one.end, skip=one.keeps_color) for one in find_shots(video, sink)]
         write_shot_exchange(output, found, video.info)
     if not quiet:
-        typer.echo(f"{output}: {len(found)} shots, {found[-1].end} frames")
+        typer.echo(f"{output}: {counted(len(found), 'shot')}, {counted(found[-1].end, 'frame')}")

@@ -18,10 +18,12 @@ MARK = "colorcli-unchanged"
 """Key of the digest in the PNG's text."""
 
 
-def write_reference(path: Path, rgb: NDArray[np.uint8]) -> None:
-    """Write a colorized frame, RGB [H, W, 3], with the mark."""
+def write_reference(path: Path, rgb: NDArray[np.uint8], xmp: bytes | None = None) -> None:
+    """Write a colorized frame, RGB [H, W, 3], with the mark; `xmp` is a packet about it, in UTF-8."""
     text = PngImagePlugin.PngInfo()
     text.add_text(MARK, _digest(rgb))
+    if xmp is not None:
+        text.add_itxt("XML:com.adobe.xmp", xmp.decode())
     with atomic_write(path) as partial:
         Image.fromarray(rgb).save(partial, "png", pnginfo=text, compress_level=1)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from support.cli import run_cli
 from support.images import load, save
 from support.videos import make, planes, run
@@ -106,6 +107,11 @@ def test_what_is_not_a_film_is_named(tmp_path: Path) -> None:
             assert not (tmp_path / output).exists()
 
 
+def text_of(path: Path) -> str:
+    with Image.open(path) as picture:
+        return str(picture.info)
+
+
 def test_each_shot_gets_a_frame_with_the_colors_of_a_run(film: Path, toy_model: Path, tmp_path: Path) -> None:
     folder = tmp_path / "refs"
     done = run_cli("refs", film, "-o", folder, "--model", toy_model)
@@ -114,6 +120,10 @@ def test_each_shot_gets_a_frame_with_the_colors_of_a_run(film: Path, toy_model: 
     numbers = [int(path.stem) for path in paths]
     assert all(start <= number < end for number, (start, end) in zip(numbers, SHOTS, strict=True))
     assert all(map(is_unchanged, paths))
+    few = tmp_path / "few"
+    done = run_cli("refs", film, "-o", few, "--model", toy_model, "--end", "0.2", "--no-provenance")
+    assert b"1 frame, one of each shot" in done.stdout
+    assert ["AISystemUsed" in text_of(path) for path in (paths[0], *few.glob("*.png"))] == [True, False]
     run(toy_model, film, tmp_path / "color.mkv", "--codec", "ffv1")
     colored = [planes(tmp_path / "color.mkv", index) for index in range(3)]
     for path, number in zip(paths, numbers, strict=True):
