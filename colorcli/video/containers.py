@@ -12,6 +12,8 @@ VIDEO_ONLY = ("yuv4mpegpipe",)
 """Muxers that take nothing but one video stream."""
 CONSTANT_RATE = ("yuv4mpegpipe", "avi")
 """Muxers without timestamps: a frame's number gives its time, at the rate in the header."""
+ONE_TIME = ("avi", "asf")
+"""Muxers that keep one time of each packet: only codecs that never reorder frames keep theirs."""
 HEADERLESS = ("h264", "hevc", "vvc", "m4v")
 """Muxers of a bare stream, which write nothing but packets."""
 _UNTIMED = ("yuv4mpegpipe", "ogg", "mxf_d10", "mxf_opatom", "gxf", "dv")

@@ -9,6 +9,7 @@ import av
 
 from colorcli.errors import RefusedError, UsageError
 from colorcli.options import VideoOptions
+from colorcli.video.containers import ONE_TIME
 from colorcli.video.encoder_defaults import (
     PRORES_PROFILES,
     REORDERING,
@@ -61,8 +62,8 @@ def candidate_settings(info: VideoInfo, format_name: str, options: VideoOptions)
         UsageError: the encoder has no such setting, or there is no such pixel format.
     """
     encoder = options.codec or default_encoder(info, format_name)
-    if format_name == "avi" and encoder in REORDERING:
-        cause = f"AVI would show {encoder} a frame late"
+    if format_name in ONE_TIME and encoder in REORDERING:
+        cause = f"{format_name} would show {encoder} a frame late"
         raise RefusedError(info.source, cause, "name the output .mkv or .mp4")
     source = natural_layout(info)
     taken = encoder_formats(encoder)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from colorcli.video.containers import ONE_TIME
 from colorcli.video.info import VideoInfo
 from colorcli.video.pixel_formats import natural_layout
 
@@ -27,7 +28,7 @@ _ONLY_ENCODER = {
 }  # fmt: skip
 """Containers with one usual encoder. NUT and Y4M are piped to another program, with uncompressed video."""
 REORDERING = {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "libopenh264"}
-"""Encoders whose frames in AVI are shown late, as if they had been reordered, even when none was."""
+"""Encoders whose frames in AVI and ASF are shown late, as if they had been reordered, even when none was."""
 HARDWARE = ("_nvenc", "_qsv", "_vaapi", "_amf", "_videotoolbox", "_v4l2m2m", "_vulkan")
 """Suffixes of encoders that need a device."""
 SEPARATE_ALPHA = {"libvpx", "libvpx-vp9"}
@@ -99,7 +100,7 @@ def default_encoder(info: VideoInfo, format_name: str) -> str:
     """Lossless video stays lossless, editing codecs stay, all else becomes H.264 or a near codec."""
     if format_name in _ONLY_ENCODER:
         return _ONLY_ENCODER[format_name]
-    if info.codec in LOSSLESS | STILL_CODECS and format_name in ("matroska", "avi", "mov", "mxf"):
+    if info.codec in LOSSLESS | STILL_CODECS and format_name in ("matroska", "avi", "asf", "mov", "mxf"):
         return "ffv1"
     if info.codec == "prores" and format_name in ("matroska", "mov", "mxf"):
         return "prores_ks"
@@ -108,7 +109,6 @@ def default_encoder(info: VideoInfo, format_name: str) -> str:
     layout = natural_layout(info)
     if format_name == "mxf":  # PyAV writes no H.264 to it
         return "mpeg2video" if layout.bits == 8 and not layout.rgb and layout.shift[0] else "prores_ks"
-    if format_name == "avi":
-        # AVI has no presentation times: only codecs that never reorder keep theirs in it.
+    if format_name in ONE_TIME:
         return "mjpeg" if info.codec == "mjpeg" else "mpeg4" if layout.name == "yuv420p" else "ffv1"
     return "libx264"

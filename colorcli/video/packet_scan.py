@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import lru_cache
+from math import ceil
 from pathlib import Path
 
 import av
@@ -40,6 +41,9 @@ _LENGTH_STATED = {"matroska", "avi", "flv", "asf", "rm"}
 """Demuxers whose header states the length; others estimate it."""
 _LEAST_LOSS = 0.5
 """Seconds by which the packets must end before the stated length, for something to be missing."""
+_MILLISECOND = Fraction(1, 1000)
+_LEAST_LAG = 0.1
+"""Seconds by which times of sound must go back to be noted: at a join, packets overlap by less."""
 _LEAST_GAP = 10.0
 """Seconds by which a clock must jump forward to count as started anew, as in ffmpeg."""
 _NEARBY = 400
@@ -73,6 +77,8 @@ class PacketScan:
     """Seconds to add to all times of each part."""
     starts: dict[int, list[int]] = field(default_factory=dict)
     """Stream index -> number of the stream's packet at which each part after the first begins."""
+    lags: dict[int, float] = field(default_factory=dict)
+    """Stream index -> seconds by which a packet is earlier than one before it, where that is much."""
     lengths: tuple[float, float] | None = None
     """Seconds that the packets last and that the header states, if something is missing."""
 
@@ -84,6 +90,9 @@ class PacketScan:
         for jump in self.jumps:
             place = f"after {jump.seconds:.2f} s (frame {jump.frame})"
             yield f"the clock restarts {place}; the parts are joined"
+        for index, seconds in self.lags.items():
+            fault = f"has times up to {seconds:.2f} s before earlier ones"
+            yield f"stream {index} {fault}; they are moved after them"
         if self.shifts[0]:
             yield f"the clock begins before 0; all times are moved by {float(self.shifts[0]):.3f} s"
 
@@ -144,10 +153,16 @@ def demux(container: InputContainer, scan: PacketScan, *streams: Stream) -> Iter
             counts[index] += 1
         if packet.stream.type != "video" and packet.dts is not None:
             if index in latest and packet.dts <= latest[index] - int(scan.is_regular):
-                packet.dts = latest[index] + int(packet.stream.type == "audio")
+                packet.dts = latest[index] + _least_step(packet)
                 packet.pts = packet.pts if packet.pts is None else max(packet.pts, packet.dts)
             latest[index] = packet.dts
         yield packet
+
+
+def _least_step(packet: Packet) -> int:
+    """Ticks between packets of sound that every container tells apart; other streams may share a time."""
+    clock = packet.time_base
+    return max(1, ceil(_MILLISECOND / clock)) if clock and packet.stream.type == "audio" else 0
 
 
 def _move(packet: Packet, shift: Fraction) -> None:
@@ -265,12 +280,14 @@ def _find_parts(
         target = np.nanmax(before) + float(shifts[-1]) + length
         shifts.append(_ticks(target - np.nanmin(after), video.clock))
     others = {
-        index: [_join_of(track, video, join, dts) for join in starts]
+        index: [_join_of(track, video, joins, dts) for joins in _neighbors(starts, len(shown))]
         for index, track in tracks.items()
         if track is not video
     }
     jumps = tuple(Jump(join, float(dts[join - 1])) for join in starts)
-    return PacketScan(probe_size, jumps, tuple(shifts), {videos[0]: starts, **others})
+    lags = {index: _lag(tracks[index], found, shifts) for index, found in others.items()}
+    noted = {index: lag for index, lag in lags.items() if lag > _LEAST_LAG}
+    return PacketScan(probe_size, jumps, tuple(shifts), {videos[0]: starts, **others}, noted)
 
 
 def _unequal_lengths(
@@ -320,10 +337,23 @@ def _first_shift(tracks: Iterable[_Track], shown: NDArray[np.float64], starts: l
     return -min([lowest, *earliest])
 
 
-def _join_of(track: _Track, video: _Track, join: int, video_dts: NDArray[np.float64]) -> int:
-    """Number of a stream's packet at which the part begins whose first video packet is `join`."""
-    order = np.array(track.order)
-    first, last = np.searchsorted(order, (video.order[join] - _NEARBY, video.order[join] + _NEARBY))
+def _neighbors(starts: list[int], count: int) -> Iterator[tuple[int, int, int]]:
+    """Each start of a part with the one before and the one after it, or the last packet."""
+    return zip([0, *starts], starts, [*starts[1:], count - 1], strict=False)
+
+
+def _join_of(
+    track: _Track, video: _Track, joins: tuple[int, int, int], video_dts: NDArray[np.float64]
+) -> int:
+    """Number of a stream's packet at which a part begins.
+
+    `joins`: numbers of the video packets at which the part before, this part, and the next one begin.
+    """
+    order, join = np.array(track.order), joins[1]
+    before, place, after = (video.order[number] for number in joins)
+    # Not beyond the middle of the neighboring parts, where the next join may lie within reach.
+    near = max(place - _NEARBY, (before + place) // 2), min(place + _NEARBY, (place + after) // 2)
+    first, last = np.searchsorted(order, near)
     dts, durations = track.seconds("dts"), track.seconds("durations")
     jump = video_dts[join] - video_dts[join - 1] - video.durations[join - 1] * float(video.clock)
     if last > max(first, 1):
@@ -335,6 +365,15 @@ def _join_of(track: _Track, video: _Track, join: int, video_dts: NDArray[np.floa
         if abs(dts[number] - video_dts[join]) < abs(dts[number] - video_dts[join - 1]):
             return number
     return int(np.searchsorted(order, video.order[join]))
+
+
+def _lag(track: _Track, starts: list[int], shifts: list[Fraction]) -> float:
+    """How far a packet of a stream is behind an earlier one, in seconds."""
+    dts = track.seconds("dts")
+    for start, before, after in zip(starts, shifts, shifts[1:], strict=False):
+        dts[start:] += float(after - before)
+    dts = dts[~np.isnan(dts)]
+    return float(np.max(np.maximum.accumulate(dts) - dts, initial=0.0))
 
 
 def _ticks(seconds: float, clock: Fraction) -> Fraction:
