@@ -1,12 +1,24 @@
 """Files as other programs write them, and as disks return them, made of a few lines each."""
 
+import shutil
 import struct
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 from support.broken import encoded
 from support.scenes import scene
+
+exiftool = pytest.mark.skipif(shutil.which("exiftool") is None, reason="exiftool is not installed")
+exiv2 = pytest.mark.skipif(shutil.which("exiv2") is None, reason="exiv2 is not installed")
+
+
+def exif_value(path: Path, tag: str) -> bytes:
+    done = subprocess.run(["exiftool", "-b", f"-{tag}", str(path)], capture_output=True, check=False)
+    return done.stdout
 
 
 def box(kind: bytes, body: bytes) -> bytes:
