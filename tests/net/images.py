@@ -161,7 +161,7 @@ def _tiff_page(path: Path, number: int) -> NDArray[Any]:
         page = file.pages[number].aspage()
         deep = page.dtype is not None and page.dtype.itemsize == 2
         # Pillow reads these with 8 bits, or gray with alpha not at all.
-        simple = page.photometric in (1, 2) and (deep or page.samplesperpixel == 2)
+        simple = page.photometric in (1, 2) and (deep or page.extrasamples)
         if simple:
             pixels = page.asarray()
             if page.planarconfig == 2 and pixels.ndim == 3:
@@ -202,10 +202,12 @@ def _stacked(pixels: NDArray[Any]) -> NDArray[Any]:
 
 def _metadata_faults(source: Path, output: Path) -> Iterator[str]:
     old, new = _exiftool(source), _exiftool(output)
+    # In HEIC the container turns the picture, and Exif repeats it: written upright, both are gone.
+    changing = CHANGING | ({"Orientation"} if source.suffix.lower() in (".heic", ".heif") else set())
     for name, value in old.items():
         tag = name.rpartition(":")[2]
         if (
-            CHANGING & {name, tag}
+            changing & {name, tag}
             or OLD_JPEG.match(tag)
             or name.startswith(("File:", "ExifTool:", "Composite:"))
         ):
