@@ -20,8 +20,45 @@ from colorcli.video.pipeline import analyzed_frames
 from colorcli.video.prefetch import Prefetch
 from colorcli.video.preflight import CheckedVideo
 from colorcli.video.propagation import PropagatedColors, propagate
+from colorcli.video.shot_memory import ShotMemory
+from colorcli.video.sources.base import FrameSource
 from colorcli.video.temporal_colorizer import HintSource
 from colorcli.video.trim import Trim
+
+
+def open_memory(
+    video: CheckedVideo, predictor: ChromaPredictor, sources: ColorSources, folder: Path | None = None
+) -> ShotMemory | None:
+    """The memory of a run, with what a person gave; None without one.
+
+    Args:
+        folder: keeps it for a run that continues this one.
+    """
+    options = video.options.video
+    if not (options.memory and options.stabilize):
+        return None
+    memory = ShotMemory(folder)
+    wanted = {number for number in video.given.frames if not _is_skipped(number, video)}
+    if wanted:
+        palettes, converter = _Palettes(video, predictor, sources), video.converter()
+        working = predictor.working_shape(video.info.height, video.info.width)
+        with video.source.reopen() as source, Prefetch(_whole(video, source).frames()) as frames:
+            for frame in takewhile(lambda frame: frame.number <= max(wanted), frames):
+                if frame.number in wanted:
+                    view, *_ = converter.views(converter.planar(frame.picture), working)
+                    given = _given_for(frame.number, video, predictor, palettes, view.small)
+                    memory.give(frame.number, view.small, given)
+    return memory
+
+
+def _is_skipped(number: int, video: CheckedVideo) -> bool:
+    shot = video.shots.find(number)
+    return shot is not None and shot.skip
+
+
+def _whole(video: CheckedVideo, source: FrameSource) -> CheckedVideo:
+    """The video with another source, and not trimmed."""
+    return replace(video, source=source, trim=Trim())
 
 
 @contextmanager
@@ -82,9 +119,8 @@ def _is_stored(number: int, part: Part) -> bool:
 def _frames_around(video: CheckedVideo, working: tuple[int, int], part: Part) -> Iterator[Frame]:
     """The frames of the shots of a part, trimmed or not, with decisions."""
     with video.source.reopen() as source:
-        whole = replace(video, source=source, trim=Trim())
         is_whole_shots = part.keyframe is None and (part.before is not None or video.trim == Trim())
-        frames = analyzed_frames(whole, working, part if is_whole_shots else Part())
+        frames = analyzed_frames(_whole(video, source), working, part if is_whole_shots else Part())
         yield from takewhile(lambda frame: part.last is None or frame.number <= part.last, frames)
 
 

@@ -17,11 +17,11 @@ from colorcli.files import STDIO
 from colorcli.models.provenance import DIGITAL_SOURCE_TYPE
 from colorcli.networks.card import ModelCard
 from colorcli.options import Outcome, RunOptions
-from colorcli.video.color_sources import open_color_sources
+from colorcli.video.color_sources import open_color_sources, open_memory
 from colorcli.video.contact_sheet import evenly_spaced, write_contact_sheet
 from colorcli.video.frame_converter import FrameConverter
 from colorcli.video.frame_log import FrameLog
-from colorcli.video.pipeline import colored_frames, open_memory
+from colorcli.video.pipeline import colored_frames
 from colorcli.video.preflight import CheckedVideo, preflight
 from colorcli.video.shot_log import ShotLog
 from colorcli.video.sinks.base import VideoSink
@@ -55,7 +55,7 @@ def colorize_video(
     with preflight(source, output, options, report) as video:
         with _open_sink(video, predictor.card, report) as sink:
             log = FrameLog(video, sink.finished, report)
-            memory = open_memory(options.video, sink.folder)
+            memory = open_memory(video, predictor, sources, sink.folder)
             for part in sink.parts(memory):
                 log.reopen(*part.redone)
                 shot_log = ShotLog(video, report, part, memory, keeps=sink.folder is not None)

@@ -9,9 +9,9 @@ from dataclasses import replace
 
 from colorcli.color.ycbcr import Plane
 from colorcli.video.chroma_store import read_chroma
+from colorcli.video.corrections import Memory
 from colorcli.video.frames import ColoredFrame
 from colorcli.video.part import StoredShot
-from colorcli.video.shot_memory import Memory
 
 
 class KeptShots:

@@ -36,6 +36,8 @@ MOST_VOTES = 6
 """Keyframes that vote at most, however short the windows are: each costs a flow and three warped planes."""
 HINT_WEIGHT = 10.0
 """Weight of a color that is certain, as from a reference, beside 1 for a predicted one."""
+FULL_HOLD = 0.3
+"""Share of what a person gave from which it is not corrected: a part of it would be lost at each keyframe."""
 MOST_GAIN = 1.5
 """Saturation is multiplied by this at most."""
 RESTORED_SATURATION = 0.9
@@ -108,6 +110,8 @@ class KeyframePrediction:
     """Flow of the previous keyframe with this one as the reference; None where a shot starts."""
     anchor: Plane | float = 0.0
     """How far the memory of other shots decides its colors: [h, w] in [0, 1]."""
+    given: Plane | float = 0.0
+    """How far its colors are those that a person gave for another shot: [h, w] in [0, 1]."""
 
     @property
     def weight(self) -> Plane | float:
@@ -131,7 +135,9 @@ def vote(predictions: Sequence[KeyframePrediction]) -> ColorEstimate:
     return first.estimate.toward(mean, 1 - np.broadcast_to(first.weight, total.shape))
 
 
-def correct(warped: ColorEstimate, voted: ColorEstimate, trust: Plane, steps: int) -> ColorEstimate:
+def correct(
+    warped: ColorEstimate, voted: ColorEstimate, trust: Plane, steps: int, held: Plane | float = 0.0
+) -> ColorEstimate:
     """Correct an estimate warped from the previous keyframe toward the vote.
 
     No prediction lasts forever, and none shows at once. Where the vote differs more than predictions usually
@@ -141,10 +147,13 @@ def correct(warped: ColorEstimate, voted: ColorEstimate, trust: Plane, steps: in
     Args:
         trust: trust [h, w] in [0, 1] in the warped estimate.
         steps: how many steps ago the previous keyframe was.
+        held: how far the warped estimate is what a person gave, and is not corrected: [h, w] in [0, 1].
     """
     difference = np.square(warped.planes[:2] - voted.planes[:2]).sum(axis=0) / np.float32(DISAGREEMENT**2)
     confidence = np.exp(-cv2.blur(difference, (5, 5)))
-    return voted.toward(warped, trust * confidence * np.float32((1 - CORRECTION_PER_STEP) ** steps))
+    full = np.minimum(np.divide(held, np.float32(FULL_HOLD)), 1)
+    kept = np.maximum(confidence * np.float32((1 - CORRECTION_PER_STEP) ** steps), full)
+    return voted.toward(warped, trust * kept)
 
 
 def flow_weight(flow: AccumulatedFlow, shape: tuple[int, int]) -> Plane:

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from colorcli.video.corrections import Correction
 from colorcli.video.frames import Agreement, Findings, Frame
-from colorcli.video.shot_memory import Correction
 from colorcli.video.shot_summary import ShotSummary
 from colorcli.video.temporal_colorizer import Keyframe
 

@@ -15,14 +15,13 @@ from pathlib import Path
 from colorcli.color.detection import ColorDetector
 from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.predictor import ChromaPredictor
-from colorcli.options import VideoOptions
 from colorcli.video.chroma_store import read_chroma, round_chroma
+from colorcli.video.corrections import Memory
 from colorcli.video.frames import Agreement, ColoredFrame, Frame
 from colorcli.video.kept_shots import KeptShots
 from colorcli.video.part import Part
 from colorcli.video.prefetch import Prefetch
 from colorcli.video.preflight import CheckedVideo
-from colorcli.video.shot_memory import Memory, ShotMemory
 from colorcli.video.shots import ShotAnalyzer, ShotRule
 from colorcli.video.temporal_colorizer import (
     ColoredStep,
@@ -32,11 +31,6 @@ from colorcli.video.temporal_colorizer import (
     TemporalColorizer,
     lookahead_for,
 )
-
-
-def open_memory(options: VideoOptions, folder: Path | None = None) -> ShotMemory | None:
-    """The memory of a run; `folder` keeps it for a run that continues this one."""
-    return ShotMemory(folder) if options.memory and options.stabilize else None
 
 
 @contextmanager

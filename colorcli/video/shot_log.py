@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from colorcli.events import ShotDone, Sink
+from colorcli.video.corrections import Memory
 from colorcli.video.frames import ColoredFrame
 from colorcli.video.part import Part
 from colorcli.video.preflight import CheckedVideo
-from colorcli.video.shot_memory import Memory
 from colorcli.video.shot_summary import ShotSummary, ShownFrame
 
 
@@ -101,6 +101,7 @@ def _decided(video: CheckedVideo, shot: ShotSummary, recalled: Sequence[int]) ->
         parts.append(str(row.grade))
     if row is not None and row.reference:
         parts.append(f"palette of {row.reference}")
-    if recalled:
-        parts.append(f"memory of the shot at frame {', '.join(map(str, recalled))}")
+    others = [number for number in recalled if not shot.start <= number <= shot.last]
+    if others:
+        parts.append(f"memory of the shot at frame {', '.join(map(str, others))}")
     return ", ".join(parts + video.given.words(shot.start, shot.last + 1))

@@ -5,6 +5,9 @@ Two keyframes of each shot are remembered, its first and its last: what they sho
 same, its colors move toward theirs: pixel by pixel where the optical flow finds the same picture again, else
 cell by cell. What is new keeps the network's colors.
 
+What a person gave for a frame, by a reference or by hints, is remembered before the first shot, so that it
+reaches earlier shots, too. It comes before what other shots have, and counts where it is certain.
+
 Remembering and recalling need these pictures alone, not those between. So a planning pass that knows the cuts
 can correct all of them in order, and the shots can then be colorized in any order, with the same result.
 
@@ -14,19 +17,21 @@ short side 256): at the return colors change by 1.2, 1.7 and 1.7 (|da| + |db| in
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 from colorcli.files import atomic_write
 from colorcli.models.features import FeatureExtractor
+from colorcli.video.corrections import Correction, resized
 from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, Positions, luma_agreement, sample
 from colorcli.video.keyframe_voting import FULL_TRUST, ColorEstimate
 from colorcli.video.matching import Matches, likeness_of, match, summary
@@ -37,7 +42,9 @@ LEAST_LIKENESS = 0.55
 """Likeness of two pictures as a whole (`likeness_of`) from which they are compared in full. Pictures of
 different subjects stay below 0.52; of a shot that goes on, above 0.6."""
 MOST_COMPARED = 2
-"""Keyframes that a new one is compared with in full."""
+"""Keyframes that a new one is compared with in full, of those that a person gave and of the others."""
+MOST_GIVEN = 256
+"""Frames with given colors that are remembered, the first ones of the video."""
 ENOUGH = 0.8
 """Share of the picture that is explained at which no further keyframe is compared."""
 LEAST_USEFUL = 0.02
@@ -65,6 +72,8 @@ class ShotKeyframe:
     """[3, h, w]: the planes of a `ColorEstimate`."""
     is_certain: NDArray[np.bool_]
     """Scalar: whether a person chose its colors, by hints or a reference."""
+    certainty: NDArray[np.float16]
+    """Of given colors, [h, w] in [0, 1]: how far they count. Scalar 1 where all colors count."""
     summary: NDArray[np.float32]
     """[areas, channels], as `matching.summary` gives it."""
     past: NDArray[np.str_]
@@ -83,7 +92,9 @@ class ShotKeyframe:
     def digest(self) -> str:
         """Of what others recall of it."""
         content = hashlib.sha256()
-        for array in (self.features, self.luma, self.image, self.colors, self.is_certain):
+        for array in (
+            self.features, self.luma, self.image, self.colors, self.is_certain, self.certainty
+        ):  # fmt: skip
             content.update(np.ascontiguousarray(array).tobytes())
         return content.hexdigest()
 
@@ -108,77 +119,6 @@ class _Remembered:
         return ShotKeyframe(**{each.name: self.read(each.name) for each in fields(ShotKeyframe)})
 
 
-@dataclass(frozen=True)
-class Correction:
-    """What a keyframe's colors change by so that they are as remembered."""
-
-    difference: NDArray[np.float16]
-    """Of the planes of a `ColorEstimate`, [3, h, w]."""
-    trust: NDArray[np.float16]
-    """[h, w] in [0, 1]: where it is remembered."""
-    shots: tuple[int, ...] = ()
-    """The shots that it is remembered from, by the numbers of their first frames."""
-
-    def apply(self, estimate: ColorEstimate) -> ColorEstimate:
-        """Correct an estimate of any size."""
-        changed = estimate.planes + _resized(self.difference, estimate.planes.shape[1:])
-        np.maximum(changed[2], 0, out=changed[2])
-        return ColorEstimate(changed.astype(np.float32))
-
-    def trust_at(self, shape: tuple[int, int]) -> Plane:
-        """The trust at another size [H, W]."""
-        return _resized(self.trust[None], shape)[0]
-
-
-class Memory(Protocol):
-    """What corrects the keyframes of a video, the first and the last of each shot, in order."""
-
-    recalled: dict[int, tuple[int, ...]]
-    """The shots that a shot had colors from; all by the numbers of their first frames."""
-
-    def correct(
-        self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
-    ) -> Correction:
-        """The correction of a keyframe.
-
-        Args:
-            number: of its frame.
-            small: luma [h, w] in [0, 1] at the working size.
-            estimate: the network's colors for it.
-            certainty: [h, w] in [0, 1]: where they are known by hints, and stay.
-            is_last: whether it ends its shot rather than begins it.
-        """
-
-    def restore(self, end: int) -> bool:
-        """Remember what earlier runs did before the frame with this number, where this one does not yet.
-
-        Returns:
-            Whether their colors still follow from what is remembered now; if not, nothing is restored.
-        """
-
-
-class PlannedMemory:
-    """Corrections that a planning pass has found."""
-
-    def __init__(
-        self, corrections: Sequence[Correction], recalled: Mapping[int, tuple[int, ...]] | None = None
-    ) -> None:
-        """`recalled`: of shots that need no correction here."""
-        self._corrections = iter(corrections)
-        self.recalled = dict(recalled or {})
-
-    def correct(
-        self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
-    ) -> Correction:
-        correction = next(self._corrections)
-        if not is_last:
-            self.recalled[number] = correction.shots
-        return correction
-
-    def restore(self, end: int) -> bool:
-        return True
-
-
 class ShotMemory:
     """The keyframes remembered. Not safe for use from two threads at once."""
 
@@ -191,6 +131,8 @@ class ShotMemory:
         self.recalled: dict[int, tuple[int, ...]] = {}
         self._start = 0
         """Number of the first frame of the shot."""
+        self._given = 0
+        """How many keyframes a person gave: the first ones."""
         self._count = 0
         self._reached = (-1, 0)
         """Number of the frame remembered last, and how many keyframes it has."""
@@ -199,16 +141,26 @@ class ShotMemory:
         self._stored = [] if folder is None else _stored(folder)
         """What earlier runs have stored."""
 
+    def give(self, number: int, small: Plane, given: Hints) -> None:
+        """Remember what a person gave for a frame with luma `small` [h, w]; to be called before all else."""
+        if self._given == MOST_GIVEN:
+            return
+        seen = self._describe(small, ColorEstimate.of(given.chroma), given.mask)
+        certainty = resized(given.mask[None], seen.image.shape)[0].astype(np.float16)
+        shot = replace(seen, certainty=certainty, start=np.array(number))
+        self._given += 1
+        self._add(_Remembered(partial(getattr, replace(shot, content=np.array(shot.digest())))), ())
+
     def correct(
         self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
     ) -> Correction:
         seen = self._describe(small, estimate, certainty)
         known = np.broadcast_to(np.float32(certainty), small.shape)
-        free = 1 - _resized(known[None], seen.image.shape)[0]
+        free = 1 - resized(known[None], seen.image.shape)[0]
         if not is_last:
             self._start = number
         likely = self._likely(seen.summary)
-        correction, recalled = self._recall(seen, likely, (LAST_SHARE if is_last else FIRST_SHARE) * free)
+        correction, recalled = self._recall(seen, likely, free, LAST_SHARE if is_last else FIRST_SHARE)
         colors = correction.apply(ColorEstimate(seen.colors.astype(np.float32))).planes
         shot = replace(
             seen,
@@ -223,7 +175,8 @@ class ShotMemory:
         correction = replace(correction, shots=self._starts(useful, self._start))
         if not is_last:
             self.recalled[number] = correction.shots
-        self._add(_Remembered(partial(getattr, shot)), useful, number)
+        self._add(_Remembered(partial(getattr, shot)), useful)
+        self._reach(number)
         if self._folder is not None:
             frame, place = self._reached
             with atomic_write(self._folder / f"{frame:08d}-{place}.memory.npz") as partial_file:
@@ -247,7 +200,8 @@ class ShotMemory:
                 useful, start = [likely[one] for one in stored.read("recalled")], int(stored.read("start"))
                 if place[0] == start:
                     self.recalled[start] = self._starts(useful, start)
-                self._add(stored, useful, place[0])
+                self._add(stored, useful)
+                self._reach(place[0])
         return True
 
     def forget_stored(self, first: int, last: int | None, kept: Sequence[tuple[int, int]] = ()) -> None:
@@ -272,7 +226,7 @@ class ShotMemory:
     def _describe(self, small: Plane, estimate: ColorEstimate, certainty: Plane | float) -> ShotKeyframe:
         features, luma = self._extractor(small)
         image = FlowImage.of(small).image
-        colors = _resized(estimate.planes, image.shape)
+        colors = resized(estimate.planes, image.shape)
         stored = features.astype(np.float16)
         return ShotKeyframe(
             stored,
@@ -280,6 +234,7 @@ class ShotMemory:
             image,
             colors.astype(np.float16),
             is_certain=np.array(np.mean(certainty) > LEAST_CERTAIN),
+            certainty=np.array(1, np.float16),
             summary=summary(stored),
             past=np.array(self._past),
             likely=np.zeros(0, np.int64),
@@ -290,9 +245,15 @@ class ShotMemory:
         return " ".join(self._shots[number].content for number in likely)
 
     def _recall(
-        self, seen: ShotKeyframe, likely: Sequence[int], share: Plane
+        self, seen: ShotKeyframe, likely: Sequence[int], free: Plane, share: float
     ) -> tuple[Correction, list[int]]:
-        trust = np.zeros(seen.image.shape, np.float32)
+        """The correction of a keyframe, and which ones of the likely keyframes it comes from.
+
+        Args:
+            free: [h, w] in [0, 1]: where its colors are not known.
+            share: how far it moves toward what was not given.
+        """
+        trust, given = np.zeros((2, *seen.image.shape), np.float32)
         difference = np.zeros((3, *trust.shape), np.float32)
         sources = []
         for place, number in enumerate(likely):
@@ -300,27 +261,35 @@ class ShotMemory:
             if found is None:
                 continue
             sources.append(place)
-            free = found[1] * (1 - trust)  # what is most alike comes first
-            difference += free * found[0]
-            trust += free
+            own = found[1] * (1 - trust)  # what is most alike comes first
+            is_given = number < self._given
+            difference += own * found[0] * np.float32(1 if is_given else share)
+            trust += own
+            given += own if is_given else 0
             if trust.mean() > ENOUGH:
                 break
-        return Correction((share * difference).astype(np.float16), trust.astype(np.float16)), sources
+        moved, trusted, held = (
+            plane.astype(np.float16) for plane in (free * difference, trust, free * given)
+        )
+        return Correction(moved, trusted, held), sources
 
     def _starts(self, useful: Sequence[int], start: int) -> tuple[int, ...]:
         """The first frames of the shots that keyframes belong to, except the one at `start`."""
         return tuple(sorted({int(self._shots[number].read("start")) for number in useful} - {start}))
 
-    def _add(self, shot: _Remembered, useful: Sequence[int], frame: int) -> None:
-        """Remember a keyframe of a frame, and that those that gave it colors were useful."""
+    def _add(self, shot: _Remembered, useful: Sequence[int]) -> None:
+        """Remember a keyframe, and that those that gave it colors were useful."""
         for number in useful:
             self._shots[number] = self._shots.pop(number)
         self._shots[self._count] = shot
         self._count += 1
-        self._reached = frame, self._reached[1] + 1 if frame == self._reached[0] else 0
         self._past = hashlib.sha256(f"{self._past} {shot.content}".encode()).hexdigest()
-        if len(self._shots) > CAPACITY:
-            del self._shots[next(iter(self._shots))]
+        if len(self._shots) - self._given > CAPACITY:
+            del self._shots[next(number for number in self._shots if number >= self._given)]
+
+    def _reach(self, frame: int) -> None:
+        """Count a keyframe of a frame."""
+        self._reached = frame, self._reached[1] + 1 if frame == self._reached[0] else 0
 
     def _likely(self, own: NDArray[np.float32]) -> list[int]:
         """Numbers of the keyframes that probably show the same, the likeliest first; the later of two.
@@ -329,7 +298,9 @@ class ShotMemory:
         """
         likeness = {number: likeness_of(own, other.summary) for number, other in self._shots.items()}
         likely = [number for number, value in likeness.items() if value >= LEAST_LIKENESS]
-        return sorted(likely, key=lambda number: self._rank(number, likeness))[:MOST_COMPARED]
+        likely.sort(key=lambda number: self._rank(number, likeness))
+        given = [number for number in likely if number < self._given]
+        return given[:MOST_COMPARED] + [number for number in likely if number not in given][:MOST_COMPARED]
 
     def _rank(self, number: int, likeness: dict[int, float]) -> tuple[bool, float, int]:
         """What a person chose comes first."""
@@ -350,21 +321,26 @@ def _read(path: Path, name: str) -> NDArray[Any]:
 
 
 def _find(seen: ShotKeyframe, shot: ShotKeyframe) -> tuple[Plane, Plane] | None:
-    """Difference of the planes [3, h, w] to those of an earlier keyframe, and trust [h, w]."""
+    """Difference of the planes [3, h, w] to those of another keyframe, and trust [h, w]."""
     features, other = (keyframe.features.astype(np.float32) for keyframe in (seen, shot))
     matches = match(features, seen.luma, other, shot.luma)
     if matches.coverage < LEAST_USEFUL:
         return None
-    colors, theirs = (keyframe.colors.astype(np.float32) for keyframe in (seen, shot))
-    cells = matches.sample(_resized(theirs, shot.luma.shape)) - _resized(colors, seen.luma.shape)
+    # A fourth plane is how far their colors count.
+    colors, theirs = (
+        np.concatenate([one.colors, np.broadcast_to(certainty, (1, *one.image.shape))]).astype(np.float32)
+        for one, certainty in ((seen, np.float16(0)), (shot, shot.certainty))
+    )
+    cells = matches.sample(resized(theirs, shot.luma.shape)) - resized(colors, seen.luma.shape)
     nearby = cv2.GaussianBlur(matches.trust, (0, 0), NEARBY)
     around = np.stack([cv2.GaussianBlur(plane * matches.trust, (0, 0), NEARBY) for plane in cells])
     cells = cells * matches.trust + around / np.maximum(nearby, 1e-6) * (1 - matches.trust)
     likely = np.maximum(matches.trust, np.minimum(nearby / FULL_TRUST, 1))
-    coarse, trust = np.split(_resized(np.concatenate([cells, likely[None]]), seen.image.shape), [3])
+    coarse, trust = np.split(resized(np.concatenate([cells, likely[None]]), seen.image.shape), [4])
     flow = _refined(seen, shot, matches)
     exact = np.minimum(flow.trust / np.float32(FULL_TRUST), 1) * np.minimum(2 * trust[0], 1)
-    return coarse + exact * (flow.warp(theirs) - colors - coarse), np.maximum(trust[0], exact)
+    found = coarse + exact * (flow.warp(theirs) - colors - coarse)
+    return found[:3], np.maximum(trust[0], exact) * np.clip(found[3], 0, 1)
 
 
 def _refined(seen: ShotKeyframe, shot: ShotKeyframe, matches: Matches) -> AccumulatedFlow:
@@ -384,11 +360,3 @@ def _enlarged(positions: Positions, shape: tuple[int, ...]) -> Positions:
         (positions + 0.5) * scale - 0.5, shape[::-1], interpolation=cv2.INTER_LINEAR
     )
     return pixels
-
-
-def _resized(planes: NDArray[np.floating], shape: tuple[int, ...]) -> Plane:
-    """Planes [n, h, w] at another size."""
-    how = cv2.INTER_AREA if shape[0] < planes.shape[1] else cv2.INTER_LINEAR
-    return np.stack(
-        [cv2.resize(plane.astype(np.float32), shape[::-1], interpolation=how) for plane in planes]
-    )

@@ -12,11 +12,11 @@ from colorcli.color.ycbcr import rgb_from_ycbcr
 from colorcli.colorizer.color_sources import ColorSources
 from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.events import Progress, Sink
-from colorcli.video.color_sources import open_color_sources
+from colorcli.video.color_sources import open_color_sources, open_memory
 from colorcli.video.frame_converter import FrameConverter
 from colorcli.video.frames import ColoredFrame
 from colorcli.video.part import Part
-from colorcli.video.pipeline import joined_steps, open_memory, unconverted_frames
+from colorcli.video.pipeline import joined_steps, unconverted_frames
 from colorcli.video.pixel_formats import all_samples, unit_chroma, unit_luma
 from colorcli.video.prefetch import Prefetch
 from colorcli.video.preflight import CheckedVideo
@@ -67,9 +67,10 @@ def color_shots(
     report: Sink,
 ) -> Iterator[SurveyedShot]:
     """The shots of a video with the colors that a run gives to the frame that stands for each."""
+    memory = open_memory(video, predictor, sources)
     with (
         open_color_sources(video, Part(), predictor, sources, report) as hints,
-        unconverted_frames(video, predictor, hints, Part(), open_memory(video.options.video)) as frames,
+        unconverted_frames(video, predictor, hints, Part(), memory) as frames,
     ):
         yield from _grouped(frames, video, report)
 

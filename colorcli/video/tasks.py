@@ -20,18 +20,19 @@ from colorcli.colorizer.predictor import ChromaPredictor
 from colorcli.events import Sink
 from colorcli.files import STDIO
 from colorcli.options import Outcome, RunOptions
-from colorcli.video.color_sources import open_color_sources
+from colorcli.video.color_sources import open_color_sources, open_memory
 from colorcli.video.colorize import finish_output, open_file_sink
+from colorcli.video.corrections import Correction, PlannedMemory
 from colorcli.video.formats import is_frame_pattern
 from colorcli.video.frame_log import FrameLog
 from colorcli.video.frames import Findings, Frame
 from colorcli.video.kept_shots import KeptShots
 from colorcli.video.keyframe_voting import ColorEstimate
 from colorcli.video.part import WARM_UP, Part, Place, StoredShot, frame_checksum
-from colorcli.video.pipeline import analyzed_frames, colored_frames, open_memory
+from colorcli.video.pipeline import analyzed_frames, colored_frames
 from colorcli.video.preflight import CheckedVideo, VideoSpec, open_source, preflight
 from colorcli.video.shot_log import ShotLog
-from colorcli.video.shot_memory import Correction, PlannedMemory, ShotMemory
+from colorcli.video.shot_memory import ShotMemory
 from colorcli.video.sinks.file import FileSink
 from colorcli.video.sinks.segment_writer import SegmentWriter
 from colorcli.video.sinks.segments import Segments, starts_task
@@ -94,7 +95,7 @@ class VideoTasks:
         video = self._video
         spec = VideoSpec(**{field.name: getattr(video, field.name) for field in fields(VideoSpec)})
         working = predictor.working_shape(video.info.height, video.info.width)
-        memory = open_memory(video.options.video, self._sink.folder)
+        memory = open_memory(video, predictor, sources, self._sink.folder)
         for gap in self._sink.parts(memory):
             self._log.reopen(*gap.redone)
             if gap.chroma is not None:

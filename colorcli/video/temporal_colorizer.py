@@ -26,8 +26,10 @@ import numpy as np
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 from colorcli.colorizer.predictor import ChromaPredictor
+from colorcli.video.corrections import Memory
 from colorcli.video.flow import AccumulatedFlow, FlowImage, FlowMeter, Positions
 from colorcli.video.keyframe_voting import (
+    CORRECTION_PER_STEP,
     MOST_VOTES,
     ColorEstimate,
     KeyframePrediction,
@@ -35,7 +37,6 @@ from colorcli.video.keyframe_voting import (
     flow_weight,
     vote,
 )
-from colorcli.video.shot_memory import Memory
 
 LOOKAHEAD = 24
 """Steps that are read after a keyframe before its colors are final; the keyframes among them vote. Up to
@@ -79,6 +80,8 @@ class Keyframe:
     """[2, h, w] at the working size."""
     estimate: Plane
     """[3, h, w]: the planes of the `ColorEstimate` that `chroma` was made from."""
+    held: Plane
+    """How far a person decided the colors: [h, w] in [0, 1], or scalar 0."""
 
 
 @dataclass(frozen=True)
@@ -204,8 +207,8 @@ class TemporalColorizer:
             step.number, step.small, prediction.estimate, prediction.certainty, is_last=is_last
         )
         estimate = correction.apply(prediction.estimate)
-        anchor = 1.0 if is_last else correction.trust_at(step.small.shape)
-        return replace(prediction, estimate=estimate, anchor=anchor)
+        trust, given = correction.trust_at(step.small.shape)
+        return replace(prediction, estimate=estimate, anchor=1.0 if is_last else trust, given=given)
 
     def _extend_window(self, step: Step, origin: FlowImage) -> None:
         """Add a step to the window that starts after `origin`."""
@@ -249,12 +252,16 @@ class TemporalColorizer:
         window = self._waiting.popleft()
         small, certainty = window.last.small, window.prediction.certainty
         opening = self._keyframe
+        held = np.maximum(certainty, window.prediction.given).astype(np.float32)
         if opening is not None:
-            flow = window.entries[-1].to_keyframe
-            trust = flow_weight(flow, small.shape) * (1 - window.prediction.weight)
+            flow, steps = window.entries[-1].to_keyframe, len(window.entries)
+            weight = flow_weight(flow, small.shape)
+            carried = _carried(opening.held, flow, weight, steps)
+            trust = weight * (1 - np.maximum(certainty, window.prediction.anchor * (1 - carried)))
             warped = ColorEstimate(opening.estimate).warp(flow)
-            estimate = correct(warped, estimate, trust, len(window.entries))
-        closing = self._keyframe = Keyframe(small, estimate.chroma(certainty), estimate.planes)
+            estimate = correct(warped, estimate, trust, steps, carried)
+            held = np.maximum(held, carried)
+        closing = self._keyframe = Keyframe(small, estimate.chroma(certainty), estimate.planes, held)
         for place, (entry, to_closing) in enumerate(zip(window.entries, window.flows, strict=False), 1):
             assert opening is not None
             nearness = np.float32(place / len(window.entries))
@@ -300,6 +307,14 @@ def _flows_to_last(origin: FlowImage, entries: list[_WindowEntry]) -> list[Accum
         flow = flow.extend(following.forward, following.forward_trust, last.image, image)
         flows.append(flow)
     return flows[::-1]
+
+
+def _carried(held: Plane, flow: AccumulatedFlow, weight: Plane, steps: int) -> Plane:
+    """What is left of `Keyframe.held` after so many steps along a flow that counts by `weight` [h, w]."""
+    if not held.any():
+        return np.zeros_like(held)
+    (moved,) = flow.warp(held[None])
+    return moved * weight * np.float32((1 - CORRECTION_PER_STEP) ** steps)
 
 
 def _interpolate(

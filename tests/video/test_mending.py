@@ -119,16 +119,23 @@ def test_a_changed_hint_colorizes_its_task_and_those_that_remember_it(
     assert shots_on(page_of(output)) == shots_on(page_of(full))
 
 
-def test_a_changed_reference_colorizes_its_task_only(
+def test_a_changed_reference_colorizes_its_task_and_earlier_ones_that_show_the_same(
     tmp_path: Path, toy_model: Path, video: Path, kept: Path
 ) -> None:
     output, full, folder = copied(kept, tmp_path), tmp_path / "full.mkv", tmp_path / "refs"
     folder.mkdir()
     make(folder / "000490.png", "-f", "lavfi", "-i", f"color=red:s={SIZE}", "-frames:v", "1")
-    facts = mend(toy_model, video, output, "--references", folder)
-    assert facts["resumed"] == 486
-    run(toy_model, video, full, "--references", folder)
-    assert bitstream(output) == bitstream(full) != bitstream(kept)
+    facts = mend(toy_model, video, output, "--references", folder, "--jobs", 2)
+    assert facts["resumed"] == 243
+    run(toy_model, video, full, "--references", folder, "--report", page_of(full))
+    assert bitstream(output) == bitstream(full)
+    assert shots_on(page_of(output)) == shots_on(page_of(full))
+    changed = [bool((a != b).any()) for a, b in zip(planes(output, 2), planes(kept, 2), strict=True)]
+    assert all(changed[:243] + changed[486:])
+    assert not any(changed[243:486])
+    (folder / "000490.png").rename(folder / "notes.png")
+    mend(toy_model, video, output)
+    assert bitstream(output) == bitstream(kept)
 
 
 def test_another_encoding_needs_no_network(tmp_path: Path, toy_model: Path, video: Path, kept: Path) -> None:

@@ -1,6 +1,7 @@
 """Memory across shots: a scene that comes back has its colors again, and nothing else changes."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -10,8 +11,9 @@ import pytest
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
 from colorcli.video import shot_memory
+from colorcli.video.corrections import Correction, Memory, PlannedMemory
 from colorcli.video.keyframe_voting import ColorEstimate
-from colorcli.video.shot_memory import Memory, PlannedMemory, ShotMemory
+from colorcli.video.shot_memory import ShotMemory
 from colorcli.video.temporal_colorizer import ColoredStep, Step, TemporalColorizer
 
 HEIGHT, WIDTH = 128, 192
@@ -92,7 +94,7 @@ class Recorder:
 
     def correct(
         self, number: int, small: Plane, estimate: ColorEstimate, certainty: Plane | float, *, is_last: bool
-    ) -> shot_memory.Correction:
+    ) -> Correction:
         self.asked.append((number, is_last))
         self.answers.append(self.memory.correct(number, small, estimate, certainty, is_last=is_last))
         return self.answers[-1]
@@ -154,6 +156,38 @@ def test_colors_that_a_person_chose_in_one_shot_show_in_later_ones() -> None:
     assert np.abs(chromas[12] - chosen).max() < 1e-3
     assert np.abs(chromas[24] - chosen).mean() < 0.05
     assert np.abs(chromas[0] - chosen).mean() > 0.1
+
+
+CHOSEN = np.array([-0.2, 0.25], np.float32)[:, None, None]
+
+
+def with_given(steps: list[Step], number: int, mask: Plane) -> ShotMemory:
+    """A memory that knows the colors of a part of a frame."""
+    memory = ShotMemory()
+    memory.give(number, steps[number].small, Hints(np.broadcast_to(CHOSEN, (2, HEIGHT, WIDTH)), mask))
+    return memory
+
+
+def test_colors_that_a_person_gave_show_in_earlier_shots_and_last() -> None:
+    steps = [*film([(1, 0)], length=40), *film([(2, 0), (1, 6)])]
+    steps = [replace(step, number=number) for number, step in enumerate(steps)]
+    memory = with_given(steps, 48, np.ones((HEIGHT, WIDTH), np.float32))
+    plain, chromas = colorize(steps, ShotMemory()), colorize(steps, memory)
+    for number in (0, 15, 25, 39, 46):
+        assert np.abs(chromas[number] - CHOSEN).mean() < 0.02 < np.abs(plain[number] - CHOSEN).mean()
+    for number in range(40, 46):
+        assert chromas[number] == pytest.approx(plain[number], abs=1e-6)
+    assert memory.recalled == {0: (48,), 40: (), 46: (48,)}
+
+
+def test_only_what_is_certain_of_given_colors_counts() -> None:
+    steps = film([(1, 0), (2, 0), (1, 6)])
+    mask = np.zeros((HEIGHT, WIDTH), np.float32)
+    mask[:, : WIDTH // 2] = 1
+    plain, chromas = colorize(steps, ShotMemory()), colorize(steps, with_given(steps, 14, mask))
+    near, far = np.s_[:, :, 20 : WIDTH // 2 - 20], np.s_[:, :, WIDTH // 2 + 40 :]
+    assert np.abs(chromas[0] - CHOSEN)[near].mean() < 0.05
+    assert np.abs(chromas[0] - plain[0])[far].mean() < 0.01
 
 
 def test_the_memory_is_bounded_and_what_is_useful_stays(monkeypatch: pytest.MonkeyPatch) -> None:
