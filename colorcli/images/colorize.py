@@ -116,6 +116,9 @@ def _opened(
                 raise InputError(source, cause, "write it as TIFF")
             written = [plain(page) for page in pages] if options.compare else pages
             _check_losses(source, written, writer, options.lossy, on_note)
+            if reader.name != writer.name:
+                for part in dict.fromkeys(part for page in pages for part in page.confined):
+                    on_note(f"left out of the {writer.name}: {part}")
             yield pages
 
 

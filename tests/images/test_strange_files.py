@@ -14,16 +14,19 @@ from support.broken import encoded
 from support.images import gray, load
 from support.scenes import scene
 from support.strange import (
+    EXIF,
     GRAY,
     PACKETS,
     SRGB,
     box,
+    chunk,
     exif_value,
     exiftool,
     inserted,
     jp2,
     jpeg,
     png,
+    raw_profile,
     tiff,
 )  # fmt: skip
 
@@ -70,14 +73,19 @@ def test_jpeg2000_palettes_are_looked_up(bits: int, columns: int, colorized: Any
 
 
 @pytest.mark.parametrize("space", ["RGB", "GRAY"])
-def test_a_jp2_profile_by_any_method_is_kept(space: str, colorized: Any) -> None:
+@pytest.mark.parametrize("method", [2, 3])
+def test_a_jp2_profile_by_any_method_is_kept(space: str, method: int, colorized: Any) -> None:
     pixels = scene(40, 50) if space == "GRAY" else np.stack([scene(40, 50)] * 3, axis=2)
     stream = imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="j2k", reversible=True)
     profile = icc.srgb_profile() if space == "RGB" else bytes(imagecodecs.cms_profile("gray", gamma=2.2))
-    data = jp2(bytes(stream), (40, 50), 3 if space == "RGB" else 1, box(b"colr", b"\3\0\0" + profile))
+    data = jp2(
+        bytes(stream), (40, 50), 3 if space == "RGB" else 1, box(b"colr", bytes((method, 0, 0)) + profile)
+    )
     output, _ = colorized(data, "in.jp2")
     after = output.read_bytes()
-    assert b"colr\3\0\0" + profile in after if space == "RGB" else b"colr\2\0\0" in after
+    assert b"colr%c\0\0%b" % (method, profile) in after if space == "RGB" else b"colr\2\0\0" in after
+    shown = gray(imagecodecs.jpeg2k_decode(after[after.index(b"\xff\x4f\xff\x51") :]))
+    assert np.abs(shown - scene(40, 50).astype(int)).max() <= 1
 
 
 def test_subsampled_jpeg2000_is_named(colorized: Any) -> None:
@@ -102,7 +110,8 @@ KINDS = {
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("trailer", [b"", bytes(2500), b"a scanner's own words, " * 40])
+@pytest.mark.parametrize("trailer", [b"", bytes(2500), b"\xff" * 90, b"a scanner's own words, " * 40],
+    ids=["nothing", "zeros", "ones", "words"])  # fmt: skip
 def test_a_missing_end_marker_is_added(kind: str, trailer: bytes, colorized: Any) -> None:
     whole = jpeg(**KINDS[kind])
     output, notes = colorized(whole[:-2] + trailer, "in.jpg")
@@ -162,12 +171,13 @@ def test_the_size_is_found_behind_a_megabyte_of_segments(colorized: Any) -> None
 
 @pytest.mark.parametrize(("options", "words"), [
     ({"bitspersample": 12}, "a JPEG of 12 bits, which is not read"),
-    ({"lossless": True}, "a lossless JPEG, which is not read"),
+    ({"lossless": True}, "a lossless JPEG, which is not read"), ({}, "a JPEG-LS, which is not read"),
 ])  # fmt: skip
 def test_other_processes_of_jpeg_are_named(options: dict[str, Any], words: str, colorized: Any) -> None:
     pixels = scene(40, 50, 65535) >> 4 if "bitspersample" in options else scene(40, 50)
+    data = imagecodecs.jpegls_encode(pixels) if not options else imagecodecs.jpeg8_encode(pixels, **options)
     with pytest.raises(InputError, match=words) as caught:
-        colorized(bytes(imagecodecs.jpeg8_encode(pixels, **options)), "in.jpg")
+        colorized(bytes(data), "in.jpg")
     assert "damaged" not in str(caught.value)
 
 
@@ -247,9 +257,10 @@ def test_a_damaged_ancillary_chunk_is_left_out(colorized: Any) -> None:
 
 
 def test_a_png_without_its_last_chunk_is_read(colorized: Any) -> None:
-    output, notes = colorized(png(end=False), "in.png")
-    assert np.abs(gray(load(output)) - scene(60, 80).astype(int)).max() <= 1
-    assert len(notes) == 1
+    for filling in (b"", bytes(500)):
+        output, notes = colorized(png(end=False) + filling, "in.png")
+        assert np.abs(gray(load(output)) - scene(60, 80).astype(int)).max() <= 1
+        assert notes == ["its last chunk, IEND, is missing: added"]
     with pytest.raises(InputError, match="truncated"):
         colorized(png(end=False)[:-30], "cut.png")
 
@@ -266,18 +277,50 @@ def test_a_damaged_critical_chunk_is_an_error(kind: bytes, colorized: Any) -> No
 def test_of_a_transparent_shade_its_lowest_bits_count(colorized: Any) -> None:
     target = io.BytesIO()
     Image.fromarray(scene(40, 50) > 120).save(target, "PNG", bits=1)
-    key = b"tRNS\0\xff"
     data = target.getvalue()
-    data = data[:33] + b"\0\0\0\2" + key + struct.pack(">I", zlib.crc32(key)) + data[33:]
-    output, _ = colorized(data, "in.png")
+    output, _ = colorized(data[:33] + chunk(b"tRNS", b"\0\xff") + data[33:], "in.png")
     assert (np.asarray(Image.open(output))[:, :, 3] == np.where(scene(40, 50) > 120, 0, 255)).all()
 
 
 def test_the_scale_of_a_png_is_kept(colorized: Any) -> None:
-    scale = b"sCAL\x010.5\x000.5"
-    chunk = struct.pack(">I", len(scale) - 4) + scale + struct.pack(">I", zlib.crc32(scale))
-    output, _ = colorized(png(chunk), "in.png")
-    assert chunk in output.read_bytes()
+    scale = chunk(b"sCAL", b"\x010.5\x000.5")
+    output, _ = colorized(png(scale), "in.png")
+    assert scale in output.read_bytes()
+
+
+IN_CHUNKS = {
+    "raw exif": (raw_profile(b"exif", b"Exif\0\0" + EXIF), "Artist", "Nobody"),
+    "raw APP1": (raw_profile(b"APP1", b"Exif\0\0" + EXIF), "Artist", "Nobody"),
+    "eXIf with a mark": (chunk(b"eXIf", b"Exif\0\0" + EXIF), "Artist", "Nobody"),
+    "raw XMP": (raw_profile(b"xmp", PACKETS["UTF-8"]), "XMP-dc:Subject", "M\u00fchle"),
+    "packed XMP": (
+        chunk(b"iTXt", b"XML:com.adobe.xmp\0\1\0\0\0" + zlib.compress(PACKETS["UTF-8"])),
+        "XMP-dc:Subject",
+        "M\u00fchle",
+    ),
+}
+
+
+@exiftool
+@pytest.mark.parametrize("target", ["out.png", "out.tif"])
+@pytest.mark.parametrize("kind", IN_CHUNKS)
+def test_metadata_in_any_chunk_of_a_png_goes_along(kind: str, target: str, colorized: Any) -> None:
+    extra, tag, value = IN_CHUNKS[kind]
+    output, notes = colorized(png(extra), "in.png", target)
+    assert exif_value(output, tag).decode() == value
+    assert not notes
+
+
+def test_what_only_its_own_format_holds_is_named(colorized: Any) -> None:
+    data = inserted(jpeg(), (0xFE, b"a comment")) + b"another image"
+    _, notes = colorized(data, "in.jpg", "out.png")
+    assert notes == [
+        "left out of the PNG: its comments",
+        "left out of the PNG: what follows the image in its file, as further images",
+    ]
+    assert not colorized(data, "in.jpg")[1]
+    _, notes = colorized(png(chunk(b"tEXt", b"Title\0a title")), "in.png", "out.jpg")
+    assert notes == ["left out of the JPEG: its texts (Title)"]
 
 
 # BMP, AVIF, HEIC

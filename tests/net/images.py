@@ -33,12 +33,14 @@ CHANGING = {
     "MinSampleValue", "MaxSampleValue", "ReferenceBlackWhite", "YCbCrCoefficients", "OldSubfileType",
     "WhitePoint", "PrimaryChromaticities", "Warning", "CurrentIPTCDigest", "JpgFromRaw",
     "ApplicationNotes", "SMinSampleValue", "SMaxSampleValue", "InkSet", "PreviewImage", "PreviewImageLength",
-    "PNG:ModifyDate", "PNG:PixelCalibration", "ProfileName",
+    "PNG:ModifyDate", "PNG:PixelCalibration", "ProfileName", "ThumbnailTIFF",
+    "AnimationFrames", "AnimationPlays", "ImageSourceData",
 }  # fmt: skip
 """Tags that describe the coding of the pixels, or that a new coding must bring. PNG calls its own date unsafe
 to copy, and exiftool calls the pixels of a TIFF in JPEG a preview."""
 OF_EXIFTOOL = ("File:", "ExifTool:", "Composite:")
 OLD_JPEG = re.compile(r"JPEG(Proc|RestartInterval|QTables|DCTables|ACTables)|OtherImage")
+JPEG_SUFFIXES = (".jpg", ".jpeg")
 RAW_SUFFIXES = (".dng", ".nef", ".arw", ".cr2", ".cr3", ".orf", ".rw2", ".raf", ".pef", ".srw")
 STANDARD_GROUP = re.compile(r"Exif\.(Image\d*|Photo|GPSInfo|Iop|Thumbnail|Sub(Image|Thumb)\d*|MakerNote)\.")
 """What exiv2 finds outside of maker notes."""
@@ -69,7 +71,7 @@ def _tolerance(source: Path) -> tuple[float, float]:
 
     Readers convert CMYK each in its own way, and decoders of JPEG clip each in its own way.
     """
-    if source.suffix.lower() not in (".jpg", ".jpeg"):
+    if source.suffix.lower() not in JPEG_SUFFIXES:
         return 1.51, 0
     with Image.open(source) as image:
         return (2.51, 0) if image.mode == "CMYK" else (1.51, 1e-4)
@@ -113,8 +115,7 @@ def _pages(path: Path) -> list[NDArray[Any]]:
     if head[:8] == b"\x89PNG\r\n\x1a\n":
         return [_stacked(imagecodecs.png_decode(path.read_bytes()))]
     if head[:4] == b"\xff\x4f\xff\x51" or head[4:8] == b"jP  ":
-        data = path.read_bytes()
-        return [_stretched(_stacked(imagecodecs.jpeg2k_decode(data)), _jp2_bits(data))]
+        return [_jpeg2000(path.read_bytes())]
     if head[:1] == b"P" and head[1:2] in b"123456":
         return [_netpbm(path)]
     if head[4:8] == b"ftyp":
@@ -137,9 +138,22 @@ def _developed(path: Path) -> NDArray[Any]:
         )
 
 
+def _jpeg2000(data: bytes) -> NDArray[Any]:
+    at = data.find(b"\xff\x4f\xff\x51")
+    if b"pclr" not in data[:at] and (b"colr\2" in data[:at] or b"colr\3" in data[:at]):
+        data = data[at:]  # or the decoder would apply the profile
+    return _stretched(_stacked(imagecodecs.jpeg2k_decode(data)), _jp2_bits(data))
+
+
 def _netpbm(path: Path) -> NDArray[Any]:
-    pixels = _stacked(cv2.imdecode(np.frombuffer(path.read_bytes(), np.uint8), cv2.IMREAD_UNCHANGED))
-    return pixels[:, :, ::-1]
+    """By Pillow, which reads color with 8 bits; by OpenCV, which does not look at the brightest value."""
+    data = path.read_bytes()
+    numbers = re.findall(rb"\d+", re.sub(rb"#[^\n]*", b"", data[2:200]))
+    if data[1:2] == b"6" and int(numbers[2]) == 65535:
+        return _stacked(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED))[:, :, ::-1]
+    with Image.open(path) as image:
+        deep = image.mode.startswith("I")
+        return np.asarray(image).astype(np.uint16)[:, :, None] if deep else _in_known_mode(image)
 
 
 def _sheets(path: Path) -> list[NDArray[Any]]:
@@ -157,19 +171,27 @@ def _tiff_count(path: Path) -> int:
 
 
 def _tiff_page(path: Path, number: int) -> NDArray[Any]:
+    """Gray and RGB as libtiff and tifffile give them, before anything is turned; the rest as Pillow does."""
     with tifffile.TiffFile(path) as file:
         page = file.pages[number].aspage()
-        deep = page.dtype is not None and page.dtype.itemsize == 2
-        # Pillow reads these with 8 bits, or gray with alpha not at all.
-        simple = page.photometric in (1, 2) and (deep or page.extrasamples)
-        if simple:
-            pixels = page.asarray()
-            if page.planarconfig == 2 and pixels.ndim == 3:
-                pixels = pixels.transpose(1, 2, 0)
-            return _stretched(_stacked(pixels), page.bitspersample)
+        if page.photometric in (0, 1, 2) and page.compression not in (6, 7):
+            return _plain_tiff_page(path, number, page)
     with Image.open(path) as image:
         image.seek(number)
         return _in_known_mode(image)
+
+
+def _plain_tiff_page(path: Path, number: int, page: tifffile.TiffPage) -> NDArray[Any]:
+    try:
+        pixels = np.asarray(imagecodecs.tiff_decode(path.read_bytes(), index=number))
+    except (imagecodecs.TiffError, IndexError):
+        pixels = page.asarray()
+    if page.planarconfig == 2 and pixels.ndim == 3 and pixels.shape[0] == page.samplesperpixel:
+        pixels = pixels.transpose(1, 2, 0)
+    pixels = _stretched(
+        _stacked(pixels.astype(np.uint8) if pixels.dtype == bool else pixels), page.bitspersample
+    )
+    return np.iinfo(pixels.dtype).max - pixels if page.photometric == 0 else pixels
 
 
 def _in_known_mode(image: Image.Image) -> NDArray[Any]:
@@ -271,6 +293,8 @@ def _exiv2(path: Path) -> dict[str, str]:
 def _image_faults(source: Path, output: Path) -> Iterator[str]:
     """Images inside of images: previews and the second of several."""
     for name in ("MPImage2", "MakerNotes:PreviewImage"):
+        if name.startswith("MP") and output.suffix.lower() not in JPEG_SUFFIXES:
+            continue  # a note says so
         old, new = (_ask_exiftool("-b", f"-{name}", str(path)) for path in (source, output))
         if old != new:
             yield f"{name} of {len(old)} bytes became one of {len(new)}"
@@ -282,7 +306,12 @@ def _coding_faults(source: Path, output: Path) -> Iterator[str]:
     depths = [_avif_depth(data) for data in (old, new)]
     if depths[0] and depths[1] and depths[1] < depths[0]:
         yield f"AVIF of {depths[0]} bits became one of {depths[1]}"
-    if b"colr\x03" in old[:4096] and b"colr\x03" not in new and b"colr\x02" not in new:
+    if (
+        output.suffix == ".jp2"
+        and b"colr\x03" in old[:4096]
+        and b"colr\x03" not in new
+        and b"colr\x02" not in new
+    ):
         yield "a JP2 profile by method 3 is gone"
     if new[:2] in (b"II", b"MM"):
         with tifffile.TiffFile(output) as file:

@@ -3,6 +3,7 @@
 import shutil
 import struct
 import subprocess
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +98,21 @@ PACKETS = {
     "UTF-8": packet("utf-8"), "UTF-16 LE": packet("utf-16-le"), "UTF-16 BE": packet("utf-16-be"),
     "Latin-1": packet("latin-1", LATIN_1), "prefix": packet("utf-8", prefix="other"),
 }  # fmt: skip
+
+
+def chunk(kind: bytes, body: bytes) -> bytes:
+    """Of a PNG."""
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def raw_profile(name: bytes, content: bytes) -> bytes:
+    """Metadata in a PNG as ImageMagick writes them."""
+    lines = (b"", name, b"%8d" % len(content), content.hex().encode(), b"")
+    return chunk(b"tEXt", b"Raw profile type " + name + b"\0" + b"\n".join(lines))
+
+
+EXIF = b"II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 315, 2, 7, 26) + bytes(4) + b"Nobody\0"
+"""An artist."""
 
 
 def png(*extra: bytes, end: bool = True) -> bytes:

@@ -63,6 +63,8 @@ class Page:
     """Exif orientation, 1 to 8."""
     notes: tuple[str, ...] = ()
     """What the user has to know about how the page was read."""
+    confined: tuple[str, ...] = ()
+    """What only its own format can hold, for the user of another."""
 
     @property
     def features(self) -> frozenset[str]:

@@ -33,7 +33,9 @@ XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 IMAGE_BOXES = (b"jP  ", b"ftyp", b"jp2h", b"jp2c")
 EXIF_UUID = b"JpgTiffExif->JP2"
 IPTC_UUID = bytes.fromhex("33c7a4d2b81d4723a0baf1a3e097ad38")
-ICC_METHOD, ANY_ICC_METHOD = 2, 3
+ENUMERATED, ICC_METHOD, ANY_ICC_METHOD = 1, 2, 3
+SRGB, GRAYSCALE = 16, 17
+"""Enumerated color spaces."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,7 @@ class Jpeg2000Codec(SinglePageCodec):
         boxes = () if data[:4] == CODESTREAM else tuple(read_boxes(data))
         stream = _codestream(data)
         _check(source, stream)
-        pixels = imagecodecs.jpeg2k_decode(data)
+        pixels = imagecodecs.jpeg2k_decode(_without_profile(data, boxes))
         pixels = pixels[:, :, None] if pixels.ndim == 2 else pixels
         header = next((tuple(read_boxes(box.body)) for box in boxes if box.kind == b"jp2h"), ())
         bits = stream.bits[0]
@@ -84,7 +86,10 @@ class Jpeg2000Codec(SinglePageCodec):
             _uuid(boxes, EXIF_UUID), _uuid(boxes, XMP_UUID), _profile(header), iptc=_uuid(boxes, IPTC_UUID)
         )
         raster = Raster.of(_full_depth(pixels, bits))
-        return Jpeg2000Page(raster, metadata, exif.orientation(metadata.exif), boxes=boxes)
+        others = dict.fromkeys(box.kind.decode("latin-1") for box in boxes if not _is_known(box))
+        confined = (f"its boxes ({', '.join(others)})",) if others else ()
+        orientation = exif.orientation(metadata.exif)
+        return Jpeg2000Page(raster, metadata, orientation, confined=confined, boxes=boxes)
 
     def encode(self, page: OutputPage) -> bytes:
         pixels = page.raster.array()
@@ -188,12 +193,31 @@ def _full_depth(pixels: Pixels, bits: int) -> Pixels:
     return stretched(pixels, (1 << bits) - 1) if bits < 8 * pixels.dtype.itemsize else pixels
 
 
+def _without_profile(data: bytes, boxes: tuple[Box, ...]) -> bytes:
+    """The file, of whose profile the decoder shall know nothing: it would convert samples that keep it."""
+    header = next((box for box in boxes if box.kind == b"jp2h"), None)
+    parts = tuple(read_boxes(header.body)) if header else ()
+    if header is None or not _profile(parts):
+        return data
+    palette = next((part.body for part in parts if part.kind == b"pclr"), None)
+    components = palette[2] if palette else len(_codestream(data).bits)
+    space = struct.pack(">BBBI", ENUMERATED, 0, 0, SRGB if components > 2 else GRAYSCALE)
+    plain = [part for part in parts if part.kind != b"colr"] + [Box(b"colr", space)]
+    new = Box(b"jp2h", b"".join(part.to_bytes() for part in plain))
+    return b"".join((new if box is header else box).to_bytes() for box in boxes)
+
+
 def _profile(header: tuple[Box, ...], *methods: int) -> bytes | None:
     allowed = methods or (ICC_METHOD, ANY_ICC_METHOD)
     return next(
         (box.body[3:] for box in header if box.kind == b"colr" and box.body[:1] and box.body[0] in allowed),
         None,
     )
+
+
+def _is_known(box: Box) -> bool:
+    uuids = (EXIF_UUID, XMP_UUID, IPTC_UUID)
+    return box.kind in IMAGE_BOXES or any(_has_uuid(box, name) for name in uuids)
 
 
 def _has_uuid(box: Box, name: bytes) -> bool:

@@ -9,16 +9,13 @@ import cv2
 import numpy as np
 
 from colorcli.errors import InputError
-from colorcli.images.codecs.base import Metadata, OutputPage, Page, SinglePageCodec, Size, read_header
+from colorcli.images.codecs.base import OutputPage, Page, SinglePageCodec, Size, read_header
 from colorcli.images.codecs.damage import DamagedError
-from colorcli.images.metadata import exif, icc
-from colorcli.images.metadata.resources import iptc_in, resource_with_iptc
+from colorcli.images.codecs.png_metadata import Chunk, body_of, metadata_of, other_texts, with_metadata
+from colorcli.images.metadata import exif
 from colorcli.images.raster import Pixels, Raster
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-RAW_IPTC = b"Raw profile type iptc"
-XMP = b"XML:com.adobe.xmp\0\0\0\0\0"
-"""Keyword of an `iTXt` chunk: uncompressed, no language."""
 GRAY, PALETTE, GRAY_ALPHA = 0, 3, 4
 """Color types that colorizing changes."""
 IMAGE_CHUNKS = frozenset((b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"hIST"))
@@ -30,16 +27,6 @@ ROOM = 1 << 20
 """Bytes that are decompressed at once."""
 COMPRESSION = [cv2.IMWRITE_PNG_COMPRESSION, 4, cv2.IMWRITE_PNG_FILTER, cv2.IMWRITE_PNG_ALL_FILTERS]
 """Within a tenth of the smallest size at a third of the time."""
-
-
-@dataclass(frozen=True)
-class Chunk:
-    kind: bytes
-    body: bytes
-
-    def to_bytes(self) -> bytes:
-        check = zlib.crc32(self.kind + self.body)
-        return struct.pack(">I", len(self.body)) + self.kind + self.body + struct.pack(">I", check)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,18 +53,20 @@ class PngCodec(SinglePageCodec):
         decoded = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
         if decoded is None:
             raise DamagedError("it cannot be decoded")
-        metadata = Metadata(
-            _body(chunks, b"eXIf"), _xmp(chunks), _profile(chunks), _dpi(chunks), raw_profile(chunks)
-        )
+        metadata = metadata_of(chunks)
         raster = Raster.of(_channels(decoded, chunks))
-        return PngPage(raster, metadata, exif.orientation(metadata.exif), notes, chunks=chunks)
+        texts = ", ".join(dict.fromkeys(other_texts(chunks)))
+        confined = (f"its texts ({texts})",) * bool(texts)
+        confined += ("its color description (cICP)",) * any(chunk.kind == b"cICP" for chunk in chunks)
+        orientation = exif.orientation(metadata.exif)
+        return PngPage(raster, metadata, orientation, notes, confined=confined, chunks=chunks)
 
     def encode(self, page: OutputPage) -> bytes:
         order = cv2.COLOR_RGBA2BGRA if page.raster.has_alpha else cv2.COLOR_RGB2BGR
         _, encoded = cv2.imencode(".png", cv2.cvtColor(page.raster.array(), order), COMPRESSION)
         image = [chunk for chunk in read_chunks(encoded.tobytes())[0] if chunk.kind in IMAGE_CHUNKS]
         kept = _kept(page.page.chunks, page.raster) if isinstance(page.page, PngPage) else []
-        kept = _with_metadata(kept, page.metadata)
+        kept = with_metadata(kept, page.metadata)
         early = [chunk for chunk in kept if chunk.kind in BEFORE_PALETTE]
         late = [chunk for chunk in kept if chunk.kind not in BEFORE_PALETTE]
         return SIGNATURE + b"".join(chunk.to_bytes() for chunk in (image[0], *early, *late, *image[1:]))
@@ -101,19 +90,19 @@ def read_chunks(data: bytes) -> tuple[tuple[Chunk, ...], tuple[str, ...]]:
         size, kind = struct.unpack(">I4s", data[at : at + 8].ljust(8, b"\0"))
         body, check = data[at + 8 : at + 8 + size], data[at + 8 + size : at + 12 + size]
         name = kind.decode("latin-1")
-        if len(check) < 4:
+        if len(check) < 4 or not kind.isalpha():  # as where a file is filled up with zeros
             if not _is_complete(chunks):
-                raise DamagedError("truncated")
+                raise DamagedError("truncated" if len(check) < 4 else "checksum of a chunk does not match")
             notes.append("its last chunk, IEND, is missing: added")
             chunks.append(Chunk(b"IEND", b""))
         elif int.from_bytes(check, "big") == zlib.crc32(kind + body):
             chunks.append(Chunk(kind, body))
-        elif kind.isalpha() and kind[:1].islower():  # ancillary
+        elif kind[:1].islower():  # ancillary
             notes.append(f"a damaged {name} chunk is left out")
         elif kind == b"IEND":
             chunks.append(Chunk(kind, b""))
         else:
-            raise DamagedError(f"checksum of {name if kind.isalpha() else 'a chunk'} does not match")
+            raise DamagedError(f"checksum of {name} does not match")
         at += 12 + size
     if chunks[0].kind != b"IHDR" or len(chunks[0].body) != HEADER_SIZE:
         raise DamagedError("no header")
@@ -140,7 +129,7 @@ def _channels(decoded: Pixels, chunks: tuple[Chunk, ...]) -> Pixels:
     color_type = chunks[0].body[9]
     if color_type == GRAY:
         gray = decoded if decoded.ndim == 2 else decoded[:, :, 0]
-        transparent = _body(chunks, b"tRNS")
+        transparent = body_of(chunks, b"tRNS")
         if transparent is None:
             return gray[:, :, None]
         alpha = _key_alpha(gray, int.from_bytes(transparent[:2], "big"), chunks[0].body[8])
@@ -181,75 +170,3 @@ def _kept(chunks: tuple[Chunk, ...], color: Raster) -> list[Chunk]:
             continue  # its name says that it is unsafe to copy once the image data changes
         result.append(chunk)
     return result
-
-
-def _with_metadata(kept: list[Chunk], metadata: Metadata) -> list[Chunk]:
-    """The chunks with this metadata in place of what they had; what has not changed keeps its place."""
-    chunks = tuple(kept)
-    if _profile(chunks) != metadata.icc:
-        kept = [chunk for chunk in kept if chunk.kind != b"iCCP"]
-        if metadata.icc:
-            kept.append(Chunk(b"iCCP", b"ICC profile\0\0" + zlib.compress(metadata.icc)))
-    if metadata.dpi and _body(chunks, b"pHYs") is None:
-        across, down = (round(dpi / 0.0254) for dpi in metadata.dpi)
-        kept.append(Chunk(b"pHYs", struct.pack(">IIB", across, down, 1)))
-    if metadata.exif and _body(chunks, b"eXIf") != metadata.exif:
-        kept = [chunk for chunk in kept if chunk.kind != b"eXIf"] + [Chunk(b"eXIf", metadata.exif)]
-    if metadata.xmp and _xmp(chunks) != metadata.xmp:
-        kept = [chunk for chunk in kept if not _is_xmp(chunk)] + [Chunk(b"iTXt", XMP + metadata.xmp)]
-    if metadata.iptc and raw_profile(chunks) != metadata.iptc:
-        kept = [chunk for chunk in kept if not _is_raw_iptc(chunk)]
-        lines = (
-            b"\niptc\n%8d\n" % len(block := resource_with_iptc(metadata.iptc)) + block.hex().encode() + b"\n"
-        )
-        kept.append(Chunk(b"zTXt", RAW_IPTC + b"\0\0" + zlib.compress(lines)))
-    return kept
-
-
-def _is_raw_iptc(chunk: Chunk) -> bool:
-    return chunk.kind in (b"zTXt", b"tEXt") and chunk.body.partition(b"\0")[0] == RAW_IPTC
-
-
-def raw_profile(chunks: tuple[Chunk, ...]) -> bytes | None:
-    """IPTC records in the way of ImageMagick: as hexadecimal text."""
-    chunk = next((chunk for chunk in chunks if _is_raw_iptc(chunk)), None)
-    if chunk is None:
-        return None
-    text = chunk.body.partition(b"\0")[2]
-    try:
-        if chunk.kind == b"zTXt":
-            text = zlib.decompressobj().decompress(text[1:], icc.LARGEST)
-        block = bytes.fromhex(text.split(b"\n", 3)[3].decode("ascii"))
-    except (zlib.error, ValueError, IndexError):
-        return None
-    return iptc_in(block) or block
-
-
-def _profile(chunks: tuple[Chunk, ...]) -> bytes | None:
-    packed = _body(chunks, b"iCCP")
-    if packed is None:
-        return None
-    try:
-        return zlib.decompressobj().decompress(packed.partition(b"\0")[2][1:], icc.LARGEST)
-    except zlib.error:
-        return None
-
-
-def _dpi(chunks: tuple[Chunk, ...]) -> tuple[float, float] | None:
-    physical = _body(chunks, b"pHYs")
-    if physical is None or len(physical) != 9:
-        return None
-    across, down, unit = struct.unpack(">IIB", physical)
-    return (across * 0.0254, down * 0.0254) if unit == 1 else None
-
-
-def _is_xmp(chunk: Chunk) -> bool:
-    return chunk.kind == b"iTXt" and chunk.body.startswith(XMP)
-
-
-def _xmp(chunks: tuple[Chunk, ...]) -> bytes | None:
-    return next((chunk.body[len(XMP) :] for chunk in chunks if _is_xmp(chunk)), None)
-
-
-def _body(chunks: tuple[Chunk, ...], kind: bytes) -> bytes | None:
-    return next((chunk.body for chunk in chunks if chunk.kind == kind), None)

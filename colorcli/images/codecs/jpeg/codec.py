@@ -55,9 +55,10 @@ NEUTRAL = 2
 DETECTION_REDUCTION = 8
 """Color is detected in chroma at this fraction of its size."""
 SEQUENTIAL_OR_PROGRESSIVE = (0xC0, 0xC1, seg.PROGRESSIVE)
-LOSSLESS, HIERARCHICAL = (0xC3, 0xCB), (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
+LOSSLESS, JPEG_LS, HIERARCHICAL = (0xC3, 0xCB), 0xF7, (0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF)
 LARGEST_BLOCK = 64_000
 """Bytes of Exif or XMP that fit into a segment, with room for the name of the model."""
+FURTHER = "what follows the image in its file, as further images"
 ENCODED_AGAIN = "luma is encoded again, within one code value: libturbojpeg 3 is not installed"
 COMPONENTS = (1, 2, 3)
 """Component numbers of Y, Cb and Cr in JFIF."""
@@ -155,7 +156,9 @@ class JpegCodec(SinglePageCodec):
         else:
             notes = (*notes, ENCODED_AGAIN) if _holds_luma(frame, head) else notes
             page = _decode_without_luma(data, head)
-        return replace(page, trailer=trailer, notes=notes, directory=multi_picture.find(data, len(trailer)))
+        directory = multi_picture.find(data, len(trailer))
+        confined = tuple(header.confined(head)) + (FURTHER,) * bool(trailer.strip(b"\0"))
+        return replace(page, trailer=trailer, notes=notes, confined=confined, directory=directory)
 
     def encode(self, page: OutputPage) -> bytes:
         """A page of a JPEG keeps its luma scans; one of another format gets scans that decode as exactly."""
@@ -183,6 +186,8 @@ def _check(source: Path, frame: Frame) -> None:
     cause = None
     if frame.marker in LOSSLESS:
         cause = "a lossless JPEG"
+    elif frame.marker == JPEG_LS:
+        cause = "a JPEG-LS"
     elif frame.marker in HIERARCHICAL:
         cause = "a hierarchical JPEG"
     elif frame.depth != 8:

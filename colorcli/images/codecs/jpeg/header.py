@@ -1,7 +1,7 @@
 """The segments of a JPEG that hold its metadata, read and written."""
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from colorcli.images.codecs.base import Metadata
@@ -11,6 +11,7 @@ from colorcli.images.metadata.resources import iptc_in, resource_with_iptc
 
 YCBCR = 1
 """Adobe's number for Y'CbCr, in the last byte of its segment."""
+EXTENDED_XMP = b"http://ns.adobe.com/xmp/extension/\0"
 DOTS_PER_INCH = {1: 1.0, 2: 2.54}
 """By the unit in a JFIF segment."""
 
@@ -18,6 +19,14 @@ DOTS_PER_INCH = {1: 1.0, 2: 2.54}
 def metadata_of(head: Sequence[Segment]) -> Metadata:
     exif, xmp = _block(head, seg.EXIF), _block(head, seg.XMP)
     return Metadata(exif, xmp, seg.icc_of(head), _dpi(head), _iptc(head))
+
+
+def confined(head: Sequence[Segment]) -> Iterator[str]:
+    """What is in these segments that no other format holds."""
+    if any(segment.marker == seg.COM for segment in head):
+        yield "its comments"
+    if any(segment.payload.startswith(EXTENDED_XMP) for segment in head if segment.marker == seg.APP1):
+        yield "the extended part of its XMP"
 
 
 def with_metadata(head: Sequence[Segment], metadata: Metadata) -> tuple[Segment, ...]:

@@ -82,14 +82,12 @@ def _with_end(segments: list[Segment]) -> bytes:
         raise DamagedError("truncated")
     start = seg.join([*head, Segment(last.marker, last.payload)])
     scan = last.scan
-    if not _is_whole(start + scan):
+    # A copy that was cut off may be filled with zeros or ones, which decode to something.
+    likely = len(scan.rstrip(b"\0\xff"))
+    likely += 2 * scan.startswith(b"\xff\0", likely)  # a byte of 255, with the zero that is stuffed after it
+    low, high = 0, min(len(scan), likely + 1)
+    if not _is_whole(start + scan[:high]):
         raise DamagedError("truncated")
-    low, high = 0, len(scan)
-    likely = len(scan.rstrip(b"\0"))
-    if likely < high:  # a copy that was cut off may be filled with zeros, which decode to something
-        high = min(high, likely + 1)
-        if not _is_whole(start + scan[:high]):
-            raise DamagedError("truncated")
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if _is_whole(start + scan[:middle]) else (middle, high)

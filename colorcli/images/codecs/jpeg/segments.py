@@ -12,8 +12,9 @@ PROGRESSIVE = 0xC2
 FIRST_WITH_SEGMENT = 0xC0
 """Markers below are reserved, and stand without a segment (T.81, table B.1)."""
 APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
-FRAMES = frozenset({*range(0xC0, 0xD0)} - {DHT, 0xC8, 0xCC})
-"""Start-of-frame markers; the low nibble is the coding process: 0 to 2 are lossy and Huffman-coded."""
+FRAMES = frozenset({*range(0xC0, 0xD0)} - {DHT, 0xC8, 0xCC} | {0xF7})
+"""Start-of-frame markers; the low nibble is the coding process: 0 to 2 are lossy and Huffman-coded. The last
+is that of JPEG-LS (T.87)."""
 
 EXIF = b"Exif\0\0"
 XMP = b"http://ns.adobe.com/xap/1.0/\0"

@@ -17,9 +17,10 @@ from colorcli.images.codecs.tiff.directories import (
 
 EXIF_DIRECTORY = 34665
 DESCRIPTION = 270
-NOT_EXIF = frozenset((254, 255, 269, 297, 305, 700, 33723, 34377, 34675, 37724))
-"""Tags about a page of a TIFF, software, and what other formats keep elsewhere: XMP, IPTC, Photoshop, ICC."""
-RESOLUTION = frozenset((282, 283, 296))
+NOT_EXIF = frozenset((254, 255, 269, 297, 700, 33723, 34377, 34675, 37724))
+"""Tags about a page of a TIFF, and what other formats keep elsewhere: XMP, IPTC, Photoshop, ICC."""
+NO_REASON = frozenset((282, 283, 296, 305))
+"""Resolution and software: alone they are not worth a block, which some formats cannot hold."""
 
 
 def tags_of(block: bytes) -> tuple[Layout, Directory]:
@@ -42,7 +43,7 @@ def block_of(tags: Directory, layout: Layout) -> bytes | None:
     description = kept.get(DESCRIPTION)
     if description is not None and description.value.startswith((b'{"shape"', b"ImageJ=", b"<?xml")):
         del kept[DESCRIPTION]  # of the file's structure, written by scientific software
-    if not kept.keys() - RESOLUTION:
+    if not kept.keys() - NO_REASON:
         return None
     layout = Layout(layout.order, False)
     file = io.BytesIO()
