@@ -5,7 +5,7 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,11 @@ class Subject(ABC):
 
     @abstractmethod
     def save(self, hints: Mapping[int, Sequence[Hint]]) -> str:
-        """Save hints by frame; the words for a command line that uses them."""
+        """Save hints by frame; the words for a command line that uses them.
+
+        Raises:
+            ValueError, KeyError, TypeError: a hint is damaged or lies outside the picture; nothing is saved.
+        """
 
     def frame(self, number: int) -> TouchFrame:
         """The frame with this number.
@@ -91,24 +95,33 @@ class Subject(ABC):
             raise ValueError(f"no frame {number}")
         return found
 
+    def points(self, number: int, hints: Sequence[Hint]) -> list[Point]:
+        """The hints of a frame.
+
+        Raises:
+            ValueError, KeyError, TypeError: one of them is damaged or lies outside the picture.
+        """
+        width, height = self.frame(number).size
+        found = [Point(float(one["x"]), float(one["y"]), parse_color(one["color"])) for one in hints]
+        for point in found:
+            if not (0 <= point.x < width and 0 <= point.y < height):
+                raise ValueError(f"{point.x:g}, {point.y:g} lies outside the {width}x{height} pixels")
+        return found
+
     def colorized(self, number: int, hints: Sequence[Hint]) -> NDArray[np.uint8]:
         """The picture with these hints, RGB [H, W, 3].
 
         Raises:
-            ValueError, KeyError, TypeError: a hint is damaged.
-            ColorcliError: a hint lies outside the picture, or the model fails.
+            ValueError, KeyError, TypeError: a hint is damaged or lies outside the picture.
+            ColorcliError: the model fails.
         """
         frame = self.frame(number)
         gray = cv2.imread(str(frame.file), cv2.IMREAD_GRAYSCALE)
         assert gray is not None
         (width, height), (rows, columns) = frame.size, gray.shape
         points = [
-            Point(
-                float(hint["x"]) * columns / width,
-                float(hint["y"]) * rows / height,
-                parse_color(hint["color"]),
-            )
-            for hint in hints
+            replace(point, x=point.x * columns / width, y=point.y * rows / height)
+            for point in self.points(number, hints)
         ]
         sources = ColorSources(Points(self.output, points)) if points else ColorSources()
         with self._lock:
@@ -142,12 +155,10 @@ class PictureSubject(Subject):
         found = read_hints(self.output)
         if not isinstance(found, Points):
             raise UsageError(self.output, "holds no hints of a picture", "name another file with -o")
-        colors = ("#{:02x}{:02x}{:02x}".format(*one.rgb) for one in found.points)
-        points = zip(found.points, colors, strict=True)
-        return {0: [{"x": one.x, "y": one.y, "color": color} for one, color in points]}
+        return {0: _entries(found.points)}
 
     def save(self, hints: Mapping[int, Sequence[Hint]]) -> str:
-        _write(self.output, [dict(hint) for hint in hints.get(0, [])])
+        _write(self.output, _entries(self.points(0, hints.get(0, []))))
         return f"--hints {self.output}"
 
 
@@ -187,11 +198,18 @@ class FilmSubject(Subject):
         return found
 
     def save(self, hints: Mapping[int, Sequence[Hint]]) -> str:
+        saved, numbers = self.saved(), {frame.number for frame in self.frames}
+        touched: dict[int, Sequence[Hint]] = {}
+        for number, own in hints.items():
+            # A frame that is not shown, or not yet, keeps what it has.
+            is_left = number not in numbers and own == saved.get(number)
+            if own:
+                touched[number] = own if is_left else _entries(self.points(number, own))
         self.output.mkdir(parents=True, exist_ok=True)
-        touched = {number: own for number, own in hints.items() if own}
-        for number in self.saved().keys() - touched.keys():
+        for number in saved.keys() - touched.keys():
             self._reference(number).unlink(missing_ok=True)
-        for number, own in touched.items():
+        for number in numbers & touched.keys():
+            own = touched[number]
             rgb = self.colorized(number, own)
             with atomic_write(self._reference(number)) as partial:
                 _, coded = cv2.imencode(".png", np.ascontiguousarray(rgb[..., ::-1]))
@@ -236,7 +254,16 @@ def _raise_if(stop: threading.Event) -> None:
         raise _StoppedError
 
 
-def _write(path: Path, hints: list[dict[str, Any]]) -> None:
-    text = "[\n" + ",\n".join(json.dumps(hint) for hint in hints) + "\n]\n"
+def _entries(points: Sequence[Point]) -> list[Hint]:
+    """Points as a hint file has them."""
+    found: list[Hint] = []
+    for point in points:
+        x, y = (int(value) if value.is_integer() else value for value in (float(point.x), float(point.y)))
+        found.append({"x": x, "y": y, "color": "#{:02x}{:02x}{:02x}".format(*point.rgb)})
+    return found
+
+
+def _write(path: Path, hints: Sequence[Hint]) -> None:
+    text = "[\n" + ",\n".join(json.dumps(dict(hint)) for hint in hints) + "\n]\n"
     with atomic_write(path) as partial:
         partial.write_text(text, "utf-8")

@@ -1,6 +1,7 @@
 """`colorcli touch` in a real browser, and its server against strangers."""
 
 import json
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -116,17 +117,39 @@ def test_strangers_are_refused(picture: Path, toy_model: Path, tmp_path: Path) -
         assert not (tmp_path / "h.json").exists()
 
 
-@pytest.mark.parametrize(
-    "hint", [{"x": -1, "y": 0, "color": COLOR}, {"x": 0, "y": 0, "color": "reddish"}, {"x": 0}, 7]
-)
-def test_a_damaged_hint_is_answered_with_its_cause(
-    hint: object, picture: Path, toy_model: Path, tmp_path: Path
+DAMAGED: list[object] = [
+    {"x": -1, "y": 0, "color": COLOR}, {"x": 0, "y": 160, "color": COLOR},
+    {"x": "nan", "y": 0, "color": COLOR}, {"x": 0, "y": 0, "color": "reddish"}, {"x": 0}, 7,
+]  # fmt: skip
+
+
+def test_a_damaged_hint_is_answered_with_its_cause_and_not_saved(
+    picture: Path, toy_model: Path, tmp_path: Path
 ) -> None:
     with touching(picture, "-o", tmp_path / "h.json", "--model", toy_model) as address:
-        status, cause = ask(f"{address}color", {"frame": 0, "hints": [hint]})
-        assert status == 400
-        assert cause
+        for hint in DAMAGED:
+            for name, body in (("color", {"frame": 0, "hints": [hint]}), ("save", {"hints": {"0": [hint]}})):
+                status, cause = ask(address + name, body)
+                assert status == 400
+                assert cause
         assert ask(f"{address}color", {"frame": 0, "hints": []})[0] == 200
+        assert not (tmp_path / "h.json").exists()
+
+
+def test_hints_of_a_frame_that_is_not_shown_stay(toy_model: Path, tmp_path: Path) -> None:
+    film = make(tmp_path / "film.mkv", *gray_film(0.4, "96x64"), "-c:v", "ffv1", "-pix_fmt", "yuv420p")
+    hints = tmp_path / "refs" / "hints.json"
+    hints.parent.mkdir()
+    hint = {"x": 20, "y": 30, "color": COLOR}
+    hints.write_text(json.dumps([{"frame": 0, **hint}]))
+    with touching(film, "-o", hints.parent, "--model", toy_model) as address:
+        while not (state := json.loads(ask(f"{address}state")[1]))["complete"]:
+            time.sleep(0.05)
+        number = state["frames"][0]["number"]
+        assert ask(f"{address}save", {"hints": {"0": [hint], str(number): [hint]}})[0] == 200
+        assert ask(f"{address}save", {"hints": {"1": [hint]}})[0] == 400, "there is no such frame"
+    assert json.loads(hints.read_text()) == [{"frame": frame, **hint} for frame in (0, number)]
+    assert [path.name for path in hints.parent.glob("*.png")] == [f"{number:06d}.png"]
 
 
 def test_hints_that_cannot_be_read_are_not_replaced(picture: Path, toy_model: Path, tmp_path: Path) -> None:
