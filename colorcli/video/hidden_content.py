@@ -1,19 +1,9 @@
-"""Content of a video that neither PyAV nor ffmpeg copies to another encoder's stream, found by its bytes."""
+"""Content of a Matroska file that FFmpeg does not read, found by its bytes."""
 
 import os
 from collections.abc import Iterator
-from contextlib import suppress
-from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
-
-import av
-
-from colorcli.video.probe import open_video, video_stream
-
-_CAPTIONS = b"GA94"
-"""ATSC_identifier of the user data that holds captions (ATSC A/53 part 4)."""
-_CAPTIONED_CODECS = ("h264", "hevc", "mpeg2video", "mpeg1video")
 
 # IDs of Matroska elements (RFC 9559, section 27.1).
 _SEGMENT, _TRACKS, _CHAPTERS = 0x18538067, 0x1654AE6B, 0x1043A770
@@ -23,18 +13,6 @@ _LANGUAGE_BCP47, _CHAPTER_LANGUAGE = 0x22B59D, 0x437C
 _PARENTS = {_TRACK, _VIDEO, _EDITION, _CHAPTER, _CHAPTER_NAME}
 _LARGEST = 16 << 20
 """Bytes of the largest header that is read."""
-
-
-@lru_cache(maxsize=64)  # planning asks first, the run itself again
-def has_captions(path: Path) -> bool:
-    """Whether the picture's stream holds EIA-608/708 captions."""
-    with open_video(path) as container:
-        stream = video_stream(container, path)
-        if stream.codec_context.name not in _CAPTIONED_CODECS:
-            return False
-        with suppress(av.FFmpegError):  # a damaged end is reported when it is decoded
-            return any(_CAPTIONS in bytes(packet) for packet in container.demux(stream))
-    return False
 
 
 def lost_matroska_elements(path: Path) -> Iterator[str]:

@@ -12,6 +12,7 @@ from colorcli.errors import InputError, RefusedError, UsageError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO
 from colorcli.options import Existing, RunOptions, VideoOptions
+from colorcli.video.captions import loses_captions
 from colorcli.video.constant_rate import check_constant_rate
 from colorcli.video.containers import MATROSKA, QUICKTIME, VIDEO_ONLY, muxer_of, piped_muxer
 from colorcli.video.encode_settings import EncodeSettings
@@ -21,7 +22,7 @@ from colorcli.video.formats import is_frame_pattern
 from colorcli.video.frame_converter import FrameConverter, open_converter
 from colorcli.video.frames import Frame
 from colorcli.video.given_colors import NOTHING_GIVEN, GivenColors
-from colorcli.video.hidden_content import has_captions, lost_matroska_elements
+from colorcli.video.hidden_content import lost_matroska_elements
 from colorcli.video.info import BOTTOM_FIRST, TOP_FIRST, VideoInfo
 from colorcli.video.part import Place, frame_checksum
 from colorcli.video.pixel_formats import natural_layout
@@ -325,8 +326,9 @@ def _stream_notes(video: CheckedVideo, container: InputContainer) -> Iterator[st
     for data in container.streams:
         if is_navigation(data):
             yield f"stream {data.index} is a DVD's navigation, which has no use outside the disc; left out"
-    if video.source.path != STDIO and has_captions(video.source.path):
-        yield "closed captions (EIA-608/708) inside the picture cannot be kept; extract them first"
+    if video.source.path != STDIO and loses_captions(video.source.path, video.settings.encoder):
+        cause = f"closed captions (EIA-608/708) cannot be kept with {video.settings.encoder}"
+        yield f"{cause}; choose --codec libx264, libx265 or mpeg2video, or extract them first"
     if "matroska" in container.format.name and video.source.path != STDIO:
         for lost in lost_matroska_elements(video.source.path):
             yield f"{lost} cannot be kept"

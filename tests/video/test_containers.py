@@ -279,17 +279,39 @@ def test_statistics_of_the_source_are_dropped(tmp_path: Path, toy_model: Path) -
     assert not {"BPS", "_STATISTICS_TAGS", "_STATISTICS_WRITING_APP"} & set(tags)
 
 
-def test_captions_inside_the_picture_are_named(tmp_path: Path, toy_model: Path) -> None:
-    user_data = "47413934" + "03" + "c1ff" + "fc9420" + "ff"  # ATSC A/53 part 4: one pair of EIA-608 bytes
-    source = make(
-        tmp_path / "in.ts", *gray(0.4), "-c:v", "libx264", "-bsf:v",
-        f"h264_metadata=sei_user_data=47413934{'0' * 24}+GA94{user_data}",
-    )  # fmt: skip
-    assert b"GA94" in source.read_bytes()
-    for options in (["--dry-run"], []):
-        done = colorcli("run", source, "-o", tmp_path / "out.mkv", "--model", toy_model, *options)
-        assert done.returncode == 0
-        assert b"closed captions" in done.stdout + done.stderr
+CAPTIONS = "fc9420" + "fd0000"
+"""cc_data of ATSC A/53 part 4: a pair of EIA-608 bytes of each field, the second one empty."""
+
+
+def captions(path: Path) -> list[bytes]:
+    """Those of each frame that has some."""
+    with av.open(path) as container:
+        found = [list(iter(frame.side_data)) for frame in container.decode(video=0)]
+    return [bytes(one) for entries in found for one in entries if one.type.name == "A53_CC"]
+
+
+@pytest.mark.parametrize("encoder", ["libx264", "libx265", "mpeg2video"])
+def test_captions_inside_the_picture_are_kept(tmp_path: Path, toy_model: Path, encoder: str) -> None:
+    plain = make(tmp_path / "plain.ts", *gray(0.4, "64x48"), "-c:v", "mpeg2video", "-bf", "2")
+    user_data = bytes.fromhex("000001b2" + "47413934" + "03" + "42ff" + CAPTIONS + "ff")
+    first_slice = b"\0\0\1\1"
+    source = tmp_path / "in.ts"
+    with av.open(plain) as old, av.open(source, "w") as new:
+        stream = new.add_stream_from_template(old.streams.video[0])
+        for packet in old.demux(video=0):
+            if packet.size:
+                with_captions = av.Packet(bytes(packet).replace(first_slice, user_data + first_slice, 1))
+                with_captions.pts, with_captions.dts = packet.pts, packet.dts
+                with_captions.time_base, with_captions.stream = packet.time_base, stream
+                new.mux(with_captions)
+    assert captions(source) == [bytes.fromhex(CAPTIONS)] * 10
+    run(toy_model, source, tmp_path / "out.mkv", "--codec", encoder)
+    assert captions(tmp_path / "out.mkv") == captions(source)
+    if encoder == "libx264":
+        dry = colorcli(
+            "run", source, "-o", tmp_path / "no.mkv", "--dry-run", "--codec", "ffv1", "--model", toy_model
+        )
+        assert b"closed captions" in dry.stdout + dry.stderr
 
 
 def test_what_matroska_loses_is_named(tmp_path: Path) -> None:

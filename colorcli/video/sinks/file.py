@@ -17,6 +17,7 @@ from colorcli.events import Note, Sink
 from colorcli.files import atomic_write
 from colorcli.networks.card import ModelCard
 from colorcli.options import Existing, VideoOptions
+from colorcli.video.captions import insert_captions, read_captions
 from colorcli.video.containers import keeps_times
 from colorcli.video.ffmpeg import file_url
 from colorcli.video.frames import ColoredFrame, Timing
@@ -199,8 +200,13 @@ def _mux(video: CheckedVideo, segments: Segments, partial: Path, tags: dict[str,
         timing_of: Callable[[int], Timing] = timings.__getitem__
         if not keeps_times(video.format_name):
             timing_of = spaced_evenly(timing_of, 1 / info.rate / info.time_base)
+        captions = read_captions(info.source) if source else {}
         encoded = restore_times(
-            _encoded_packets(segments, info.rate),
+            insert_captions(
+                _encoded_packets(segments, info.rate),
+                template.codec_context.name,
+                lambda number: captions.get(timings[number].pts) if number < len(timings) else None,
+            ),
             timing_of,
             depth=template.codec_context.reorder_depth,
             step=info.frame_ticks,

@@ -18,6 +18,7 @@ import av
 from colorcli.errors import ColorcliError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO, atomic_write
+from colorcli.video.captions import insert_captions, read_captions
 from colorcli.video.containers import keeps_times
 from colorcli.video.encoder import Encoder
 from colorcli.video.ffmpeg import file_url
@@ -123,7 +124,11 @@ class _MuxerThread(threading.Thread):
             depth = template.codec_context.reorder_depth
             shift = round(video.clip.shift / clock)
             with output:
-                packets = number_frames(encoded.demux(template), video.info.rate)
+                packets = insert_captions(
+                    number_frames(encoded.demux(template), video.info.rate),
+                    template.codec_context.name,
+                    self._captions_of,
+                )
                 step = video.info.frame_ticks
                 timing_of: Callable[[int], Timing] = self.timings.pop
                 if not keeps_times(video.format_name):
@@ -132,6 +137,11 @@ class _MuxerThread(threading.Thread):
                     self._copy_packets(output, until=(packet.dts or 0) * clock + video.clip.shift)
                     output.mux_video(packet)
                 self._copy_packets(output, until=None)
+
+    def _captions_of(self, number: int) -> bytes | None:
+        if self._video.path == STDIO or self._video.source.container is None or number not in self.timings:
+            return None
+        return read_captions(self._video.path).get(self.timings[number].pts)
 
     def _copy_packets(self, output: Output, until: Fraction | None) -> None:
         """Copy the other streams' packets up to a time in seconds."""
