@@ -8,7 +8,7 @@ from pathlib import Path, PurePath
 
 from colorcli.errors import UsageError
 from colorcli.images.codecs.registry import SUFFIXES, colorized_name
-from colorcli.video.formats import VIDEO_SUFFIXES
+from colorcli.video.formats import UNWRITTEN_SUFFIXES, VIDEO_SUFFIXES
 
 FIELD = re.compile(r"\{(parent|stem|ext|name)\}")
 """The folder below the input folder, empty for what lies directly in it; the name without its suffix; the
@@ -68,6 +68,8 @@ class Naming:
 
     def __call__(self, source: Path) -> Path:
         name = colorized_name(source)
+        if name.suffix.lower() in UNWRITTEN_SUFFIXES:
+            name = name.with_suffix(".mkv")
         if self.suffix and (source.suffix.lower() in VIDEO_SUFFIXES) == (self.suffix in VIDEO_SUFFIXES):
             name = name.with_suffix(self.suffix)
         return fill(self.template, source, name.suffix) if self.template else name

@@ -1,9 +1,10 @@
 """The images and films below a folder, found one directory at a time, so that memory does not grow."""
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from colorcli.errors import ColorcliError, InputError, UsageError
 from colorcli.events import Note, Sink
@@ -57,7 +58,7 @@ def walk(
         is_empty = is_empty and not files
         files = [entry for entry in files if selection.has(below / entry.name)]
         is_selected = is_selected or bool(files)
-        clashes = _clashes(below, [entry.name for entry in files], naming)
+        clashes = _clashes(below, [entry.name for entry in files], naming, here)
         for entry in files:
             relative = below / entry.name
             if shard.has(relative.as_posix()) and (kind := _kind(entry, report)):
@@ -155,11 +156,17 @@ def _film_by_content(source: Path) -> Kind | None:
         return None
 
 
-def _clashes(below: Path, names: list[str], naming: Naming) -> dict[str, ColorcliError]:
+def _clashes(
+    below: Path, names: list[str], naming: Naming, folder: Path | None = None
+) -> dict[str, ColorcliError]:
     """The problems of files of one directory whose outputs would be the same file."""
     takers: dict[Path, list[str]] = {}
+    stems = Counter(PurePath(name).stem for name in names)
     for name in names:
-        takers.setdefault(naming(below / name), []).append(name)
+        target = naming(below / name)
+        if folder and name.lower().endswith(".gif") and stems[PurePath(name).stem] > 1:
+            target = target.with_suffix(".mkv") if is_animated_gif(folder / name) else target
+        takers.setdefault(target, []).append(name)
     problems: dict[str, ColorcliError] = {}
     for target, several in takers.items():
         if len(several) > 1:

@@ -16,15 +16,13 @@ from pathlib import Path
 import av
 
 from colorcli.errors import RefusedError
-from colorcli.video.containers import keeps_times
+from colorcli.video.containers import ONE_LENGTH, keeps_times
 from colorcli.video.info import VideoInfo
 from colorcli.video.packet_scan import demux, scan_packets
 from colorcli.video.probe import open_video
 from colorcli.video.streams import StreamChoice
 from colorcli.video.trim import Clip
 
-_ONE_LENGTH = ("mxf", "mxf_d10", "mxf_opatom", "dv", "gxf")
-"""Muxers whose streams begin and end together, and have no gaps."""
 _NOTICED = Fraction(1, 5)
 """Of a frame's length: more than what rounding to milliseconds moves it at any usual rate."""
 _REMEDY = "name the output .mkv or .mov"
@@ -51,7 +49,7 @@ def check_constant_rate(info: VideoInfo, format_name: str, wanted: StreamChoice,
         if wanted.indices:
             raise RefusedError(info.source, cause, _REMEDY)
         yield f"{cause}: they follow each other evenly"
-    if format_name in _ONE_LENGTH:
+    if format_name in ONE_LENGTH:
         for index in sorted(wanted.indices & tracks.keys()):
             fault = _fault(tracks[index], picture, 1 / info.rate)
             if fault:

@@ -16,6 +16,8 @@ ONE_TIME = ("avi", "asf")
 """Muxers that keep one time of each packet: only codecs that never reorder frames keep theirs."""
 HEADERLESS = ("h264", "hevc", "vvc", "m4v")
 """Muxers of a bare stream, which write nothing but packets."""
+ONE_LENGTH = ("mxf", "mxf_d10", "mxf_opatom", "dv", "gxf")
+"""Muxers whose streams begin and end together, and have no gaps."""
 _UNTIMED = ("yuv4mpegpipe", "ogg", "mxf_d10", "mxf_opatom", "gxf", "dv")
 _NO_TIMES = 0x80
 """libavformat's flag AVFMT_NOTIMESTAMPS, which MXF and bare streams have."""

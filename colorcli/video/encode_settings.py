@@ -44,6 +44,8 @@ class EncodeSettings:
     """What the encoder process converts them to: the same format, unless the encoder takes only deeper ones
     or another one was asked for."""
     arguments: tuple[tuple[str, Any], ...]
+    limits_range: bool = False
+    """Whether full range is converted to limited range, where neither codec nor container can state it."""
 
     @property
     def converts(self) -> bool:

@@ -110,6 +110,8 @@ def _filters(settings: EncodeSettings, info: VideoInfo) -> list[str]:
         color_range = FULL if info.is_full_range else info.range
         matrix = info.matrix_tag if info.matrix_tag != RGB else UNSPECIFIED
         tags = f"range={color_range}:colorspace={matrix}:{light}"
+    if settings.limits_range:
+        filters.append("scale=in_range=pc:out_range=tv")
     filters.append(f"setparams={tags}")
     if info.sample_aspect:
         filters.append(f"setsar={info.sample_aspect.numerator}/{info.sample_aspect.denominator}")

@@ -8,6 +8,8 @@ VIDEO_SUFFIXES = frozenset((
     ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".3gp", ".3g2", ".mxf", ".dv", ".y4m", ".nut", ".mjpeg", ".mjpg",
     ".m1v", ".m2t", ".tod", ".qt", ".divx", ".rm", ".rmvb",
 ))  # fmt: skip
+UNWRITTEN_SUFFIXES = (".rm", ".rmvb")
+"""Of containers that are only read: their colorized films are `.mkv`."""
 FRAME_NUMBER = re.compile(r"%0?(\d*)d")
 """The printf pattern that stands for a frame's number in a file name; group 1: the fewest digits."""
 _TS_PACKET, _BLURAY_PACKET = 188, 192

@@ -21,7 +21,6 @@ from colorcli.errors import InputError, RefusedError
 from colorcli.files import STDIO
 from colorcli.video.containers import CONSTANT_RATE, HEADERLESS, MATROSKA, QUICKTIME
 from colorcli.video.info import VideoInfo
-from colorcli.video.packet_scan import scan_packets
 from colorcli.video.probe import open_video
 from colorcli.video.remux import BASE, EXTRA, SOURCE, Remux, attachment_of, can_turn
 from colorcli.video.streams import NO_STREAMS, StreamChoice, unsupported_stream
@@ -144,7 +143,8 @@ def open_output(
         output.repeat_header = BitStreamFilterContext("dump_extra", encoded)
     if source is None:
         output.video = _add_video(output, None, encoded)
-        container.metadata.update(extra_tags)
+        for target in filter(None, (container, output.extra)):
+            target.metadata.update(extra_tags)
         return output
     tags = {**_tags(source, format_name), **extra_tags}
     for stream in source.streams:
@@ -167,12 +167,15 @@ def open_output(
 def _add_stream(output: Output, template: Stream, described: Stream | None) -> Stream | None:
     """Add a stream to the container; None if the last pass has to copy it from the source.
 
+    `described` is the source's stream that it stands for, None for pictures, `template` if it is copied.
+
     PyAV does not take every codec that the muxer takes. Video goes to an extra file then.
 
     Raises:
         ValueError, av.FFmpegError: the container cannot hold it.
     """
     remux = output.remux
+    is_copy = described is template
     described = described or template
     try:
         # "opaque" copies the parameters without knowing the codec.
@@ -181,8 +184,8 @@ def _add_stream(output: Output, template: Stream, described: Stream | None) -> S
     except ValueError:
         if not remux.is_file:
             raise
-        if described is template:
-            if remux.format_name in CONSTANT_RATE or not scan_packets(remux.info.source).is_regular:
+        if is_copy:
+            if remux.format_name in CONSTANT_RATE or not remux.can_reread:
                 raise
             remux.add(SOURCE, template)
             return None
@@ -197,7 +200,7 @@ def _add_stream(output: Output, template: Stream, described: Stream | None) -> S
 def _options(source: InputContainer | None, format_name: str) -> dict[str, str]:
     if format_name not in QUICKTIME:
         # Audio with priming samples before 0 must not shift all other streams.
-        return {"avoid_negative_ts": "disabled"} if format_name in MATROSKA else {}
+        return {"avoid_negative_ts": "disabled"} if format_name in (*MATROSKA, "avi") else {}
     options = {"movie_timescale": str(_MOVIE_TIMESCALE)}
     # Keys in reverse-DNS style are kept only in QuickTime's own metadata atom, which fewer players read.
     if source is not None and any("." in key for key in source.metadata):
@@ -237,8 +240,14 @@ def _add_video(output: Output, stream: Stream | None, encoded: VideoStream) -> V
 
 
 def _add_copy(output: Output, stream: Stream) -> None:
+    remux = output.remux
+    name = getattr(stream.codec_context, "name", None)  # none without a decoder
+    if remux.format_name == "avi" and name == "ac3" and remux.can_reread:
+        # AVI takes the length of AC-3 packets from a field that ffmpeg clears and PyAV copies.
+        remux.add(SOURCE, stream)
+        return
     try:
-        copy = _add_stream(output, stream, None)
+        copy = _add_stream(output, stream, stream)
     except (ValueError, av.FFmpegError) as error:
         raise unsupported_stream(output.remux.info.source, stream, output.remux.format_name) from error
     if copy is not None:
@@ -270,7 +279,7 @@ def _add_reencoded(output: Output, stream: Stream, encoder: str) -> None:
     remux = output.remux
     if stream.codec_context is None:  # FFmpeg has no decoder for it
         raise unsupported_stream(remux.info.source, stream, remux.format_name)
-    if not remux.is_file or not scan_packets(remux.info.source).is_regular:
+    if not remux.can_reread:
         cause = "audio can be encoded only from a file with one rising clock into a file"
         raise RefusedError(remux.info.source, cause, "choose --audio copy, or encode it afterwards")
     remux.add(SOURCE, stream, encoder)

@@ -27,7 +27,8 @@ from colorcli.files import STDIO
 
 DEMUXERS = (
     "matroska,webm,mov,mp4,m4a,3gp,3g2,mj2,avi,mpeg,mpegts,mpegvideo,m4v,h264,hevc,obu,ivf,flv,asf,ogg,nut,"
-    "yuv4mpegpipe,mxf,gxf,dv,rm,gif,wtv,nsv,swf,image2,png_pipe,tiff_pipe,dpx_pipe,exr_pipe,j2k_pipe"
+    "mjpeg,h261,h263,vc1,dirac,yuv4mpegpipe,mxf,gxf,dv,rm,gif,wtv,nsv,nuv,swf,"
+    "image2,png_pipe,tiff_pipe,dpx_pipe,exr_pipe,j2k_pipe"
 )
 """Demuxers that read one file and nothing else. Playlists (hls, concat, dash) open every file they name, even
 from inside a file called .mp4, and a protocol whitelist does not stop them from opening local files."""

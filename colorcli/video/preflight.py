@@ -23,7 +23,7 @@ from colorcli.video.frame_converter import FrameConverter, open_converter
 from colorcli.video.frames import Frame
 from colorcli.video.given_colors import NOTHING_GIVEN, GivenColors
 from colorcli.video.hidden_content import lost_matroska_elements
-from colorcli.video.info import BOTTOM_FIRST, TOP_FIRST, VideoInfo
+from colorcli.video.info import BOTTOM_FIRST, LIMITED, TOP_FIRST, VideoInfo
 from colorcli.video.part import Place, frame_checksum
 from colorcli.video.pixel_formats import natural_layout
 from colorcli.video.probe import moving_streams
@@ -232,6 +232,8 @@ def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVid
     else:
         format_name = piped_muxer(options.format) if output == STDIO else muxer_of(output)
         settings, encoded = try_encoding(output_info, format_name, options.video)
+        if settings.limits_range:
+            output_info = replace(output_info, range=LIMITED)
         if source.container is not None:
             streams = choose_streams(source.container, info, format_name, options.video)
             if STDIO in (source.path, output) and streams.audio in AUDIO_ENCODERS:
@@ -239,7 +241,7 @@ def _check(source: FrameSource, output: Path, options: RunOptions) -> CheckedVid
                 remedy = "choose --audio copy or none, or name files"
                 raise UsageError(f"--audio {streams.audio}", cause, remedy)
             if source.path != STDIO:
-                try_muxing(info, format_name, encoded, streams)
+                try_muxing(replace(info, range=output_info.range), format_name, encoded, streams)
     shots = read_shot_list(options.video.shots)
     return CheckedVideo(
         path=source.path,
@@ -311,6 +313,9 @@ def _encoding_notes(info: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
         yield f"{settings.encoder} converts {settings.layout.name} to {settings.pix_fmt}"
     elif info.pix_fmt.replace("yuvj", "yuv") != settings.pix_fmt and info.pix_fmt.startswith("yuv"):
         yield f"{settings.encoder} takes no {info.pix_fmt} of this size, so {settings.pix_fmt} is encoded"
+    if settings.limits_range:
+        cause = f"is full range, which {settings.encoder} in this container cannot state"
+        yield f"{cause}; stored as limited range, or choose another --codec or .mkv to keep all values"
     if info.is_interlaced:
         yield "interlaced: fields are colorized separately and stay fields, unless --deinterlace is given"
 

@@ -17,9 +17,10 @@ import av
 from av.stream import Stream
 
 from colorcli.errors import InputError
+from colorcli.files import STDIO
 from colorcli.video.ffmpeg import FAILURE, file_url, find_ffmpeg, version
 from colorcli.video.info import VideoInfo
-from colorcli.video.packet_scan import DEMUXERS
+from colorcli.video.packet_scan import DEMUXERS, scan_packets
 from colorcli.video.probe import open_video
 from colorcli.video.trim import Clip
 
@@ -84,6 +85,12 @@ class Remux:
     @property
     def is_file(self) -> bool:
         return not self.url.startswith("pipe:")
+
+    @property
+    def can_reread(self) -> bool:
+        """Whether streams can be taken from the source: a file with one rising clock, into a file."""
+        source = self.info.source
+        return self.is_file and source != STDIO and scan_packets(source).is_regular
 
     @property
     def extra_url(self) -> str:
@@ -176,7 +183,7 @@ def remuxed_stdout(format_name: str, info: VideoInfo) -> Iterator[str]:
         "pipe:0",
     ]
     command += ["-map", "0", "-c", "copy", "-copy_unknown", "-avoid_negative_ts", "disabled"]
-    command += [*_y4m_arguments(format_name), "-aspect:v:0", aspect]
+    command += [*_y4m_arguments(format_name), *_aspect_arguments(format_name, info, aspect)]
     command += ["-flush_packets", "1", "-f", format_name, "pipe:1"]
     with tempfile.TemporaryFile() as messages:
         process = subprocess.Popen(
@@ -218,8 +225,8 @@ def remux_command(
     command += ["-c", "copy", "-copy_unknown", "-avoid_negative_ts", "disabled"]
     command += _encoding(remux)
     command += ["-map_metadata", "0", "-map_chapters", "0"]
-    if remux.aspect is not None:
-        command += ["-aspect:v:0", remux.aspect]
+    if remux.aspect is not None and not _is_stated(remux, url):
+        command += _aspect_arguments(remux.format_name, remux.info, remux.aspect)
     command += _descriptions(remux)
     for number, attachment in enumerate(remux.attachments):
         (folder / str(number)).write_bytes(attachment.content)
@@ -234,6 +241,15 @@ def remux_command(
         command += ["-to", f"{float(remux.clip.end - remux.clip.shift):.6f}"]
     command += ["-t", str(seconds)] if seconds else []
     return [*command, "-f", remux.format_name, target]
+
+
+def _is_stated(remux: Remux, url: str) -> bool:
+    """Whether the bitstream states the aspect ratio exactly, as ffmpeg's option does only up to 255:255."""
+    url = remux.extra_url if EXTRA in remux.origins else url
+    name = "nut" if EXTRA in remux.origins else DEMUXER_NAMES.get(remux.format_name, remux.format_name)
+    with suppress(av.FFmpegError), av.open(url, "r", format=name, metadata_errors="replace") as finished:
+        return bool(finished.streams.video[0].sample_aspect_ratio == remux.info.sample_aspect)
+    return False
 
 
 def _input(remux: Remux, origin: int, url: str) -> list[str]:
@@ -278,6 +294,13 @@ def _y4m_arguments(format_name: str) -> list[str]:
     if format_name != "yuv4mpegpipe":
         return []
     return ["-c:v", "wrapped_avframe", "-strict", "-1", "-fps_mode", "passthrough"]
+
+
+def _aspect_arguments(format_name: str, info: VideoInfo, aspect: str) -> list[str]:
+    if format_name != "yuv4mpegpipe" or info.sample_aspect is None:
+        return ["-aspect:v:0", aspect]
+    # Of frames instead of packets, a filter sets it exactly.
+    return ["-vf", f"setsar={info.sample_aspect.numerator}/{info.sample_aspect.denominator}"]
 
 
 def _encoding(remux: Remux) -> list[str]:

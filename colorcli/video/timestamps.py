@@ -7,7 +7,9 @@ from fractions import Fraction
 from av.packet import Packet
 
 from colorcli.errors import InputError
+from colorcli.video.containers import keeps_times
 from colorcli.video.frames import Timing
+from colorcli.video.info import VideoInfo
 
 
 def number_frames(packets: Iterable[Packet], rate: Fraction, base: int = 0) -> Iterator[Packet]:
@@ -59,6 +61,14 @@ def restore_times(
         yield packet
 
 
+def fitted(timing_of: Callable[[int], Timing], format_name: str, info: VideoInfo) -> Callable[[int], Timing]:
+    """Timings as a container can keep them."""
+    step = 1 / info.rate / info.time_base
+    if format_name == "avi":
+        return from_zero(timing_of, step)
+    return timing_of if keeps_times(format_name) else spaced_evenly(timing_of, step)
+
+
 def spaced_evenly(timing_of: Callable[[int], Timing], step: Fraction) -> Callable[[int], Timing]:
     """Timings for a container without times: each frame a step, in ticks, after the one before.
 
@@ -71,6 +81,20 @@ def spaced_evenly(timing_of: Callable[[int], Timing], step: Fraction) -> Callabl
         given = timing_of(number)
         start = start if number else given.pts
         return Timing(start + round(number * step), max(1, round(step)))
+
+    return timing
+
+
+def from_zero(timing_of: Callable[[int], Timing], step: Fraction) -> Callable[[int], Timing]:
+    """Timings of AVI, which shows the first frame at 0: all move if it begins less than a step later."""
+    shift = 0
+
+    def timing(number: int) -> Timing:
+        nonlocal shift
+        given = timing_of(number)
+        if number == 0 and 0 < given.pts < step:
+            shift = given.pts
+        return Timing(given.pts - shift, given.duration)
 
     return timing
 

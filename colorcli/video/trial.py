@@ -2,25 +2,29 @@
 
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import lru_cache
 from io import BytesIO
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 import av
+from av.container import InputContainer
+from av.packet import Packet
 from av.stream import Stream
 
 from colorcli.errors import ColorcliError, InputError, RefusedError, SetupError, UsageError
 from colorcli.options import VideoOptions
+from colorcli.video.containers import ONE_LENGTH
 from colorcli.video.encode_settings import EncodeSettings, candidate_settings
 from colorcli.video.encoder import Encoder
 from colorcli.video.encoder_defaults import HARDWARE, default_encoder
 from colorcli.video.ffmpeg import FAILURE, file_url
-from colorcli.video.info import VideoInfo
-from colorcli.video.muxer import open_output
+from colorcli.video.info import FULL, LIMITED, VideoInfo
+from colorcli.video.muxer import Output, open_output
 from colorcli.video.packet_scan import demux, scan_packets
 from colorcli.video.probe import open_video
 from colorcli.video.remux import DEMUXER_NAMES, write_remuxed
@@ -31,8 +35,18 @@ from colorcli.video.trim import Clip
 _TRIED_SECONDS = 5
 _OTHERS = (("matroska", ".mkv"), ("mov", ".mov"), ("mp4", ".mp4"), ("nut", ".nut"))
 """Containers that a refusal may name instead."""
+_TIMES_APART = 0.2
+"""Seconds by which copied sound may become longer or shorter: some muxers cut it into other packets."""
 _TRIED_PACKETS = 200
 """Packets of the other streams that are muxed."""
+
+
+class _Copied(NamedTuple):
+    """A stream that was copied for a trial."""
+
+    type: str
+    seconds: float
+    """Between the first and the last packet that was copied."""
 
 
 @lru_cache(maxsize=64)  # planning asks first, the run itself again
@@ -47,9 +61,15 @@ def try_encoding(info: VideoInfo, format_name: str, options: VideoOptions) -> tu
     failures: list[ColorcliError] = []
     for settings in candidate_settings(info, format_name, options):
         try:
-            return settings, _encode_black(settings, info)
+            encoded = _encode_black(settings, info)
         except ColorcliError as error:
             failures.append(error)
+            continue
+        is_full = info.is_full_range and not settings.layout.rgb
+        if is_full and not _states_full_range(info, format_name, encoded):
+            settings = replace(settings, limits_range=True)
+            encoded = _encode_black(settings, replace(info, range=LIMITED))
+        return settings, encoded
     raise _failure(info, format_name, options, failures[0].cause.removeprefix(FAILURE))
 
 
@@ -127,46 +147,101 @@ def _remedies(
 
 def _holds(info: VideoInfo, format_name: str, encoded: bytes, wanted: StreamChoice) -> bool:
     """Whether the container takes the video and these streams."""
+    try:
+        with (
+            open_video(info.source) as source,
+            _written(info, format_name, encoded, source, wanted) as (trial, copied),
+        ):
+            return trial is None or _is_complete(trial, copied)
+    except (av.FFmpegError, ValueError, InputError, RefusedError):
+        return False
+
+
+def _states_full_range(info: VideoInfo, format_name: str, encoded: bytes) -> bool:
+    """Whether players learn from container or codec that luma uses the full range."""
+    with (
+        suppress(av.FFmpegError, ValueError, InputError, RefusedError),
+        _written(info, format_name, encoded, None, NO_STREAMS) as (trial, _),
+    ):
+        return trial is None or next(trial.decode(video=0)).color_range == FULL
+    return True  # what does not work at all is refused elsewhere
+
+
+@contextmanager
+def _written(
+    info: VideoInfo, format_name: str, encoded: bytes, source: InputContainer | None, wanted: StreamChoice
+) -> Iterator[tuple[InputContainer | None, list[_Copied]]]:
+    """The video and some packets of other streams, muxed and opened again; None if nothing reads it.
+
+    Also the streams of which there are packets.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="colorcli-") as folder,
         av.open(BytesIO(encoded), "r", format="nut") as video,
-        open_video(info.source) as source,
     ):
         url = file_url(Path(folder) / "trial")
-        try:
-            template = video.streams.video[0]
-            output = open_output(url, format_name, info, source, template, Clip(), {}, wanted)
-            for packet in number_frames(video.demux(), info.rate):
-                packet.dts = packet.pts
-                output.mux_video(packet)
-            others = [source.streams[index] for index in output.copies]
-            packets = demux(source, scan_packets(info.source), *others) if others else iter(())
-            copied = set()
-            for packet in islice(packets, _TRIED_PACKETS):
-                if packet.size:
-                    copied.add(packet.stream_index)
-                output.mux_copy(packet)
-            output.close()
-            write_remuxed(Path(folder) / "trial", output.remux, seconds=_TRIED_SECONDS)
-            return _is_readable(url, format_name, [source.streams[index] for index in sorted(copied)])
-        except (av.FFmpegError, ValueError, InputError, RefusedError):
-            return False
-
-
-def _is_readable(url: str, format_name: str, copied: list[Stream]) -> bool:
-    """Whether a file shows a picture and holds copied streams as what they are.
-
-    Some muxers take everything: MPEG-TS writes what it does not know as data that nothing can play.
-    """
-    try:
+        output = open_output(url, format_name, info, source, video.streams.video[0], Clip(), {}, wanted)
+        for packet in number_frames(video.demux(), info.rate):
+            packet.dts = packet.pts
+            output.mux_video(packet)
+        copied = _copy_some(output, source) if source is not None and output.copies else []
+        output.close()
+        write_remuxed(Path(folder) / "trial", output.remux, seconds=_TRIED_SECONDS)
         name = DEMUXER_NAMES.get(format_name, format_name)
-        av.ContainerFormat(name, "r")
-    except ValueError:  # written for other programs only
+        if name not in _demuxers():
+            yield None, []
+            return
+        with av.open(url, "r", format=name, metadata_errors="replace") as trial:
+            yield trial, copied
+
+
+def _copy_some(output: Output, source: InputContainer) -> list[_Copied]:
+    """Mux the first packets of the copied streams; those of which there are some."""
+    others = [source.streams[index] for index in output.copies]
+    packets = list(islice(demux(source, scan_packets(output.remux.info.source), *others), _TRIED_PACKETS))
+    spans = _spans(packets)  # muxing changes the packets' times
+    for packet in packets:
+        output.mux_copy(packet)
+    return [_Copied(source.streams[index].type, spans[index]) for index in sorted(spans)]
+
+
+def _spans(packets: Iterable[Packet]) -> dict[int, float]:
+    """Index of each stream -> seconds between its first and its last packet."""
+    times: dict[int, list[float]] = {}
+    for packet in packets:
+        if packet.size:
+            found = times.setdefault(packet.stream_index, [])
+            if packet.pts is not None and packet.time_base:
+                found.append(float(packet.pts * packet.time_base))
+    return {index: max(found, default=0.0) - min(found, default=0.0) for index, found in times.items()}
+
+
+@lru_cache
+def _demuxers() -> frozenset[str]:
+    """Names of the formats that can be read."""
+    return frozenset(name for each in av.formats_available for name in each.split(",") if _is_read(each))
+
+
+def _is_read(name: str) -> bool:
+    with suppress(ValueError):
+        return bool(av.ContainerFormat(name, "r").is_input)
+    return False
+
+
+def _is_complete(trial: InputContainer, copied: list[_Copied]) -> bool:
+    """Whether a file shows a picture and holds copied streams as what they are, with their times.
+
+    Some muxers take everything: MPEG-TS writes what it does not know as data that nothing can play, and AVI
+    gives sound of a variable bit rate the times of a constant one.
+    """
+    next(trial.decode(video=0))
+    playable = [stream for stream in trial.streams if stream.codec_context is not None]
+    if Counter(each.type for each in copied) - Counter(stream.type for stream in playable):
+        return False
+    sound = [stream for stream in playable if stream.type == "audio"]
+    if not sound or trial.format.name in ONE_LENGTH:  # those end with the picture, here after a frame
         return True
-    with av.open(url, "r", format=name, metadata_errors="replace") as trial:
-        next(trial.decode(video=0))
-        wanted, found = (
-            Counter(stream.type for stream in streams if stream.codec_context is not None)
-            for streams in (copied, trial.streams)
-        )
-        return not wanted - found
+    trial.seek(0)
+    spans = _spans(trial.demux(*sound))
+    expected = [each.seconds for each in copied if each.type == "audio"]
+    return all(abs(a - b) < _TIMES_APART for a, b in zip(expected, spans.values(), strict=False))

@@ -174,7 +174,7 @@ def test_a_stream_can_be_left_out(tmp_path: Path, toy_model: Path) -> None:
     (tmp_path / "words.srt").write_text("1\n00:00:00,100 --> 00:00:00,600\nHello\n")
     source = make(
         tmp_path / "in.mkv", *gray(0.4), "-f", "lavfi", "-i", "sine=d=0.4", "-i", tmp_path / "words.srt",
-        "-map", "0", "-map", "1", "-map", "2", "-c:v", "ffv1",
+        "-map", "0", "-map", "1", "-map", "2", "-c:v", "ffv1", "-c:a", "mp3",
     )  # fmt: skip
     refused = colorcli("run", source, "-o", tmp_path / "out.avi", "--model", toy_model)
     assert refused.returncode != 0

@@ -2,7 +2,7 @@
 
 import heapq
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -18,7 +18,6 @@ from colorcli.files import atomic_write
 from colorcli.networks.card import ModelCard
 from colorcli.options import Existing, VideoOptions
 from colorcli.video.captions import insert_captions, read_captions
-from colorcli.video.containers import keeps_times
 from colorcli.video.ffmpeg import file_url
 from colorcli.video.frames import ColoredFrame, Timing
 from colorcli.video.muxer import open_output
@@ -36,7 +35,7 @@ from colorcli.video.sinks.identity import encoding_identity, run_identity
 from colorcli.video.sinks.mending import Changes
 from colorcli.video.sinks.segment_writer import SegmentWriter
 from colorcli.video.sinks.segments import Record, Segments
-from colorcli.video.timestamps import decode_seconds, number_frames, restore_times, spaced_evenly
+from colorcli.video.timestamps import decode_seconds, fitted, number_frames, restore_times
 from colorcli.video.trim import Clip
 
 _LATEST_END = Fraction(1)
@@ -197,9 +196,6 @@ def _mux(video: CheckedVideo, segments: Segments, partial: Path, tags: dict[str,
             video.streams,
         )
         stack.enter_context(output)
-        timing_of: Callable[[int], Timing] = timings.__getitem__
-        if not keeps_times(video.format_name):
-            timing_of = spaced_evenly(timing_of, 1 / info.rate / info.time_base)
         captions = read_captions(info.source) if source else {}
         encoded = restore_times(
             insert_captions(
@@ -207,7 +203,7 @@ def _mux(video: CheckedVideo, segments: Segments, partial: Path, tags: dict[str,
                 template.codec_context.name,
                 lambda number: captions.get(timings[number].pts) if number < len(timings) else None,
             ),
-            timing_of,
+            fitted(timings.__getitem__, video.format_name, info),
             depth=template.codec_context.reorder_depth,
             step=info.frame_ticks,
             shift=round(clip.shift / info.time_base),

@@ -9,7 +9,7 @@ output.
 import os
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from fractions import Fraction
 from typing import Self
 
@@ -19,7 +19,6 @@ from colorcli.errors import ColorcliError
 from colorcli.events import Note, Sink
 from colorcli.files import STDIO, atomic_write
 from colorcli.video.captions import insert_captions, read_captions
-from colorcli.video.containers import keeps_times
 from colorcli.video.encoder import Encoder
 from colorcli.video.ffmpeg import file_url
 from colorcli.video.frames import ColoredFrame, Timing
@@ -28,7 +27,7 @@ from colorcli.video.part import Part
 from colorcli.video.preflight import CheckedVideo
 from colorcli.video.remux import Remux, remuxed_stdout, write_remuxed
 from colorcli.video.sinks.base import Summaries, VideoSink
-from colorcli.video.timestamps import decode_seconds, number_frames, restore_times, spaced_evenly
+from colorcli.video.timestamps import decode_seconds, fitted, number_frames, restore_times
 
 
 class PipeSink(VideoSink):
@@ -130,9 +129,7 @@ class _MuxerThread(threading.Thread):
                     self._captions_of,
                 )
                 step = video.info.frame_ticks
-                timing_of: Callable[[int], Timing] = self.timings.pop
-                if not keeps_times(video.format_name):
-                    timing_of = spaced_evenly(timing_of, 1 / video.info.rate / clock)
+                timing_of = fitted(self.timings.pop, video.format_name, video.info)
                 for packet in restore_times(packets, timing_of, depth=depth, step=step, shift=shift):
                     self._copy_packets(output, until=(packet.dts or 0) * clock + video.clip.shift)
                     output.mux_video(packet)
