@@ -9,9 +9,9 @@ Last result of `speed`, version 10: 1.5 times a plain transcode at 1920x1080 (17
 was tried since is in docs/experiments.md, with ratios on half as many frames.
 `steady` has no recorded result.
 
-Last result of `returns` on the fox, bikes and cockatoo clips, memory of shots on: colors change by 1.2, 1.7
-and 1.7 at the return (off: 5.3, 7.9, 3.7; in truth 1.3, 0.9, 1.5), CIEDE2000 is 11.2, 10.3 and 8.3 (off:
-11.4, 10.5, 8.5), and colorfulness 36.9, 27.8 and 26.6 (off: 37.8, 28.8, 26.2).
+Last result of `returns` on the fox, bikes and cockatoo clips, memory of shots on: colors change by 1.4, 2.0
+and 1.6 at the return (off: 5.3, 7.9, 3.7; in truth 1.3, 0.9, 1.5), CIEDE2000 is 11.1, 10.2 and 8.3 (off:
+11.4, 10.5, 8.5), and colorfulness 36.6, 27.7 and 26.6 (off: 37.8, 28.8, 26.2).
 
 Speed: ffmpeg decodes and encodes the clip with the default settings of `colorcli run`, and `colorcli run`
 colorizes the same clip, alternating several times; the ratio of the medians is printed.
@@ -98,14 +98,20 @@ def speed(clips: Clips, model: Model = DEFAULT_MODEL, rounds: int = 3) -> None:
 
 @app.command()
 def steady(clips: Clips, model: Model = DEFAULT_MODEL, frames: int = 100) -> None:
-    """Flicker, drift, colorfulness and CIEDE2000, per frame and stabilized."""
+    """Flicker, drift, colorfulness and CIEDE2000, per frame, stabilized, and with a memory of shots."""
     with open_model(model, "cpu", 1) as opened:
         for clip in clips:
             truth = _load(clip, frames)
             lumas = [luma for luma, _ in truth]
             _print(f"{clip.name} truth", lumas, [chroma for _, chroma in truth], truth)
-            for name, colorizer in (("per frame", PerFrameColorizer), ("stabilized", TemporalColorizer)):
-                steps = colorizer(ChromaPredictor(opened), lambda number, small: None).run(_steps(lumas))
+            colorizers = (
+                ("per frame", PerFrameColorizer, None),
+                ("stabilized", TemporalColorizer, None),
+                ("with memory", TemporalColorizer, ShotMemory()),
+            )
+            for name, colorizer, memory in colorizers:
+                predictor = ChromaPredictor(opened)
+                steps = colorizer(predictor, lambda number, small: None, memory=memory).run(_steps(lumas))
                 chromas = [step.chroma for step in steps if step.chroma is not None]
                 _print(f"{clip.name} {name}", lumas, chromas, truth)
 

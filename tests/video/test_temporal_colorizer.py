@@ -10,6 +10,7 @@ import pytest
 
 from colorcli.color.condition import Hints
 from colorcli.color.ycbcr import Plane
+from colorcli.video.corrections import Correction
 from colorcli.video.temporal_colorizer import (
     LOOKAHEAD,
     MOST_HELD_BYTES,
@@ -153,6 +154,20 @@ def test_a_wrong_first_prediction_is_outvoted_at_once() -> None:
     first, last = color_of_patch(colored[0]), color_of_patch(colored[-1])
     assert np.linalg.norm(first - RED) < np.linalg.norm(first - BLUE)
     assert np.linalg.norm(last - RED) < 0.25 * np.linalg.norm(last - BLUE)
+
+
+def test_with_a_memory_a_shot_ends_with_about_the_colors_that_it_had() -> None:
+    """The memory decides on the last picture by one prediction, here a wrong one."""
+    nothing = np.zeros((3, HEIGHT // 2, WIDTH // 2), np.float16)
+    memory = SimpleNamespace(correct=lambda *_, is_last: Correction(nothing, nothing[0], nothing[0]))
+    wrong = RED + np.float32([0.06, -0.06])
+    network = Sequenced(lambda call: wrong if call == 4 else RED)
+    given = steps(pan(1, 1 + 3 * WINDOW + 5, speed=0))
+    *_, last = TemporalColorizer(network, unknown, memory=memory).run(given)  # type: ignore[arg-type]
+    assert network.calls == 5
+    assert last.chroma is not None
+    change = np.linalg.norm(last.chroma.mean(axis=(1, 2)) - RED)
+    assert 0 < change < 0.4 * np.linalg.norm(wrong - RED)
 
 
 def test_wrong_predictions_of_a_second_do_not_last() -> None:
