@@ -80,11 +80,12 @@ def candidate_settings(info: VideoInfo, format_name: str, options: VideoOptions)
     fitting = sorted((choice for choice in choices if _holds(choice, source)), key=_cost(source))
     if not fitting:
         nearest = max(choices, key=_similarity(source))
-        raise RefusedError(
-            info.source,
-            f"{encoder} has no pixel format that holds {info.pix_fmt} without loss",
-            f"choose --codec ffv1, or accept the loss with --pix-fmt {nearest.name}",
-        )
+        if info.codec != "prores" or encoder != "prores_ks":  # FFmpeg decodes 10-bit ProRes 4444 to 12 bits
+            cause = f"{encoder} has no pixel format that holds {info.pix_fmt} without loss"
+            remedy = f"accept the loss with --pix-fmt {nearest.name}"
+            remedy = remedy if encoder == "ffv1" else f"choose --codec ffv1, or {remedy}"
+            raise RefusedError(info.source, cause, remedy)
+        fitting = [nearest]
     return [
         _settings(encoder, _frame_layout(choice, source), choice.name, info, options) for choice in fitting
     ]
@@ -222,8 +223,6 @@ def _interlacing(encoder: str, info: VideoInfo) -> Arguments:
     if not info.is_interlaced:
         return {}
     first = "bff" if info.is_bottom_first else "tff"
-    if encoder == "libx265":
-        return {"x265-params": f"interlace={first}"}
     if encoder == "libx264":
         return {"flags": "+ildct+ilme", "x264-params": f"{first}=1"}
     if encoder in ("mpeg2video", "mpeg4"):
@@ -232,7 +231,9 @@ def _interlacing(encoder: str, info: VideoInfo) -> Arguments:
         return {"flags": "+ildct"}
     if encoder in ("ffv1", "rawvideo", "mjpeg", "huffyuv", "utvideo", "dvvideo"):
         return {}
-    raise RefusedError(info.source, f"is interlaced, which {encoder} cannot code", "add --deinterlace")
+    # libx265 codes single fields only.
+    cause = f"is interlaced, which {encoder} cannot code"
+    raise RefusedError(info.source, cause, "add --deinterlace, or choose --codec libx264 or ffv1")
 
 
 def _parse_arguments(text: str) -> Arguments:

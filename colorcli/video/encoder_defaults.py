@@ -29,6 +29,8 @@ _ONLY_ENCODER = {
 """Containers with one usual encoder. NUT and Y4M are piped to another program, with uncompressed video."""
 REORDERING = {"libx264", "libx265", "h264_nvenc", "hevc_nvenc", "libopenh264"}
 """Encoders whose frames in AVI and ASF are shown late, as if they had been reordered, even when none was."""
+UNFLAGGED = {"mjpeg", "huffyuv", "ffvhuff", "utvideo", "magicyuv", "rawvideo", "v210"}
+"""Encoders whose frames do not say whether they are interlaced; some containers do."""
 HARDWARE = ("_nvenc", "_qsv", "_vaapi", "_amf", "_videotoolbox", "_v4l2m2m", "_vulkan")
 """Suffixes of encoders that need a device."""
 SEPARATE_ALPHA = {"libvpx", "libvpx-vp9"}
@@ -37,6 +39,8 @@ X264_PARAMS = "cpu-independent=1"
 """Without it bits depend on the kind of processor, and with AVX-512 even on memory that x264 reads without
 having written it: at widths that are not multiples of 128 pixels two runs may differ."""
 X265_PARAMS = "log-level=error:pools=4:frame-threads=2"
+_DEEPEST_HEVC = 12
+"""Bits that libx265 codes and libx264 does not."""
 PRORES_PROFILES = {1: 3, 0: 4}
 """log2 of the horizontal chroma subsampling -> prores_ks profile: 422 HQ, 4444."""
 
@@ -111,4 +115,10 @@ def default_encoder(info: VideoInfo, format_name: str) -> str:
         return "mpeg2video" if layout.bits == 8 and not layout.rgb and layout.shift[0] else "prores_ks"
     if format_name in ONE_TIME:
         return "mjpeg" if info.codec == "mjpeg" else "mpeg4" if layout.name == "yuv420p" else "ffv1"
+    if (
+        layout.bits == _DEEPEST_HEVC
+        and not layout.alpha
+        and format_name in ("matroska", "mp4", "mov", "mpegts")
+    ):
+        return "libx265"
     return "libx264"

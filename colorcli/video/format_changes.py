@@ -13,6 +13,9 @@ class FormatAdapter:
 
     def __init__(self, info: VideoInfo, notes: list[str]) -> None:
         self._notes = notes
+        self._is_first = True
+        self._has_fields: bool | None = None
+        """Whether the first frame is interlaced; None once a frame that differs is noted."""
         self._first = self._latest = (
             info.width,
             info.height,
@@ -22,6 +25,7 @@ class FormatAdapter:
 
     def adapt(self, number: int, picture: VideoFrame) -> VideoFrame:
         """A frame in the first format, with its time."""
+        self._compare_fields(number, has_fields=picture.interlaced_frame)
         name = picture.format.name
         form = picture.width, picture.height, name, self._range(name, picture.color_range)
         if form != self._latest:
@@ -38,6 +42,17 @@ class FormatAdapter:
             dst_color_range=color_range,
             interpolation="BICUBIC",
         )
+
+    def _compare_fields(self, number: int, *, has_fields: bool) -> None:
+        if self._is_first:
+            self._is_first, self._has_fields = False, has_fields
+        elif self._has_fields is not None and has_fields != self._has_fields:
+            names = ("interlaced", "progressive") if has_fields else ("progressive", "interlaced")
+            note = (
+                f"from frame {number} on, frames are {names[0]}; all are treated as the first, as {names[1]}"
+            )
+            self._notes.append(note)
+            self._has_fields = None
 
     def _note(self, number: int, form: tuple[int, int, str, int]) -> None:
         if form == self._first:

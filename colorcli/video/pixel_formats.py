@@ -93,6 +93,9 @@ def natural_layout(info: VideoInfo) -> Layout:
     name = info.pix_fmt
     if "xyz" in name or "bayer" in name:
         raise RefusedError(info.source, f"{name} pictures are neither RGB nor Y'CbCr", "convert it first")
+    if name.endswith(("f32le", "f32be", "f16le", "f16be")):
+        cause = f"{name} pictures have floating-point samples"
+        raise RefusedError(info.source, cause, "convert it first, as with ffmpeg -pix_fmt gbrp16le")
     form = av.VideoFormat(name)
     bits = max(8, max(component.bits for component in form.components))
     alpha = has_alpha(name)

@@ -16,6 +16,7 @@ from colorcli.video.captions import loses_captions
 from colorcli.video.constant_rate import check_constant_rate
 from colorcli.video.containers import MATROSKA, QUICKTIME, VIDEO_ONLY, muxer_of, piped_muxer
 from colorcli.video.encode_settings import EncodeSettings
+from colorcli.video.encoder_defaults import UNFLAGGED
 from colorcli.video.fields import look_for_fields
 from colorcli.video.filters import apply_filters, filtered_info
 from colorcli.video.formats import is_frame_pattern
@@ -289,6 +290,8 @@ def _notes(video: CheckedVideo) -> Iterator[str]:
     if video.pictures is not None:
         return
     yield from _encoding_notes(video.info, video.settings)
+    if video.info.is_interlaced and _hides_fields(video.settings.encoder, video.format_name):
+        yield f"{video.settings.encoder} in {video.format_name} does not say which field comes first"
     if source.container is not None:
         yield from _stream_notes(video, source.container)
 
@@ -318,6 +321,10 @@ def _encoding_notes(info: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
         yield f"{cause}; stored as limited range, or choose another --codec or .mkv to keep all values"
     if info.is_interlaced:
         yield "interlaced: fields are colorized separately and stay fields, unless --deinterlace is given"
+
+
+def _hides_fields(encoder: str, format_name: str) -> bool:
+    return encoder in UNFLAGGED and format_name not in (*QUICKTIME, *MATROSKA, "mxf")
 
 
 def _stream_notes(video: CheckedVideo, container: InputContainer) -> Iterator[str]:

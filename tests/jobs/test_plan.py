@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from colorcli.errors import RefusedError, UsageError
 from colorcli.events import Event, Note
@@ -92,6 +93,16 @@ def test_collisions_are_found(tmp_path: Path) -> None:
         plan([tmp_path / "x.pgm", tmp_path / "x.ppm"], tmp_path / "out")
     with pytest.raises(UsageError, match="both"):
         plan([tmp_path / "one", tmp_path / "two"], tmp_path / "out")
+
+
+def test_an_animation_clashes_with_a_film_of_its_name(tmp_path: Path) -> None:
+    touch(tmp_path / "in/a.mkv", tmp_path / "in/b.mkv", tmp_path / "in/b.png", tmp_path / "in/c.rm")
+    pictures = [Image.new("L", (8, 8), shade) for shade in (0, 99)]
+    pictures[0].save(tmp_path / "in/a.gif", save_all=True, append_images=pictures[1:])
+    jobs, _ = plan([tmp_path / "in"], tmp_path / "out")
+    clashes = {job.source.name for job in jobs if "would be written there" in str(job.problem)}
+    assert clashes == {"a.gif", "a.mkv"}
+    assert jobs[-1].output.name == "c.mkv"
 
 
 @pytest.mark.parametrize("output", ["in", "in/out", "in/../in/x"])
