@@ -50,7 +50,7 @@ class Part:
     """How many of the output's frames precede it."""
     before: Place | None = None
     """The frame before its first one."""
-    task_start: int = 0
+    chain_start: int = 0
     """The position from which its first frame depends on others: its own, unless it continues a shot."""
     has_color: bool = False
     """Whether the frame before has color of its own."""

@@ -35,8 +35,11 @@ from colorcli.video.shot_log import ShotLog
 from colorcli.video.shot_memory import ShotMemory
 from colorcli.video.sinks.file import FileSink
 from colorcli.video.sinks.segment_writer import SegmentWriter
-from colorcli.video.sinks.segments import Segments, starts_task
+from colorcli.video.sinks.segments import Segments, starts_chain
 from colorcli.video.temporal_colorizer import HintSource, with_certainty
+
+TASK_FRAMES = 240
+"""Frames after which a task ends where a segment does: each one opens the video anew."""
 
 
 @dataclass(frozen=True)
@@ -226,15 +229,21 @@ class _GrowingPart:
         self._part = part
         self.findings: list[Findings] = []
         self._shots = part.shots_before
+        self._chain_start = part.chain_start
         self._earlier_pts = deque[int](maxlen=WARM_UP + 1)
         self._last: Frame | None = None
 
     def ends_before(self, frame: Frame) -> bool:
-        length = self._part.position + len(self.findings) - self._part.task_start
-        return bool(self.findings) and starts_task(length, starts_shot=frame.starts_shot)
+        return len(self.findings) >= TASK_FRAMES and self._starts_chain(frame)
+
+    def _starts_chain(self, frame: Frame) -> bool:
+        position = self._part.position + len(self.findings)
+        return starts_chain(position - self._chain_start, starts_shot=frame.starts_shot)
 
     def add(self, frame: Frame) -> None:
         assert frame.findings is not None
+        if self._starts_chain(frame):
+            self._chain_start = self._part.position + len(self.findings)
         self.findings.append(frame.findings)
         self._shots += frame.starts_shot
         self._earlier_pts.append(frame.timing.pts)
@@ -266,7 +275,7 @@ class _GrowingPart:
         return Part(
             position,
             Place(last.number, last.timing.pts, self._earlier_pts[0], checksum),
-            task_start=position,
+            chain_start=position,
             has_color=last.findings.has_color,
             keeps_color=last.keeps_color,
             shots_before=self._shots,

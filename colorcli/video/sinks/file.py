@@ -71,7 +71,7 @@ class FileSink(VideoSink):
             if keep and segments.reopen():
                 changes = Changes(segments.records, video)
                 same = changes.same_shots(segments.earlier_chroma, segments.summaries)
-                segments.drop(changes.tasks(), same)
+                segments.drop(changes.chains(), same)
                 count = sum(len(record.timings) for record in segments.finished)
                 message = f"{count} frames keep their colors, unless what their shots remember has changed"
                 report(Note(video.name, message))
@@ -86,16 +86,16 @@ class FileSink(VideoSink):
 
     def parts(self, memory: ShotMemory | None) -> Iterator[Part]:
         self._recalled = {} if memory is None else memory.recalled
-        for part in self._segments.gaps(lambda task: self._is_same(task, memory)):
+        for part in self._segments.gaps(lambda chain: self._is_same(chain, memory)):
             if memory is not None and part.chroma is None:
                 kept = [(shot.start, shot.end) for shot in part.stored]
                 memory.forget_stored(part.first_number, part.last, kept)
             yield part
 
-    def _is_same(self, task: Sequence[Record], memory: ShotMemory | None) -> bool:
-        """Whether a finished task follows from the memory."""
-        is_same = memory is None or memory.restore(task[-1].numbers[-1] + 1)
-        self._kept |= {record.position for record in task if is_same}
+    def _is_same(self, chain: Sequence[Record], memory: ShotMemory | None) -> bool:
+        """Whether a finished chain follows from the memory."""
+        is_same = memory is None or memory.restore(chain[-1].numbers[-1] + 1)
+        self._kept |= {record.position for record in chain if is_same}
         return is_same
 
     def write(self, frames: Iterator[ColoredFrame], part: Part, summaries: Summaries) -> None:
@@ -124,8 +124,8 @@ class FileSink(VideoSink):
     def _report_kept_shots(self) -> None:
         """Report the shots that were not colorized now."""
         done = 0
-        for _, task in groupby(self._segments.records, key=lambda record: record.task_start):
-            records = list(task)
+        for _, chain in groupby(self._segments.records, key=lambda record: record.chain_start):
+            records = list(chain)
             # A shot that goes on in a later segment has a summary in both.
             shots = {
                 shot.start: (shot, record.position in self._kept)

@@ -12,7 +12,7 @@ from colorcli.video.preflight import VideoSpec
 from colorcli.video.shot_summary import ShotSummary
 from colorcli.video.shots import ShotRule
 from colorcli.video.sinks.decision_key import DecisionKeys
-from colorcli.video.sinks.segments import LONGEST_SEGMENT, Record, starts_task
+from colorcli.video.sinks.segments import LONGEST_SEGMENT, Record, starts_chain
 
 
 class Changes:
@@ -21,8 +21,8 @@ class Changes:
     def __init__(self, records: Sequence[Record], video: VideoSpec) -> None:
         """`records`: all segments of the video."""
         self._records = records
-        self._task_starts = [0]
-        """Positions at which tasks start now."""
+        self._chain_starts = [0]
+        """Positions at which chains start now."""
         self._shot_starts: dict[int, int] = {}
         """Positions at which shots start now, by the number of the frame."""
         self._keeps_color: set[int] = set()
@@ -43,22 +43,24 @@ class Changes:
                 self._shot_starts[number] = position
                 if decision.keeps_color:
                     self._keeps_color.add(number)
-            if starts_task(position - self._task_starts[-1], starts_shot=decision.starts_shot):
-                self._task_starts.append(position)
+            if starts_chain(position - self._chain_starts[-1], starts_shot=decision.starts_shot):
+                self._chain_starts.append(position)
         return keys.digests()
 
-    def tasks(self) -> set[int]:
-        """The positions of the tasks that must be colorized again.
+    def chains(self) -> set[int]:
+        """The positions of the chains that must be colorized again.
 
-        A task is kept if it still begins and ends at the same frames, and if the decisions about all its
+        A chain is kept if it still begins and ends at the same frames, and if the decisions about all its
         frames are the same.
         """
         records = self._records
         changed = {
-            record.task_start for record, keys in zip(records, self._keys, strict=True) if keys != record.keys
+            record.chain_start
+            for record, keys in zip(records, self._keys, strict=True)
+            if keys != record.keys
         }
-        ends = {record.task_start: record.end for record in records}
-        starts = {*self._task_starts, *list(ends.values())[-1:]}
+        ends = {record.chain_start: record.end for record in records}
+        starts = {*self._chain_starts, *list(ends.values())[-1:]}
         return {
             start
             for start, end in ends.items()
@@ -68,7 +70,7 @@ class Changes:
     def same_shots(
         self, chroma: Callable[[int], Path], summaries: Callable[[int], list[ShotSummary]]
     ) -> list[StoredShot]:
-        """The whole shots that a task may keep when it is colorized again for another shot's sake.
+        """The whole shots that a chain may keep when it is colorized again for another shot's sake.
 
         Args:
             chroma: where the colors of the segment at a position are stored then.
@@ -77,7 +79,7 @@ class Changes:
         found = []
         following = [*self._records[1:], None]
         for record, after, keys in zip(self._records, following, self._keys, strict=True):
-            ends_shot = after is None or after.task_start == after.position
+            ends_shot = after is None or after.chain_start == after.position
             numbers = [number for number, _ in keys]
             ends = [*numbers[1:], record.numbers[-1] + 1]
             agreements = {one.start: one.agreement for one in summaries(record.position)}
@@ -90,10 +92,10 @@ class Changes:
         return found
 
     def _is_short(self, number: int, record: Record, end: int) -> bool:
-        """Whether a shot is colorized, begins here, and ends before its task's first segment may end."""
+        """Whether a shot is colorized, begins here, and ends before its chain's first segment may end."""
         position = self._shot_starts.get(number)
         if position is None or number in self._keeps_color:
             return False
-        task_start = self._task_starts[bisect_right(self._task_starts, position) - 1]
+        chain_start = self._chain_starts[bisect_right(self._chain_starts, position) - 1]
         last = record.end - 1 if end > record.numbers[-1] else self._shot_starts[end] - 1
-        return last - task_start < LONGEST_SEGMENT
+        return last - chain_start < LONGEST_SEGMENT

@@ -17,7 +17,7 @@ from colorcli.video.shots import Decision
 from colorcli.video.sinks.base import Summaries
 from colorcli.video.sinks.decision_key import DecisionKeys
 from colorcli.video.sinks.identity import encoding_identity
-from colorcli.video.sinks.segments import LONGEST_SEGMENT, Record, Segments, starts_task
+from colorcli.video.sinks.segments import LONGEST_SEGMENT, Record, Segments, starts_chain
 from colorcli.video.temporal_colorizer import Keyframe
 
 
@@ -34,19 +34,19 @@ class SegmentWriter:
         Raises:
             ColorcliError: an error of the frames, of the encoder, or of the output.
         """
-        position, task_start = part.position, part.task_start
+        position, chain_start = part.position, part.chain_start
         following = next(frames, None)
         while following is not None:
-            segment = _Segment(position, task_start, self._video)
+            segment = _Segment(position, chain_start, self._video)
             following = self._encode(segment, following, frames, keeps_chroma=part.chroma is None)
-            is_last = following is None or segment.ends_task_before(following)
+            is_last = following is None or segment.ends_chain_before(following)
             keyframe = None if is_last else segment.keyframe
             is_colored = part.chroma is None  # else the summaries are those of the earlier run
             self._segments.commit(
                 segment.record(self._encoding), keyframe, summaries() if is_colored else None
             )
             position = segment.end
-            task_start = position if keyframe is None else task_start
+            chain_start = position if keyframe is None else chain_start
 
     def _encode(
         self,
@@ -78,8 +78,8 @@ class SegmentWriter:
 class _Segment:
     """A segment that is growing."""
 
-    def __init__(self, position: int, task_start: int, video: CheckedVideo) -> None:
-        self.position, self._task_start = position, task_start
+    def __init__(self, position: int, chain_start: int, video: CheckedVideo) -> None:
+        self.position, self._chain_start = position, chain_start
         self._keys = DecisionKeys(video)
         self._numbers: list[int] = []
         self._timings: list[Timing] = []
@@ -112,17 +112,17 @@ class _Segment:
         if self._last is None:
             return False
         is_full = len(self._numbers) >= LONGEST_SEGMENT and self._last.is_resumable
-        return is_full or self.ends_task_before(following)
+        return is_full or self.ends_chain_before(following)
 
-    def ends_task_before(self, following: ColoredFrame) -> bool:
-        return starts_task(self.end - self._task_start, starts_shot=following.frame.starts_shot)
+    def ends_chain_before(self, following: ColoredFrame) -> bool:
+        return starts_chain(self.end - self._chain_start, starts_shot=following.frame.starts_shot)
 
     def record(self, encoding: str) -> Record:
         assert self._last is not None
         frame = self._last.frame
         return Record(
             self.position,
-            self._task_start,
+            self._chain_start,
             self._numbers,
             self._timings,
             self._findings,

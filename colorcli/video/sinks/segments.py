@@ -30,11 +30,13 @@ from colorcli.video.temporal_colorizer import Keyframe
 
 _OPTIONS = ("color", "video")
 """Parts of an identity that hold the values of flags."""
-TASK_FRAMES = 240
-"""Frames after which a task ends at the next cut: ten seconds, an encoder's usual keyframe distance. What
-follows depends on nothing before it."""
+CHAIN_FRAMES = 25
+"""Frames after which a segment, and its chain, end at the next cut. So a change to a shot encodes that shot
+alone again, except that shots of less than a second go with the next one. On 1,000 frames with 11 cuts, this
+takes as long as segments of ten seconds or more, and the file is as large."""
 LONGEST_SEGMENT = 480
-"""Frames after which a segment ends within a shot, at the next keyframe, which it hands on."""
+"""Frames after which a segment ends within a shot, at the next keyframe, which it hands on to the next one of
+its chain."""
 
 
 _NOT_COLOR = {
@@ -54,9 +56,9 @@ def _color_identity(identity: dict[str, Any]) -> dict[str, Any]:
     return relevant(identity) | {name: relevant(identity[name]) for name in _OPTIONS}
 
 
-def starts_task(frames: int, *, starts_shot: bool) -> bool:
-    """Whether a task starts with a frame, which so many frames of the task before precede."""
-    return starts_shot and frames >= TASK_FRAMES
+def starts_chain(frames: int, *, starts_shot: bool) -> bool:
+    """Whether a chain of segments starts with a frame, which so many frames of the chain before precede."""
+    return starts_shot and frames >= CHAIN_FRAMES
 
 
 @dataclass(frozen=True)
@@ -65,8 +67,8 @@ class Record:
 
     position: int
     """How many of the output's frames precede it."""
-    task_start: int
-    """The position at which its task starts: it depends on nothing before."""
+    chain_start: int
+    """The position at which its chain starts, which depends on nothing before it."""
     numbers: list[int]
     """Of its frames in the source."""
     timings: list[Timing]
@@ -205,13 +207,13 @@ class Segments:
             partial.write_text(self._identity)
         return True
 
-    def drop(self, task_starts: Collection[int], same_shots: Sequence[StoredShot]) -> None:
-        """Remove the segments of tasks, which are then colorized again.
+    def drop(self, chain_starts: Collection[int], same_shots: Sequence[StoredShot]) -> None:
+        """Remove the segments of chains, which are then colorized again.
 
-        `same_shots`: shots that a task may keep when it is colorized again; their chroma is `earlier_chroma`.
+        `same_shots`: shots that a chain may keep when it is colorized again, with their `earlier_chroma`.
         """
         self._same_shots = list(same_shots)
-        self._set_aside([record for record in self.records if record.task_start in task_starts])
+        self._set_aside([record for record in self.records if record.chain_start in chain_starts])
         self.load()
 
     def _set_aside(self, records: Sequence[Record]) -> None:
@@ -248,41 +250,41 @@ class Segments:
         """The parts that are still to be colorized; the last one has no length, and may have no frames.
 
         Args:
-            is_same: whether the segments of a finished task would have the same colors again. It is asked
-                for each when the parts before are colorized. A task that would not is removed, and is among
+            is_same: whether the segments of a finished chain would have the same colors again. It is asked
+                for each when the parts before are colorized. A chain that would not is removed, and is among
                 the parts.
         """
         dropped = {record.position for record in self._dropped}
         records = sorted([*self.records, *self._dropped], key=lambda record: record.position)
         done: list[Record] = []
         again: list[Record] = []
-        """Of the tasks that are colorized again in one part, as a change may move their bounds."""
-        for _, group in groupby(records, key=lambda record: record.task_start):
-            task = list(group)
-            if task[0].position in dropped:
-                again += task
+        """Of the chains that are colorized again in one part, as a change may move their bounds."""
+        for _, group in groupby(records, key=lambda record: record.chain_start):
+            chain = list(group)
+            if chain[0].position in dropped:
+                again += chain
                 continue
             yield from self._again(done, again)
             done, again = done + again, []
-            if task[0].position > (position := done[-1].end if done else 0):
-                part = self._part_after(done, task[0].position - position)
-                yield replace(part, last=task[0].numbers[0] - 1)
-            if is_same(task):
-                yield from self._encoded_again(done, task)
-                done += task
+            if chain[0].position > (position := done[-1].end if done else 0):
+                part = self._part_after(done, chain[0].position - position)
+                yield replace(part, last=chain[0].numbers[0] - 1)
+            if is_same(chain):
+                yield from self._encoded_again(done, chain)
+                done += chain
                 continue
-            is_open = self._keyframe(task[-1]) is not None
-            self._set_aside(task)
-            redone = sum(len(record.timings) for record in task), sum(record.kept for record in task)
-            if is_open:  # the run was interrupted within this task, the last one
+            is_open = self._keyframe(chain[-1]) is not None
+            self._set_aside(chain)
+            redone = sum(len(record.timings) for record in chain), sum(record.kept for record in chain)
+            if is_open:  # the run was interrupted within this chain, the last one
                 yield replace(self._part_after(done, None), redone=redone)
                 return
-            yield from (replace(part, redone=redone) for part in self._again(done, task))
-            done += task
+            yield from (replace(part, redone=redone) for part in self._again(done, chain))
+            done += chain
         yield self._part_after(done, None)  # with what is colorized again at the end
 
     def _again(self, done: list[Record], again: list[Record]) -> Iterator[Part]:
-        """The part of consecutive tasks that are colorized again, after those that are done."""
+        """The part of consecutive chains that are colorized again, after those that are done."""
         if again:
             findings = [found for record in again for found in record.findings]
             part = self._part_after(done, len(findings))
@@ -290,15 +292,15 @@ class Segments:
             stored = [shot for shot in self._same_shots if again[0].numbers[0] <= shot.start <= last]
             yield replace(part, last=last, findings=findings, stored=stored)
 
-    def _encoded_again(self, done: list[Record], task: list[Record]) -> Iterator[Part]:
-        """The segments of a task that are not encoded as they should be now."""
-        for place, record in enumerate(task):
+    def _encoded_again(self, done: list[Record], chain: list[Record]) -> Iterator[Part]:
+        """The segments of a chain that are not encoded as they should be now."""
+        for place, record in enumerate(chain):
             if record.encoding != self._encoding:
-                part = self._part_after(done + task[:place], len(record.timings))
+                part = self._part_after(done + chain[:place], len(record.timings))
                 chroma = self.chroma(record.position)
                 yield replace(
                     part,
-                    task_start=record.task_start,
+                    chain_start=record.chain_start,
                     last=record.numbers[-1],
                     chroma=chroma,
                     findings=record.findings,
@@ -371,7 +373,7 @@ class Segments:
         return Part(
             last.end,
             before,
-            task_start=last.end if keyframe is None else last.task_start,
+            chain_start=last.end if keyframe is None else last.chain_start,
             has_color=last.findings[-1].has_color,
             keeps_color=last.keeps_color,
             keyframe=keyframe,
@@ -395,9 +397,9 @@ class Segments:
                 record = Record.from_json(path.read_text())
             except (ValueError, KeyError, TypeError):  # damaged, or run.json
                 continue
-            end, task_start = (before.end, before.task_start) if before else (0, 0)
-            continues = record.position == end and record.task_start == task_start
-            is_usable = record.position == record.task_start or continues
+            end, chain_start = (before.end, before.chain_start) if before else (0, 0)
+            continues = record.position == end and record.chain_start == chain_start
+            is_usable = record.position == record.chain_start or continues
             if record.position >= end and is_usable and self.encoded(record).is_file():
                 yield record
                 before = record
