@@ -7,7 +7,16 @@
 Last result of `speed`, version 10: 1.5 times a plain transcode at 1920x1080 (17 frames/s), 2.5 times at
 854x480 (41 frames/s). Two cores of an AMD EPYC, 964 frames of gray H.264 each, one run of the script. What
 was tried since is in docs/experiments.md, with ratios on half as many frames.
-`steady` has no recorded result.
+
+Last result of `steady --frames 75` on the fox, bikes and cockatoo clips:
+
+                              with memory       stabilized        per frame         truth
+    drift, mean               1.4   1.9   1.5   1.5   1.7   1.5   9.2  10.6   6.3   2.6   1.4   2.3
+    drift, 95th percentile    4.0   5.2   4.3   4.1   4.6   4.3  21.2  30.8  15.8   6.9   3.8   5.4
+    flicker                  0.13  0.22  0.15  0.10  0.19  0.11  4.52  3.21  4.03  0.79  0.53  0.85
+    CIEDE2000                12.4   7.0   7.8  12.4   7.0   7.8  13.0   7.3   7.7
+    PSNR                     22.4  29.3  27.4  22.4  29.3  27.4  22.1  28.7  27.7
+    colorfulness             41.4  19.5  23.8  41.7  19.3  23.8  44.0  19.3  23.4  49.3  11.7  15.7
 
 Last result of `returns` on the fox, bikes and cockatoo clips, memory of shots on: colors change by 1.4, 2.0
 and 1.6 at the return (off: 5.3, 7.9, 3.7; in truth 1.3, 0.9, 1.5), CIEDE2000 is 11.1, 10.2 and 8.3 (off:
