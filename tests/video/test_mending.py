@@ -9,7 +9,10 @@ import pytest
 from support.cli import data_of, events
 from support.videos import bitstream, colorcli, differences, gray, make, planes, run
 
+from colorcli.options import Existing
 from colorcli.video.chroma_store import ChromaWriter, read_chroma
+from colorcli.video.sinks.identity import code_digest
+from colorcli.video.sinks.segments import Segments
 
 SIZE = "64x48"
 SHOTS = "start,end,saturation,skip\n270,280,1,no\n280,310,{},no\n310,486,1,no\n"
@@ -158,6 +161,21 @@ def test_other_colors_start_over(tmp_path: Path, toy_model: Path, video: Path, k
     assert "resumed" not in facts
     run(toy_model, video, full, "--saturation", 0.5)
     assert bitstream(output) == bitstream(full)
+
+
+def test_colors_that_other_code_made_are_not_kept(tmp_path: Path) -> None:
+    code = tmp_path / "colorcli" / "video" / "voting.py"
+    code.parent.mkdir(parents=True)
+
+    def segments(share: float) -> Segments:
+        code.write_text(f"SHARE = {share}\n")
+        identity = {"colorcli": code_digest(tmp_path / "colorcli"), "color": {}, "video": {}}
+        return Segments(tmp_path / "out.mkv", identity)
+
+    with segments(0.5).claimed():
+        assert not segments(0.5).open(Existing.REFUSE)
+        assert segments(0.5).reopen()
+        assert not segments(0.6).reopen()
 
 
 def test_what_was_damaged_is_made_again(tmp_path: Path, toy_model: Path, video: Path, kept: Path) -> None:

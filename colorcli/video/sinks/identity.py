@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import av
@@ -13,6 +14,10 @@ from colorcli.video.color_sources import palette_digest
 from colorcli.video.ffmpeg import version_line
 from colorcli.video.preflight import CheckedVideo, VideoSpec
 
+_PACKAGE = Path(__file__).parents[2]
+_COLOR_CODE = "color", "colorizer", "models", "video"
+"""Subpackages that colors depend on."""
+
 
 def run_identity(video: CheckedVideo, card: ModelCard) -> dict[str, Any]:
     """Everything that the output's frames depend on."""
@@ -22,7 +27,7 @@ def run_identity(video: CheckedVideo, card: ModelCard) -> dict[str, Any]:
     palettes = sorted({shot.reference for shot in video.shots.shots})
     reference = video.options.color.reference
     return {
-        "colorcli": __version__,
+        "colorcli": [__version__, code_digest(_PACKAGE)],
         "ffmpeg": version_line(),
         "av": av.__version__,
         "source": video.source.identity(),
@@ -37,6 +42,14 @@ def run_identity(video: CheckedVideo, card: ModelCard) -> dict[str, Any]:
         "references or hints": [(number, video.given.digest(number)) for number in video.given.frames]
         + [palette_digest(name, video.options.video.references) for name in palettes],
     }
+
+
+def code_digest(package: Path) -> str:
+    """A digest of the source code that colors depend on, which may change between two versions."""
+    digest = hashlib.sha256()
+    for path in sorted(path for name in _COLOR_CODE for path in (package / name).rglob("*.py")):
+        digest.update(f"{path.relative_to(package)} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def encoding_identity(video: VideoSpec) -> str:
