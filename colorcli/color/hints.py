@@ -243,8 +243,9 @@ def _csv_rows(content: bytes) -> Iterator[tuple[str, Row]]:
     reader = csv.reader(io.StringIO(content.decode("utf-8-sig")))
     names = ["x", "y", "color"]
     for number, row in enumerate(reader):
-        if number == 0 and "x" in row:
-            names = ["color" if name == "colour" else name.strip() for name in row]
+        heading = [name.strip().lower() for name in row]
+        if number == 0 and "x" in heading:
+            names = ["color" if name == "colour" else name for name in heading]
         elif row:
             values = dict(zip(names, row, strict=False))
             if color := ",".join(row[len(names) - 1 :]):  # an unquoted r,g,b takes three cells

@@ -27,6 +27,7 @@ def chroma_of(rgb: tuple[int, int, int]) -> np.ndarray:
         ("a.json", '[{"x": 400.5, "y": 100.2, "color": [220, 20, 60]}]'),
         ("a.csv", "x,y,color\n400,100,#dc143c\n"),
         ("a.csv", "400,100,crimson\n\n"),
+        ("a.csv", "X, Y, Color\n400, 100, crimson\n"),
         ("a.csv", "x,y,color\n400,100,220,20,60\n"),
         ("a.csv", '400,100,"220, 20, 60"\r\n'),
         ("a.CSV", "\ufeffx,y,color\n400,100,CRIMSON\n"),

@@ -180,8 +180,9 @@ def test_colors_that_other_code_made_are_not_kept(tmp_path: Path) -> None:
 
 def test_what_was_damaged_is_made_again(tmp_path: Path, toy_model: Path, video: Path, kept: Path) -> None:
     output = copied(kept, tmp_path)
-    for path in tmp_path.glob(".out*/*243.json"):
-        path.write_text(json.dumps({}))
-    facts = mend(toy_model, video, output)
-    assert facts["resumed"] == 243
-    assert bitstream(output) == bitstream(kept)
+    for damaged, resumed in (("*243", 243), ("0*", None)):
+        for path in tmp_path.glob(f".out*/{damaged}.json"):
+            path.write_text(json.dumps({}))
+        facts = mend(toy_model, video, output)
+        assert facts.get("resumed") == resumed
+        assert bitstream(output) == bitstream(kept)
