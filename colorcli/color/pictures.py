@@ -56,6 +56,19 @@ def read_layer(path: Path) -> NDArray[np.uint8]:
     return cv2.cvtColor(narrow, cv2.COLOR_BGRA2RGBA)
 
 
+def read_opacity(path: Path) -> NDArray[np.float32] | None:
+    """Where a picture is opaque, [H, W] in [0, 1]; None if it is so everywhere, or OpenCV cannot read it.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    decoded = _decoded(_read(path), cv2.IMREAD_UNCHANGED)
+    if decoded is None or decoded.ndim != 3 or decoded.shape[2] != 4:
+        return None
+    alpha = (decoded[..., 3] / np.iinfo(decoded.dtype).max).astype(np.float32)
+    return alpha if alpha.min() < 1 else None
+
+
 def limited(picture: Rgb, long_side: int) -> Rgb:
     """RGB [H, W, 3], made smaller if its long side has more than `long_side` pixels."""
     scale = min(1.0, long_side / max(picture.shape[:2]))

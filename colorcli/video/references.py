@@ -4,13 +4,14 @@ import hashlib
 import re
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from colorcli.color.condition import Hints
-from colorcli.color.pictures import SUFFIXES, read_picture
+from colorcli.color.pictures import SUFFIXES, read_opacity, read_picture
 from colorcli.color.ycbcr import BT601, rematrix, ycbcr_from_rgb
 from colorcli.errors import UsageError
 from colorcli.video.info import VideoInfo
@@ -28,14 +29,24 @@ class Reference:
     path: Path
 
     def colors(self, shape: tuple[int, int], info: VideoInfo) -> Hints:
-        """Its BT.601 chroma at the size [h, w], all of it known.
+        """Its BT.601 chroma at the size [h, w], known where it is opaque.
 
         Raises:
             InputError: it cannot be read.
         """
-        rgb = cv2.resize(read_picture(self.path), shape[::-1], interpolation=cv2.INTER_AREA)
-        _, chroma = ycbcr_from_rgb(rgb.astype(np.float32).transpose(2, 0, 1) / 255, info.matrix)
-        return Hints(rematrix(chroma, info.matrix, BT601), np.ones(shape, np.float32))
+        rgb = read_picture(self.path)
+        opacity = read_opacity(self.path)
+        if opacity is None or opacity.shape != rgb.shape[:2]:
+            known, mask = (
+                cv2.resize(rgb, shape[::-1], interpolation=cv2.INTER_AREA),
+                np.ones(shape, np.float32),
+            )
+        else:
+            layer = cv2.resize(rgb * opacity[..., None], shape[::-1], interpolation=cv2.INTER_AREA)
+            mask = cv2.resize(opacity, shape[::-1], interpolation=cv2.INTER_AREA)
+            known = layer / np.maximum(mask, np.float32(1e-3))[..., None]
+        _, chroma = ycbcr_from_rgb(known.astype(np.float32).transpose(2, 0, 1) / 255, info.matrix)
+        return Hints(rematrix(chroma, info.matrix, BT601), mask)
 
     def digest(self) -> str:
         return hashlib.sha256(self.path.read_bytes()).hexdigest()
@@ -47,19 +58,26 @@ def find_references(folder: Path, rate: Fraction, *, required: bool = True) -> l
     Frames that `colorcli refs` has written and nobody has changed since are not among them.
 
     Raises:
-        UsageError: the folder does not exist; if `required`, no picture names a frame, or none was changed.
+        UsageError: the folder does not exist, or two pictures are for the same frame; if `required`, no
+            picture names a frame, or none was changed.
     """
     if not folder.is_dir():
         raise UsageError(folder, "is not a folder", "give --references a folder of colorized frames")
-    found = {}
+    found = []
     for path in sorted(folder.iterdir()):
         number = _frame_number(path.stem, rate) if path.suffix.lower() in SUFFIXES else None
         if number is not None:
-            found[number] = Reference(number, path)
+            found.append(Reference(number, path))
     if required and not found:
         cause = "contains no picture whose name gives a frame"
         raise UsageError(folder, cause, "name them 000123.png or 00-01-02-12.png")
-    changed = [found[number] for number in sorted(found) if not is_unchanged(found[number].path)]
+    changed = sorted(
+        (one for one in found if not is_unchanged(one.path)), key=lambda one: (one.frame, one.path)
+    )
+    for one, other in pairwise(changed):
+        if one.frame == other.frame:
+            cause = f"is for frame {one.frame}, as {one.path.name} is"
+            raise UsageError(other.path, cause, "leave one of them in the folder")
     if required and not changed:
         cause = "contains only frames as `colorcli refs` wrote them"
         raise UsageError(folder, cause, "paint over one, or leave --references out")

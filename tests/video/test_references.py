@@ -1,5 +1,6 @@
 """Colorized frames as references for their shots."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -10,6 +11,8 @@ from support import stand_ins
 from support.videos import gray, make, planes, run
 
 from colorcli.color.ycbcr import rgb_from_ycbcr
+from colorcli.errors import UsageError
+from colorcli.video.probe import open_video, probe
 from colorcli.video.references import find_references
 
 FFV1 = ["-c:v", "ffv1", "-pix_fmt", "yuv420p"]
@@ -19,6 +22,28 @@ def test_references_are_found_by_number_and_timecode(tmp_path: Path) -> None:
     for name in ("shot1_000123.png", "00-00-02-12.jpg", "00.00.10.500.tif", "notes.txt"):
         (tmp_path / name).write_bytes(b"")
     assert [reference.frame for reference in find_references(tmp_path, 24)] == [60, 123, 252]
+
+
+def test_two_pictures_for_one_frame_are_refused(tmp_path: Path) -> None:
+    for name in ("000012.png", "painted_12.jpg"):
+        (tmp_path / name).write_bytes(b"")
+    with pytest.raises(UsageError, match=r"frame 12, as 000012\.png"):
+        find_references(tmp_path, 24)
+
+
+@pytest.mark.parametrize("depth", [np.uint8, np.uint16])
+def test_what_is_transparent_in_a_reference_is_not_given(tmp_path: Path, depth: type) -> None:
+    film = make(tmp_path / "in.mkv", *gray(0.1, "64x48"), *FFV1)
+    layer = np.full((96, 128, 4), (40, 90, 200, 255), np.uint8)
+    layer[:, 64:] = 0
+    cv2.imwrite(str(tmp_path / "000001.png"), layer.astype(depth) * (257 if depth is np.uint16 else 1))
+    (reference,) = find_references(tmp_path, Fraction(25))
+    with open_video(film) as container:
+        colors = reference.colors((48, 64), probe(container, film, next(container.decode(video=0))))
+    assert (colors.mask[:, :32] == 1).all()
+    assert (colors.mask[:, 32:] == 0).all()
+    assert np.ptp(colors.chroma[:, :, :32]) > 0.2
+    assert colors.chroma[:, :, :32].std(axis=(1, 2)).max() < 1e-3
 
 
 def test_a_shot_list_may_take_palettes_from_a_folder_without_frames(tmp_path: Path, toy_model: Path) -> None:
