@@ -109,7 +109,10 @@ def run(
         _check(sources, output, options, batch)
         check_use([Path(source) for source in sources], options, given)
         shard = Shard.parse(batch.shard) if batch.shard else WHOLE
-        with sampled(sources, batch.sample, sink) as (sources, sink), report_page(batch.report, sink) as sink:
+        with (
+            sampled(sources, batch.sample, options, sink) as (sources, sink),
+            report_page(batch.report, sink) as sink,
+        ):
             plan = _plan(sources, output, options, batch, shard, sink)
             if options.dry_run:
                 summary = run_jobs(plan, options, DryRun(options, sink, rows=not batch.json))

@@ -4,15 +4,23 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from colorcli.errors import UsageError
 from colorcli.events import Done, Event, Note, Sink
 from colorcli.files import STDIO
+from colorcli.options import RunOptions
+
+BY_FRAME = ("hints", "start", "end", "shots", "references")
+"""Options that name frames or times of the whole film."""
 
 
 @contextmanager
-def sampled(sources: list[str], seconds: str | None, sink: Sink) -> Iterator[tuple[list[str], Sink]]:
+def sampled(
+    sources: list[str], seconds: str | None, options: RunOptions, sink: Sink
+) -> Iterator[tuple[list[str], Sink]]:
     """The sources of a run, or a sample of the one film; with a sink that adds an estimate for the whole.
 
     Raises:
@@ -26,6 +34,11 @@ def sampled(sources: list[str], seconds: str | None, sink: Sink) -> Iterator[tup
         raise UsageError(f"--sample {seconds}", "is not a number of seconds", "write 60s")
     if len(sources) != 1 or Path(sources[0]) == STDIO or not Path(sources[0]).is_file():
         raise UsageError("--sample", "takes one film", "name one file")
+    values = {**vars(options.color), **vars(options.video)}
+    for name in BY_FRAME:
+        if values[name] is not None:
+            cause = "counts frames of the whole film, and --sample takes pieces of it"
+            raise UsageError(f"--{name}", cause, "leave one of them out")
     from colorcli.cli.console import duration
     from colorcli.video.sample import take_sample
 
@@ -35,7 +48,10 @@ def sampled(sources: list[str], seconds: str | None, sink: Sink) -> Iterator[tup
         sample = take_sample(film, float(found[1]), piece)
 
         def watch(event: Event) -> None:
-            sink(event)
+            shown: Any = event
+            if getattr(event, "input", None) == str(piece):
+                shown = replace(shown, input=str(film))
+            sink(shown)
             if isinstance(event, Done):
                 took, size = event.seconds / sample.share, Path(event.output).stat().st_size / sample.share
                 message = f"the whole takes about {duration(took)} and {_size(size)} without its sound"

@@ -32,15 +32,21 @@ def test_the_pieces_are_the_films_own_frames(film: Path, toy_model: Path, tmp_pa
     said = re.search(rb"3 pieces, (\d+) %: the whole takes about \d+ (s|min) and [\d.]+ MB", done.stderr)
     assert said, done.stderr.decode()
     assert 25 <= int(said[1]) <= 35
+    assert b"colorcli-" not in done.stderr, "a temporary file is named"
 
 
 @pytest.mark.parametrize(
-    ("sample", "cause"), [("60s", "has 20 seconds"), ("soon", "not a number"), ("0s", "not a number")]
-)
+    ("flags", "cause"),
+    [
+        (["60s"], "has 20 seconds"), (["soon"], "not a number"), (["0s"], "not a number"),
+        (["6s", "--shots", "new.csv"], "--shots: counts frames"),
+        (["6s", "--end", "9"], "--end: counts frames"),
+    ],
+)  # fmt: skip
 def test_a_sample_that_cannot_be_is_refused(
-    sample: str, cause: str, film: Path, toy_model: Path, tmp_path: Path
+    flags: list[str], cause: str, film: Path, toy_model: Path, tmp_path: Path
 ) -> None:
-    done = run_cli("run", film, "-o", tmp_path / "sample.mkv", "--sample", sample, "--model", toy_model)
+    done = run_cli("run", film, "-o", tmp_path / "sample.mkv", "--model", toy_model, "--sample", *flags)
     assert done.returncode == 2
     assert cause in " ".join(done.stderr.decode().split())
     assert not list(tmp_path.iterdir())
