@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from subprocess import PIPE
@@ -185,6 +186,9 @@ def _plain_tiff_page(path: Path, number: int, page: tifffile.TiffPage) -> NDArra
     try:
         pixels = np.asarray(imagecodecs.tiff_decode(path.read_bytes(), index=number))
     except (imagecodecs.TiffError, IndexError):
+        with suppress(OSError), Image.open(path) as image:
+            image.seek(number)
+            return _in_known_mode(image)
         pixels = page.asarray()
     if page.planarconfig == 2 and pixels.ndim == 3 and pixels.shape[0] == page.samplesperpixel:
         pixels = pixels.transpose(1, 2, 0)
