@@ -146,7 +146,10 @@ def test_large_jpegs_share_chroma_without_moving_gray(
     before = cv2.imread(str(source), cv2.IMREAD_GRAYSCALE)
     after = Image.open(tmp_path / "out.jpg")
     assert after.layer[0][1:3] == ((2, 2) if large else (1, 1))  # type: ignore[attr-defined]
-    assert np.abs(np.asarray(after.convert("L"), int) - before).max() <= 1
+    apart = np.abs(np.asarray(after.convert("L"), int) - before)
+    # Colors four times as strong may clip in single pixels where they are shared: luma itself is the source's.
+    assert apart.max() <= (3 if large else 1)
+    assert (apart > 1).mean() < 2e-3
 
 
 def test_narrow_samples_and_palettes(tmp_path: Path, colorize: Colorize) -> None:

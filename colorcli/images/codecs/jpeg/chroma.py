@@ -25,10 +25,6 @@ that gray is off by one at most."""
 CLIPPED_AS_KNOWN = 0.7
 """The same where libjpeg's rounding is followed to the last bit. In other decoders gray may be off by two in
 a few pixels of a million; with 0.4 it is not in FFmpeg, but files are a twentieth larger."""
-CLIPPED_SHARED = (0.5, 0.7)
-"""Code values of gray that clipping may take at the darkest and brightest pixel of those that share a sample;
-the rest of what it may take is left for rounding. The second is for squares that lose their color otherwise,
-beside black and white, and in grain: gray is off by two there in two pixels of a million."""
 ROUNDED_UP = 0.45
 """Shared samples are moved away from gray by this much, because rounding to whole code values would take a
 tenth of faint chroma from whole blocks: their samples are too alike to be rounded differently."""
@@ -119,7 +115,7 @@ def chroma_planes(
     if sampling == FULL_SIZE:
         coding = replace(coding, tolerance=min(spare, CLIPPED_AS_KNOWN), shared=False)
     restoring = coding.shared and toning is None
-    fitter = Fitter(rows, columns, sampling, coding, CLIPPED_SHARED if restoring else ())
+    fitter = Fitter(rows, columns, sampling, coding, restoring=restoring)
     upsampler = (_rounded_up(fit) if restoring else fit).upsampler(height, width, PEAK, columns)
     for band, (pixels, mean, darkest, brightest) in bands:
         chroma = upsampler.rows(mean.astype(np.float32), band.start)

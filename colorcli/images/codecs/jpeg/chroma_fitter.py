@@ -20,7 +20,7 @@ from colorcli.images.codecs.jpeg.chroma_fit import (
     visibly_clipped,
     weak_blocks,
 )
-from colorcli.images.codecs.jpeg.gamut import LOST, excess_of_blocks, limits, restored
+from colorcli.images.codecs.jpeg.gamut import excess_of_blocks, limits
 from colorcli.images.codecs.jpeg.plane import (
     BLOCK,
     GRAY,
@@ -31,6 +31,14 @@ from colorcli.images.codecs.jpeg.plane import (
     decoded_gray,
     encode_plane,
     write_blocks,
+)
+from colorcli.images.codecs.jpeg.restore import (
+    CLIPPED_SHARED,
+    LOST,
+    Squares,
+    own_extremes,
+    restored,
+    weaken_between,
 )
 
 BATCH = 4096
@@ -66,16 +74,16 @@ class Fitter:
     """Rounds chroma to code values, in the gamut before and after quantization."""
 
     def __init__(
-        self, height: int, width: int, sampling: Sampling, coding: Coding, clipped: tuple[float, ...] = ()
+        self, height: int, width: int, sampling: Sampling, coding: Coding, *, restoring: bool = False
     ) -> None:
         """For planes [height, width] of chroma.
 
-        `clipped`: code values of gray that clipping may take by limits, as in `restored`; none if empty.
+        `restoring`: squares get back what limits take, as in `restored`.
         """
         self._planes = np.empty((2, height, width), np.uint8)
         self._sampling = sampling
         self._coding = coding
-        self._clipped = clipped
+        self._restoring = restoring
         self._bands: list[tuple[int, Samples, Positions]] = []
         self._waiting: list[Blocks] = []
         self._stubborn: list[Blocks] = []
@@ -122,36 +130,50 @@ class Fitter:
         # Few samples leave the gamut: only these are worth the time of a division.
         out = np.flatnonzero((np.maximum(above + high - PEAK, below - low) > 0) & ~kept)
         limited = np.stack([plane.take(out) for plane in chroma])
-        clipped = self._clipped[0] if self._clipped else 0
         scale = np.ones(low.shape, np.float32)
+        clipped = CLIPPED_SHARED if self._restoring else 0
         scale.ravel()[out] = limits(limited, low.take(out), high.take(out), clipped)
-        if self._clipped:
-            self._restore(scale, (chroma, low, high), pixels, positions)
+        loose = self._restore(scale, (chroma, low, high), pixels, positions) if self._restoring else None
         wanted *= scale[:, None]
         write_blocks(samples.wanted, *positions, wanted)
+        if loose is not None and len(loose.rows):
+            self._loosen(samples, pixels, loose)
+            wanted = blocks_at(samples.wanted, *positions)
         write_blocks(self._planes, *_below(positions, top), _rounded(wanted))
 
     def _restore(
         self, scale: Plane, blocks: tuple[Plane, Plane, Plane], pixels: Bytes, positions: Positions
-    ) -> None:
+    ) -> Squares:
         """Give back what the scale [n, 8, 8] takes of the chroma of squares of 8x8 pixels.
 
         `blocks`: their chroma, and the luma of their darkest and brightest pixels.
+
+        Returns: squares whose samples only their own pixels limit.
         """
         across, down = self._sampling
         rest = cv2.resize(
             scale.reshape(-1, BLOCK), (across, down * len(scale)), interpolation=cv2.INTER_AREA
         ).reshape(-1, down, across)
         block, row, column = np.nonzero(rest < 1 - LOST)
+        squares = Squares(positions.rows[block] * down + row, positions.columns[block] * across + column)
         if not len(block):
-            return
-        luma = blocks_at(
-            pixels, positions.rows[block] * down + row, positions.columns[block] * across + column
-        )
+            return squares
+        luma = blocks_at(pixels, *squares)
         shape = (len(scale), down, BLOCK // down, across, BLOCK // across)
         at = (block, row, slice(None), column)
         own, cb, cr, low, high = (plane.reshape(shape)[at] for plane in (scale, *blocks[0], *blocks[1:]))
-        scale.reshape(shape)[at] = restored(own, np.stack([cb, cr]), luma, low, high, self._clipped)
+        scale.reshape(shape)[at], loose = restored(own, np.stack([cb, cr]), luma, low, high)
+        return Squares(*(part[loose] for part in squares))
+
+    def _loosen(self, samples: Samples, pixels: Bytes, squares: Squares) -> None:
+        """Let only their own pixels limit the samples of these squares, as far as the others allow it."""
+        across, down = self._sampling
+        weaken_between(samples.wanted, pixels, squares, across, down)
+        height, width = BLOCK // down, BLOCK // across
+        rows = (squares.rows[:, None] * height + np.arange(height))[:, :, None]
+        columns = (squares.columns[:, None] * width + np.arange(width))[:, None]
+        extremes = own_extremes(blocks_at(pixels, *squares), across, down)
+        samples.darkest[rows, columns], samples.brightest[rows, columns] = extremes
 
     def _check(self, top: int, samples: Samples, rounded: Bytes) -> None:
         """Queue the blocks that visibly clip or lose color when they are decoded."""

@@ -1,8 +1,7 @@
 """Chroma limited to the gamut of the pixels that use it, so that decoders clip no color and change no gray.
 
 Chroma is in code values relative to gray, luma in code values. Where several pixels share a chroma sample,
-the darkest and the brightest of them limit it. An 8x8 square whose samples lose much by that, as in grain
-that reaches black, gets it back in those of its samples that have room left.
+the darkest and the brightest of them limit it.
 """
 
 import math
@@ -11,17 +10,11 @@ from itertools import product
 import cv2
 import numpy as np
 
-from colorcli.color.ycbcr import BT601, Plane, color_difference, gamut_scale, reach
+from colorcli.color.ycbcr import BT601, Plane, color_difference, reach
 from colorcli.images.codecs.jpeg.plane import BLOCK, GRAY, PEAK, Bytes, Mask
 
 VISIBLE = 0.8
 """Code values of gray that clipping may take in a toned source before its toning is kept there."""
-LOST = 0.06
-"""Share of a square's chroma from which on what the limits took is given back."""
-STRONGEST = 2
-"""The factor by which samples with room are strengthened at most."""
-ROUNDS = 4
-"""Steps towards that factor: samples reach their limits on the way."""
 EIGHT = np.ones((1, BLOCK), np.uint8)
 
 
@@ -63,53 +56,6 @@ def limits(chroma: Plane, darkest: Plane, brightest: Plane, clipped: float) -> P
         taken = clipping(darkest, brightest, chroma)
         scale += np.maximum(1 - scale, 0) * np.minimum(clipped / np.maximum(taken, 1e-6), 1)
     return scale
-
-
-def restored(
-    scale: Plane, chroma: Plane, luma: Bytes, darkest: Plane, brightest: Plane, clipped: tuple[float, ...]
-) -> Plane:
-    """Factors [n, h, w] for squares of chroma [2, n, h, w] of which the limits `scale` [n, h, w] take much.
-
-    `luma`: of their 8x8 pixels [n, 8, 8]. Together, a square's samples get the chroma that its pixels would
-    have if each of them had its own.
-    `clipped`: code values of gray that clipping may take, and what else it may take if that is not enough.
-    """
-    strength = cv2.magnitude(*(plane.reshape(len(luma), -1) for plane in chroma))
-    wanted = _strength_of_pixels(chroma, strength, luma)
-    factors = scale.reshape(strength.shape).copy()
-    for allowed in clipped:
-        left = np.flatnonzero(_means(strength * factors) < (1 - LOST) * wanted)
-        if not len(left):
-            break
-        flat = np.stack([plane[left].ravel() for plane in chroma])
-        own = strength[left]
-        most = limits(flat, darkest[left].ravel(), brightest[left].ravel(), allowed).reshape(own.shape)
-        factor = np.ones(len(left), np.float32)
-        for _ in range(ROUNDS):
-            shown = _means(own * np.minimum(factor[:, None], most))
-            factor *= wanted[left] / np.maximum(shown, 1e-3)
-            np.clip(factor, 1, STRONGEST, out=factor)
-        factors[left] = np.minimum(factor[:, None], most)
-    return factors.reshape(scale.shape)
-
-
-def _strength_of_pixels(chroma: Plane, strength: Plane, luma: Bytes) -> Plane:
-    """Mean magnitude [n] of chroma [2, n, h, w] if each pixel of luma [n, 8, 8] limited its own.
-
-    `strength`: magnitude [n, h * w]. Of the pixels that share a sample, two are looked at.
-    """
-    across, down = BLOCK // chroma.shape[3], BLOCK // chroma.shape[2]
-    above, below = (plane.reshape(strength.shape) for plane in reach(chroma))
-    total = np.zeros_like(strength)
-    for row, column in ((0, 0), (down - 1, across - 1)):
-        own = luma[:, row::down, column::across].reshape(strength.shape).astype(np.float32)
-        total += gamut_scale(own, own, above, below, PEAK)
-    return _means(total * strength) / np.float32(2)
-
-
-def _means(rows: Plane) -> Plane:
-    """Of each of the rows [n, m]: NumPy takes ten times as long if they are short."""
-    return cv2.reduce(rows, 1, cv2.REDUCE_AVG)[:, 0]
 
 
 def clips(darkest: Bytes, brightest: Bytes, chroma: Bytes) -> Mask:
