@@ -85,7 +85,8 @@ def test_fields_that_begin_midway_are_named(tmp_path: Path, toy_model: Path) -> 
 
 
 def test_samples_in_floating_point_are_refused_by_name(tmp_path: Path, toy_model: Path) -> None:
-    source = make(tmp_path / "in.nut", *gray(0.08, "64x48"), "-c:v", "rawvideo", "-pix_fmt", "gbrpf32le")
-    refused = colorcli("run", source, "-o", tmp_path / "out.mkv", "--model", toy_model)
+    (tmp_path / "in").mkdir()
+    pattern = make(tmp_path / "in" / "f_%02d.exr", *gray(0.08, "64x48"), "-pix_fmt", "gbrpf32le")
+    refused = colorcli("run", pattern, "-o", tmp_path / "out.mkv", "--model", toy_model)
     assert refused.returncode == 4
     assert b"floating-point" in refused.stderr

@@ -273,6 +273,15 @@ def test_a_file_that_was_cut_off_is_named(tmp_path: Path, toy_model: Path, name:
     assert len(planes(tmp_path / "out.mkv")) == decoded_by_ffmpeg(source) < 45
 
 
+def test_sound_that_is_cut_off_hides_no_frames(tmp_path: Path, toy_model: Path) -> None:
+    short = ["-f", "lavfi", "-i", "sine=d=0.8", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-c:a", "aac"]
+    whole = make(tmp_path / "whole.mp4", *gray(2, "64x48"), *short)
+    source = make(tmp_path / "in.mp4", "-i", whole, "-c", "copy", "-movflags", "+frag_keyframe+empty_moov")
+    source.write_bytes(source.read_bytes()[: source.stat().st_size * 8 // 10])
+    run(toy_model, source, tmp_path / "out.mkv")
+    assert len(planes(tmp_path / "out.mkv")) == decoded_by_ffmpeg(source) == 50
+
+
 @pytest.mark.skipif(version(find_ffmpeg()) < (6, 0), reason="ffmpeg sets rotation from version 6 on")
 def test_rotation_is_kept_with_a_codec_that_pyav_does_not_write_to_mov(
     tmp_path: Path, toy_model: Path

@@ -12,6 +12,7 @@ import av
 import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
+from av.stream import Discard
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
@@ -131,6 +132,8 @@ class VideoFileSource(FrameSource):
         self.container = open_video(self.path)
         self._opened.append(self.container)
         self._stream = video_stream(self.container, self.path)
+        if not self._keep_packets:
+            _discard_others(self.container, self._stream)
         name = self._stream.codec_context.name
         # Threads for frames would delay them beyond the packets that repeat them.
         self._stream.thread_type = "AUTO" if self.path != STDIO and not self._repeats else "SLICE"
@@ -218,6 +221,7 @@ class VideoFileSource(FrameSource):
                 continue
             self._sent += bool(packet.size) and self._is_wanted(packet)
             wrong = self._checksums.count_damaged(packet) if self._checksums and packet.size else 0
+            before = self.damaged
             self.damaged += wrong
             try:
                 pictures = self._decode_packet(packet, tolerant=not stop)
@@ -226,7 +230,8 @@ class VideoFileSource(FrameSource):
                     raise _DamageError from error
                 self.damaged += not wrong
                 continue
-            self.damaged += sum(picture.is_corrupt for picture in pictures)
+            if self.damaged == before:  # else the frames are those of a packet that is counted already
+                self.damaged += sum(picture.is_corrupt for picture in pictures)
             latest = pictures[-1] if pictures else latest
             yield from pictures
 
@@ -281,6 +286,13 @@ class VideoFileSource(FrameSource):
         packet = Packet()
         packet.stream = self._stream
         yield packet
+
+
+def _discard_others(container: InputContainer, wanted: VideoStream) -> None:
+    """Have the demuxer skip the other streams, whose missing end would hide the end of this one."""
+    for stream in container.streams:
+        if stream.index != wanted.index:
+            stream.discard = Discard.all
 
 
 def _repeated(frame: VideoFrame, packet: Packet) -> VideoFrame:
