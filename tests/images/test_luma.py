@@ -147,7 +147,7 @@ def test_large_jpegs_share_chroma_without_moving_gray(
     after = Image.open(tmp_path / "out.jpg")
     assert after.layer[0][1:3] == ((2, 2) if large else (1, 1))  # type: ignore[attr-defined]
     apart = np.abs(np.asarray(after.convert("L"), int) - before)
-    # Colors four times as strong may clip in single pixels where they are shared: luma itself is the source's.
+    # Shared colors that are four times as strong may clip in single pixels: luma itself is the source's.
     assert apart.max() <= (3 if large else 1)
     assert (apart > 1).mean() < 2e-3
 
