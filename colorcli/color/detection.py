@@ -7,6 +7,7 @@ Measured on small averages, so that grain, JPEG noise and dust do not count.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -76,7 +77,7 @@ class FrameChroma:
 
     def __init__(self, luma: Plane, chroma: Plane) -> None:
         """Luma [h, w] in [0, 1], chroma [2, h, w]."""
-        shade, color, self.shape = _reduced(luma, chroma)
+        shade, color, self.shape = reduced(luma, chroma)
         rest = unexplained(shade, color)
         size = np.hypot(rest[:, 0], rest[:, 1])
         if 0.9 < np.mean(size < VIVID) < 1:
@@ -106,11 +107,11 @@ class FrameChroma:
 
 def unexplained_chroma(luma: Plane, chroma: Plane) -> float:
     """Root mean square of the chroma that no tint or tone explains."""
-    shade, color, _ = _reduced(luma, chroma)
+    shade, color, _ = reduced(luma, chroma)
     return float(np.sqrt(np.square(unexplained(shade, color)).sum(axis=1).mean()))
 
 
-def _reduced(luma: Plane, chroma: Plane) -> tuple[Plane, Plane, tuple[int, int]]:
+def reduced(luma: Plane, chroma: Plane) -> tuple[Plane, Plane, tuple[int, int]]:
     """Luma [n] and chroma [n, 2] at about `SIDE` pixels, and the height and width there."""
     scale = min(1.0, SIDE / min(luma.shape))
     size = (max(1, round(luma.shape[1] * scale)), max(1, round(luma.shape[0] * scale)))
@@ -125,23 +126,43 @@ def unexplained(shade: Plane, color: Plane, used: NDArray[np.bool_] | None = Non
 
     `used`: the pixels [n] that show the tone, all if None.
     """
-    known = slice(None) if used is None else used
-    mean = color[known].mean(axis=0)
-    deviation = color - mean
-    if float(np.sqrt(np.square(deviation).sum(axis=1).mean())) < NEUTRAL:
-        return deviation
-    strength = float(np.linalg.norm(mean))
-    hue = mean / strength if strength > 0 else np.array((1, 0), np.float32)
-    rest = deviation - _tone_curve(shade, deviation, known)
-    along, across = rest @ hue, rest @ np.array((-hue[1], hue[0]))
-    return np.stack([along / (1 + strength / TONE), across], axis=1)
+    return Tone.fit(shade, color, used).unexplained(shade, color)
 
 
-def _tone_curve(shade: Plane, chroma: Plane, known: slice | NDArray[np.bool_]) -> NDArray[np.float32]:
-    """The chroma [n, 2] that luma [n] explains: the least-squares fit, piecewise linear in luma.
+@dataclass(frozen=True)
+class Tone:
+    """The chroma of a tinted or toned print as a function of its luma."""
 
-    `known`: the pixels to which it is fitted.
-    """
+    mean: Plane
+    """Chroma [2]."""
+    curve: Plane | None
+    """What is added to it at `SHADES` steps of luma, [SHADES, 2]; None if there is hardly any chroma."""
+
+    @classmethod
+    def fit(cls, shade: Plane, color: Plane, used: NDArray[np.bool_] | None = None) -> "Tone":
+        """To luma [n] and chroma [n, 2] of the pixels [n] that are used."""
+        known = slice(None) if used is None else used
+        mean = color[known].mean(axis=0)
+        deviation = color - mean
+        if float(np.sqrt(np.square(deviation).sum(axis=1).mean())) < NEUTRAL:
+            return cls(mean, None)
+        return cls(mean, _tone_curve(shade[known], deviation[known]))
+
+    def unexplained(self, shade: Plane, color: Plane) -> NDArray[np.float32]:
+        """Of chroma [n, 2] what it does not explain, along and across its hue."""
+        rest = color - self.mean
+        if self.curve is None:
+            return rest
+        steps = np.linspace(0, 1, SHADES)
+        rest -= np.stack([np.interp(shade, steps, values) for values in self.curve.T], axis=1)
+        strength = float(np.linalg.norm(self.mean))
+        hue = self.mean / strength if strength > 0 else np.array((1, 0), np.float32)
+        along, across = rest @ hue, rest @ np.array((-hue[1], hue[0]))
+        return np.stack([along / (1 + strength / TONE), across], axis=1)
+
+
+def _tone_curve(shade: Plane, chroma: Plane) -> NDArray[np.float32]:
+    """The chroma [SHADES, 2] that luma [n] explains: the least-squares fit, piecewise linear in luma."""
     position = np.clip(shade, 0, 1) * (SHADES - 1)
     below = np.minimum(position.astype(np.intp), SHADES - 2)
     basis = np.zeros((shade.size, SHADES), np.float32)
@@ -149,7 +170,5 @@ def _tone_curve(shade: Plane, chroma: Plane, known: slice | NDArray[np.bool_]) -
     basis[rows, below + 1] = position - below
     basis[rows, below] = 1 - basis[rows, below + 1]
     # The normal equations take a fifth of the time of `lstsq`. The ridge is for shades that do not occur.
-    fitting = basis[known]
-    gram = fitting.T @ fitting + np.eye(SHADES, dtype=np.float32) * (RIDGE * shade.size)
-    fitted: NDArray[np.float32] = basis @ np.linalg.solve(gram, fitting.T @ chroma[known])
-    return fitted
+    gram = basis.T @ basis + np.eye(SHADES, dtype=np.float32) * (RIDGE * shade.size)
+    return np.asarray(np.linalg.solve(gram, basis.T @ chroma), np.float32)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from colorcli.color.detection import COLORLESS, unexplained
+from colorcli.color.detection import COLORLESS, Tone, reduced
 from colorcli.color.ycbcr import Plane
 
 VIVID = 0.12
@@ -30,12 +30,13 @@ def own_parts(luma: Plane, chroma: Plane) -> Plane | None:
 
     Luma [h, w] in [0, 1]; chroma [2, h', w'] of the same area, at any size.
     """
+    tone = _tone(luma, chroma)
+    if tone is None:
+        return None
     height, width = luma.shape
     color = np.stack([cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA) for plane in chroma])
-    tone = np.median(color.reshape(2, -1), axis=1)[:, None, None]
-    common = cv2.magnitude(*(color - tone).astype(np.float32)) < VIVID
-    rest = unexplained(luma.ravel(), color.reshape(2, -1).T, common.ravel()).reshape(height, width, 2)
-    size = cv2.magnitude(rest[:, :, 0], rest[:, :, 1])
+    rest = tone.unexplained(luma.ravel(), color.reshape(2, -1).T)
+    size = cv2.magnitude(*np.ascontiguousarray(rest.T, np.float32)).reshape(height, width)
     vivid = size > VIVID
     if not 0 < vivid.mean() < LARGEST:
         return None
@@ -47,6 +48,18 @@ def own_parts(luma: Plane, chroma: Plane) -> Plane | None:
     if not 0 < parts.mean() < LARGEST or float(np.sqrt(np.square(size[around]).mean())) > COLORLESS:
         return None
     return cv2.blur(parts.astype(np.float32), (3, 3))
+
+
+def _tone(luma: Plane, chroma: Plane) -> Tone | None:
+    """The tone of all but vivid pixels; None if a small copy has none of them, or color far from them."""
+    shade, color, shape = reduced(luma, chroma)
+    common = np.square(color - np.median(color, axis=0)).sum(axis=1) < VIVID**2
+    if common.all():
+        return None
+    tone = Tone.fit(shade, color, common)
+    size = np.hypot(*tone.unexplained(shade, color).T).reshape(shape)
+    far = cv2.dilate((size > FAINT).view(np.uint8), np.ones((5, 5), np.uint8)) == 0
+    return tone if far.any() and np.square(size[far]).mean() <= COLORLESS**2 else None
 
 
 def _unlike_stains(joined: NDArray[np.uint8], vivid: NDArray[np.bool_], color: Plane) -> NDArray[np.uint8]:
