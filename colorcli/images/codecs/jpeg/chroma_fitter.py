@@ -136,10 +136,9 @@ class Fitter:
         loose = self._restore(scale, (chroma, low, high), pixels, positions) if self._restoring else None
         wanted *= scale[:, None]
         write_blocks(samples.wanted, *positions, wanted)
-        if loose is not None and len(loose.rows):
-            self._loosen(samples, pixels, loose)
-            wanted = blocks_at(samples.wanted, *positions)
         write_blocks(self._planes, *_below(positions, top), _rounded(wanted))
+        if loose is not None and len(loose.rows):
+            self._loosen(samples, pixels, loose, top)
 
     def _restore(
         self, scale: Plane, blocks: tuple[Plane, Plane, Plane], pixels: Bytes, positions: Positions
@@ -165,7 +164,7 @@ class Fitter:
         scale.reshape(shape)[at], loose = restored(own, np.stack([cb, cr]), luma, low, high)
         return Squares(*(part[loose] for part in squares))
 
-    def _loosen(self, samples: Samples, pixels: Bytes, squares: Squares) -> None:
+    def _loosen(self, samples: Samples, pixels: Bytes, squares: Squares, top: int) -> None:
         """Let only their own pixels limit the samples of these squares, as far as the others allow it."""
         across, down = self._sampling
         weaken_between(samples.wanted, pixels, squares, across, down)
@@ -174,6 +173,7 @@ class Fitter:
         columns = (squares.columns[:, None] * width + np.arange(width))[:, None]
         extremes = own_extremes(blocks_at(pixels, *squares), across, down)
         samples.darkest[rows, columns], samples.brightest[rows, columns] = extremes
+        self._planes[:, rows + top, columns] = _rounded(samples.wanted[:, rows, columns])
 
     def _check(self, top: int, samples: Samples, rounded: Bytes) -> None:
         """Queue the blocks that visibly clip or lose color when they are decoded."""
