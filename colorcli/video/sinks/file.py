@@ -72,7 +72,7 @@ class FileSink(VideoSink):
                 changes = Changes(segments.records, video)
                 same = changes.same_shots(segments.earlier_chroma, segments.summaries)
                 segments.drop(changes.chains(), same)
-                count = sum(len(record.timings) for record in segments.finished)
+                count = sum(len(record.timings) for record in segments.records)
                 message = f"{count} frames keep their colors, unless what their shots remember has changed"
                 report(Note(video.name, message))
             elif segments.open(video.options.existing):
