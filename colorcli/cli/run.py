@@ -228,6 +228,8 @@ def _listed(source: str | None, null: bool) -> list[str]:
         content = sys.stdin.buffer.read() if Path(source) == STDIO else Path(source).read_bytes()
     except OSError as error:
         raise UsageError(source, f"cannot be read ({error.strerror})", "check --from-file") from error
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell writes
+        content = os.fsencode(content.decode("utf-16", "replace"))
     content = content.removeprefix(codecs.BOM_UTF8)
     names = content.split(b"\0") if null else [name.rstrip(b"\r") for name in content.split(b"\n")]
     return [os.fsdecode(name) for name in names if name.strip()]

@@ -136,7 +136,9 @@ def open_output(
         RefusedError: the container cannot hold one of the streams; the message says which.
     """
     options = _options(source, format_name)
-    container = av.open(url, "w", format=format_name, container_options=options)
+    container = av.open(
+        url, "w", format=format_name, container_options=options, metadata_errors="surrogateescape"
+    )
     remux = Remux(url, format_name, info, options, clip)
     output = Output(container, None, remux, None, {}, clip, info.time_base)  # type: ignore[arg-type]
     if format_name in HEADERLESS:

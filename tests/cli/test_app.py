@@ -96,9 +96,10 @@ def test_the_man_page_is_up_to_date() -> None:
     assert (ROOT / "docs" / "colorcli.1").read_text() == page, "run docs/make_man.py"
 
 
-def test_lists_may_have_windows_line_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lists_may_be_written_on_windows(encoding: str, tmp_path: Path) -> None:
     picture = ROOT / "examples" / "within_our_gates_1920.jpg"
-    (tmp_path / "list.txt").write_bytes(f"{picture}\r\n\r\n".encode())
+    (tmp_path / "list.txt").write_bytes(f"{picture}\r\n\r\n".encode(encoding))
     flags = ["--from-file", str(tmp_path / "list.txt"), "-o", str(tmp_path / "out"), "--dry-run"]
     assert colorcli("run", *flags).stdout.split("\t")[:2] == ["color", str(picture)]
 

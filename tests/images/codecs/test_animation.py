@@ -38,14 +38,16 @@ def test_still_and_moving(whole_folder: bool, tmp_path: Path, toy_model: Path) -
     folder, out = tmp_path / "in", tmp_path / "out"
     folder.mkdir()
     still = gif(folder / "still.gif", 1)
-    moving = gif(folder / "moving.gif", 3, duration=80)
-    inputs = [folder] if whole_folder else [still, moving]
+    moving = gif(folder / "moving.gif", 3, duration=80, comment=b"scanned \xa8 1998")  # no UTF-8
+    tiny = folder / "tiny.gif"
+    Image.new("L", (2, 3)).save(tiny, save_all=True, append_images=[Image.new("L", (2, 3), 255)], duration=80)
+    inputs = [folder] if whole_folder else [still, moving, tiny]
     run = run_cli("run", *inputs, "-o", out, "--model", toy_model)
     assert run.returncode == 0, run.stderr
-    assert {path.name for path in out.iterdir() if path.is_file()} == {"still.png", "moving.mkv"}
+    assert {path.name for path in out.iterdir() if path.is_file()} == {"still.png", "moving.mkv", "tiny.mkv"}
     with Image.open(still) as before, Image.open(out / "still.png") as after:
         assert np.abs(gray(np.asarray(after.convert("RGB"))) - np.asarray(before.convert("L"))).max() <= 1
-    with Image.open(moving) as before, av.open(str(out / "moving.mkv")) as film:
+    with Image.open(moving) as before, av.open(str(out / "moving.mkv"), metadata_errors="replace") as film:
         for number, frame in enumerate(film.decode(video=0)):
             before.seek(number)
             shown = np.asarray(before.convert("L"))
