@@ -141,6 +141,7 @@ def test_stray_bytes_between_segments_are_skipped(stray: bytes, colorized: Any) 
 
 FOREIGN = {
     "a second JPEG": jpeg(),
+    "its scan": jpeg()[jpeg().index(b"\xff\xda") :],
     "its frame": jpeg()[jpeg().index(b"\xff\xc0") :],
     "a reserved marker": b"\xff\x01\0\x08" + bytes(6) + b"\xff\xd9",
     "an empty start of scan": b"\xff\xda\0\2\xff\xd9",

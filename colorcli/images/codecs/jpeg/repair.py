@@ -121,8 +121,13 @@ def has_all_scans(segments: Sequence[Segment]) -> bool:
         if not count or len(segment.payload) < 4 + 2 * count or not set(parts) <= bits.keys():
             raise DamagedError("broken start of scan")
         first, last, low = (*segment.payload[1 + 2 * count : 3 + 2 * count], segment.payload[-1] & 15)
-        if frame.marker != seg.PROGRESSIVE:  # whatever it says: decoders do not look
+        if frame.marker not in (
+            seg.PROGRESSIVE,
+            seg.PROGRESSIVE_ARITHMETIC,
+        ):  # whatever it says: decoders do not look
             first, last, low = 0, 63, 0
+            if any(bits[part][0] >= 0 for part in parts):
+                raise DamagedError("two scans of one component")
         for part in parts:
             bits[part][first : last + 1] = low
     return all((levels == 0).all() for levels in bits.values())

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from colorcli.images.codecs.damage import DamagedError
 
 SOI, EOI, SOS, DQT, DHT, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xFE
-PROGRESSIVE = 0xC2
+PROGRESSIVE, PROGRESSIVE_ARITHMETIC = 0xC2, 0xCA
 FIRST_WITH_SEGMENT = 0xC0
 """Markers below are reserved, and stand without a segment (T.81, table B.1)."""
 APP0, APP1, APP2, APP13, APP14 = 0xE0, 0xE1, 0xE2, 0xED, 0xEE
