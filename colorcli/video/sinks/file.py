@@ -68,7 +68,7 @@ class FileSink(VideoSink):
         segments = Segments(video.output, run_identity(video, card), encoding_identity(video))
         with segments.claimed():
             keep = video.options.video.keep and video.options.existing is Existing.OVERWRITE
-            if keep and segments.reopen():
+            if keep and segments.reopen() and segments.records:
                 changes = Changes(segments.records, video)
                 same = changes.same_shots(segments.earlier_chroma, segments.summaries)
                 segments.drop(changes.chains(), same)

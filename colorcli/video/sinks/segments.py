@@ -205,7 +205,7 @@ class Segments:
         self.load()
         with atomic_write(manifest) as partial:
             partial.write_text(self._identity)
-        return bool(self.records)
+        return True
 
     def drop(self, chain_starts: Collection[int], same_shots: Sequence[StoredShot]) -> None:
         """Remove the segments of chains, which are then colorized again.
