@@ -20,6 +20,8 @@ from support.strange import (
     with_canon_note,
 )  # fmt: skip
 
+from colorcli.errors import InputError
+
 
 @pytest.mark.parametrize("compression", [None, "lzw", "packbits", "deflate"])
 @pytest.mark.parametrize("rows", [8, 40])
@@ -64,6 +66,9 @@ def test_strips_with_rows_too_many_are_read(colorized: Any) -> None:
         struct.pack_into("<I", data, tag_at(data, 257) + 8, 36)
         output, _ = colorized(bytes(data), "in.tif")
         assert np.abs(gray(load(output)) - scene(40, 50)[:36].astype(int)).max() <= 1
+        data[-3] ^= 1  # of the checksum of the last strip
+        with pytest.raises(InputError, match="damaged TIFF"):
+            colorized(bytes(data), "in.tif")
 
 
 @exiftool

@@ -1,5 +1,6 @@
 """The samples of a TIFF page, however encoded, as rows of gray or RGB of 8 or 16 bits."""
 
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,11 @@ WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, INKS, YCBCR = 0, 1, 2, 3, 5, 6
 COLORS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, PALETTE: 1, INKS: 4, YCBCR: 3}
 """Samples of a pixel that are color, by photometric interpretation."""
 NONE, FAX, OLD_JPEG = 1, (2, 3, 4), 6
-READ_BY_LIBTIFF = (*FAX, 5, 8, 32773, 32946, 50000)
-"""Fax, LZW, deflate, PackBits and Zstandard."""
+DEFLATE = (8, 32946)
+READ_BY_LIBTIFF = (*FAX, *DEFLATE, 5, 32773, 50000)
+"""Fax, deflate, LZW, PackBits and Zstandard."""
+MOST_INFLATED = 1 << 28
+"""Bytes of a strip or tile of which the checksum is looked at."""
 JPEG_COMPRESSIONS = (OLD_JPEG, 7)
 """With these, Y'CbCr is decoded to RGB."""
 
@@ -154,9 +158,21 @@ def _decoded(source: Path, page: tifffile.TiffPage, index: int, coded: bytes, ro
     except Exception:  # imagecodecs has an exception for each compression
         if page.compression not in READ_BY_LIBTIFF:
             raise
+        if page.compression in DEFLATE and not _is_undamaged(coded):
+            raise DamagedError("a strip or tile that cannot be decoded") from None
         return decode_segment(source, page.offset, coded, *size)
     assert segment is not None  # `coded` is something
     return segment.reshape(segment.shape[-3:])[: shape[-3], : shape[-2]]
+
+
+def _is_undamaged(coded: bytes) -> bool:
+    """Whether deflated data are whole and undamaged, which libtiff does not check."""
+    inflate = zlib.decompressobj()
+    try:
+        inflate.decompress(coded, MOST_INFLATED)
+    except zlib.error:
+        return False
+    return inflate.eof
 
 
 def _segment_bytes(page: tifffile.TiffPage, index: int) -> bytes | None:
