@@ -83,6 +83,8 @@ class ShotDone:
     """That frame in gray: a small WebP as base64. JSON leaves it out."""
     after: str = field(default="", repr=False)
     """The same in color."""
+    decisions: tuple[str, ...] = ("1", "0", "0", "", "no")
+    """Saturation, hue, warmth, reference and skip, as its row of a shot list has them."""
     event: str = "shot"
 
 

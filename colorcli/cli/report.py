@@ -5,6 +5,8 @@ which the page decodes only when they come into view.
 """
 
 import base64
+import csv
+import io
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
@@ -114,12 +116,14 @@ def _entry(event: Done, side: int) -> dict[str, Any]:
 def _shot(event: ShotDone) -> dict[str, Any]:
     """A card for a shot of a film, with the line that a shot list has for it."""
     time = clock(event.start, Fraction(event.rate))
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow((event.start, event.end, time, *event.decisions))
     return {
         "name": event.input, "status": "shot", "before": event.before, "after": event.after or event.before,
         "shot": {
             "number": event.number, "start": event.start, "end": event.end, "time": time,
             "shown": event.shown, "decided": event.decided, "certainty": event.certainty, "size": event.size,
-            "line": f"{event.start},{event.end},{time},1,0,0,,no",
+            "line": line.getvalue(),
         },
     }  # fmt: skip
 

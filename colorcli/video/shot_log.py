@@ -7,6 +7,7 @@ from colorcli.video.corrections import Memory
 from colorcli.video.frames import ColoredFrame
 from colorcli.video.part import Part
 from colorcli.video.preflight import CheckedVideo
+from colorcli.video.shot_list import Shot
 from colorcli.video.shot_summary import ShotSummary, ShownFrame
 
 
@@ -83,11 +84,12 @@ def shot_done(video: CheckedVideo, number: int, shot: ShotSummary, recalled: Seq
     """
     shown = shot.shown()
     info = video.info
+    row = video.shots.find(shot.start) or Shot(shot.start, shot.last + 1)
     return ShotDone(
         video.name, number, shot.start, shot.last + 1, float(info.rate),
         _decided(video, shot, recalled),
         None if shown.keeps_color else shot.agreement.share(),
-        shown.number, (info.width, info.height), shown.before, shown.after,
+        shown.number, (info.width, info.height), shown.before, shown.after, row.decisions(),
     )  # fmt: skip
 
 

@@ -100,6 +100,8 @@ def test_a_changed_shot_list_colorizes_its_shots_only(
     assert not any(changed[:270] + changed[310:])
     assert [one["shot"]["start"] for one in shots_on(page_of(output))] == [0, 243, 270, 280, 310, 486]
     assert shots_on(page_of(output)) == shots_on(page_of(full))
+    line = shots_on(page_of(full))[3]["shot"]["line"]
+    assert line == "280,310,00:00:11.200,0.7,0,0,,no", "what was decided is lost when the line is copied"
     assert differences(video, output) == []
     shots.unlink()
     mend(toy_model, video, output)
