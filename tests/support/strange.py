@@ -1,5 +1,6 @@
 """Files as other programs write them, and as disks return them, made of a few lines each."""
 
+import json
 import shutil
 import struct
 import subprocess
@@ -20,6 +21,13 @@ exiv2 = pytest.mark.skipif(shutil.which("exiv2") is None, reason="exiv2 is not i
 def exif_value(path: Path, tag: str) -> bytes:
     done = subprocess.run(["exiftool", "-b", f"-{tag}", str(path)], capture_output=True, check=False)
     return done.stdout
+
+
+def exif_values(*paths: Path, tags: tuple[str, ...]) -> list[dict[str, Any]]:
+    """The values of tags in each file, by one start of exiftool."""
+    command = ["exiftool", "-json", *(f"-{tag}" for tag in tags), *map(str, paths)]
+    found = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)
+    return [{name: value for name, value in one.items() if name != "SourceFile"} for one in found]
 
 
 def box(kind: bytes, body: bytes) -> bytes:
