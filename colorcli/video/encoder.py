@@ -12,7 +12,7 @@ from av.video.frame import VideoFrame
 
 from colorcli.video.encode_settings import EncodeSettings
 from colorcli.video.ffmpeg import Process, find_ffmpeg
-from colorcli.video.info import FULL, LIMITED, RGB, UNSPECIFIED, VideoInfo
+from colorcli.video.info import LIMITED, RGB, UNSPECIFIED, VideoInfo
 from colorcli.video.pixel_formats import planar_layout
 
 BT709_TAG = 1
@@ -107,9 +107,8 @@ def _filters(settings: EncodeSettings, info: VideoInfo) -> list[str]:
     elif settings.layout.rgb:
         tags = f"range={info.range}:{light}"
     else:
-        color_range = FULL if info.is_full_range else info.range
         matrix = info.matrix_tag if info.matrix_tag != RGB else UNSPECIFIED
-        tags = f"range={color_range}:colorspace={matrix}:{light}"
+        tags = f"range={info.stated_range}:colorspace={matrix}:{light}"
     if settings.limits_range:
         filters.append("scale=in_range=pc:out_range=tv")
     filters.append(f"setparams={tags}")

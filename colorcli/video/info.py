@@ -67,6 +67,11 @@ class VideoInfo:
         return self.range == FULL or (self.range != LIMITED and full_by_name)
 
     @property
+    def stated_range(self) -> int:
+        """The range to state of the output, whose pixel format may not imply it as the source's does."""
+        return FULL if self.is_full_range else self.range
+
+    @property
     def matrix(self) -> Matrix:
         """The tagged matrix; players take untagged video as BT.601 up to 576 lines and as BT.709 above."""
         return MATRICES.get(self.matrix_tag, BT601 if self.height <= 576 else BT709)

@@ -225,7 +225,7 @@ def _add_video(output: Output, stream: Stream | None, encoded: VideoStream) -> V
         context.codec_tag = encoded.codec_context.codec_tag
     if info.sample_aspect:
         context.sample_aspect_ratio = info.sample_aspect
-    context.color_range = info.range or context.color_range
+    context.color_range = info.stated_range or context.color_range
     context.colorspace, context.color_primaries = info.matrix_tag, info.primaries
     context.color_trc = info.transfer
     context.field_order = info.field_order

@@ -318,7 +318,7 @@ def _encoding_notes(info: VideoInfo, settings: EncodeSettings) -> Iterator[str]:
         yield f"{settings.encoder} takes no {info.pix_fmt} of this size, so {settings.pix_fmt} is encoded"
     if settings.limits_range:
         cause = f"is full range, which {settings.encoder} in this container cannot state"
-        yield f"{cause}; stored as limited range, or choose another --codec or .mkv to keep all values"
+        yield f"{cause}; stored as limited range, where --codec ffv1 and .mkv would keep all values"
     if info.is_interlaced:
         yield "interlaced: fields are colorized separately and stay fields, unless --deinterlace is given"
 

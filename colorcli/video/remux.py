@@ -327,8 +327,9 @@ def _descriptions(remux: Remux) -> list[str]:
         arguments += [f"-disposition:{index}", flags or "0"]
         if stream.origin == EXTRA:
             for name, value in (
-                ("color_range", info.range), ("colorspace", info.matrix_tag), ("color_trc", info.transfer),
-                ("color_primaries", info.primaries), ("field_order", _FIELD_ORDERS.get(info.field_order)),
+                ("color_range", info.stated_range), ("colorspace", info.matrix_tag),
+                ("color_trc", info.transfer), ("color_primaries", info.primaries),
+                ("field_order", _FIELD_ORDERS.get(info.field_order)),
             ):  # fmt: skip
                 arguments += [f"-{name}:{index}", str(value)] if value is not None else []
     return arguments

@@ -16,12 +16,13 @@ def shown(path: Path) -> np.ndarray:
         return np.array([frame.to_ndarray(format="rgb24").mean() for frame in container.decode(video=0)])
 
 
+@pytest.mark.parametrize("stated", ["pc", "unknown"])
 @pytest.mark.parametrize(("name", "is_noted"), [("out.mkv", False), ("out.avi", True), ("out.mov", True)])
 def test_gray_film_is_shown_as_bright_as_it_was(
-    tmp_path: Path, toy_model: Path, name: str, is_noted: bool
+    tmp_path: Path, toy_model: Path, name: str, is_noted: bool, stated: str
 ) -> None:
-    """Gray has full range, which FFV1 states in Matroska only."""
-    dark = "hue=s=0,lutyuv=y=val/4,format=gray"
+    """Gray has full range, stated or not; of its outputs FFV1 states it in Matroska only."""
+    dark = f"hue=s=0,lutyuv=y=val/4,format=gray,setparams=range={stated}"
     source = make(tmp_path / "in.mkv", *gray(0.12, "64x48"), "-vf", dark, "-c:v", "ffv1")
     done = colorcli("run", source, "-o", tmp_path / name, "--model", toy_model, "--codec", "ffv1")
     assert done.returncode == 0, done.stderr
