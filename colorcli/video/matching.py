@@ -112,10 +112,9 @@ def likeness_of(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
 
 
 def _products(one: NDArray[np.float32], other: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Dot products of all vectors; the threads of NumPy's would take the cores of the other stages."""
+    """Dot products of all vectors."""
     rows, columns = (part.reshape(-1, part.shape[-1]) for part in (one, other))
-    products: NDArray[np.float32] = cv2.gemm(rows, columns, 1, None, 0, flags=cv2.GEMM_2_T)
-    return products
+    return rows @ columns.T
 
 
 def _spread(
