@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from colorcli.errors import UsageError
+from colorcli.errors import InputError, UsageError
 from colorcli.events import Done, Event, Note, Sink
 from colorcli.files import STDIO
 from colorcli.options import RunOptions
+from colorcli.video.formats import is_frame_pattern
 
 BY_FRAME = ("hints", "start", "end", "shots", "references")
 """Options that name frames or times of the whole film."""
@@ -25,24 +26,27 @@ def sampled(
 
     Raises:
         UsageError: there is no sample of these sources.
-        InputError: the film cannot be read.
+        InputError: there is no such film, or it cannot be read.
     """
     if seconds is None:
         yield sources, sink
         return
     if not (found := re.fullmatch(r"(\d+(?:\.\d+)?)s?", seconds)) or not float(found[1]):
         raise UsageError(f"--sample {seconds}", "is not a number of seconds", "write 60s")
-    if len(sources) != 1 or Path(sources[0]) == STDIO or not Path(sources[0]).is_file():
+    films = [Path(source) for source in sources]
+    if len(films) != 1 or films[0] == STDIO or films[0].is_dir() or is_frame_pattern(films[0]):
         raise UsageError("--sample", "takes one film", "name one file")
+    (film,) = films
+    if not film.exists():
+        raise InputError(film, "no such file", "check the name")
     values = {**vars(options.color), **vars(options.video)}
     for name in BY_FRAME:
         if values[name] is not None:
             cause = "counts frames of the whole film, and --sample takes pieces of it"
             raise UsageError(f"--{name}", cause, "leave one of them out")
-    from colorcli.cli.console import duration
+    from colorcli.cli.console import counted, duration
     from colorcli.video.sample import take_sample
 
-    film = Path(sources[0])
     with tempfile.TemporaryDirectory(prefix="colorcli-") as folder:
         piece = Path(folder) / f"{film.stem}.mkv"
         sample = take_sample(film, float(found[1]), piece)
@@ -55,7 +59,11 @@ def sampled(
             if isinstance(event, Done):
                 took, size = event.seconds / sample.share, Path(event.output).stat().st_size / sample.share
                 message = f"the whole takes about {duration(took)} and {_size(size)} without its sound"
-                sink(Note(str(film), f"{sample.pieces} pieces, {100 * sample.share:.2g} %: {message}"))
+                sink(
+                    Note(
+                        str(film), f"{counted(sample.pieces, 'piece')}, {100 * sample.share:.2g} %: {message}"
+                    )
+                )
 
         yield [str(piece)], watch
 

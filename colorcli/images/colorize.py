@@ -26,7 +26,7 @@ from colorcli.errors import ColorcliError, InputError, RefusedError, bug
 from colorcli.files import atomic_write
 from colorcli.images.chroma import GuidedChroma, colorized
 from colorcli.images.codecs.base import FEATURES, Codec, OutputPage, Page
-from colorcli.images.codecs.damage import DamagedError
+from colorcli.images.codecs.damage import DamagedError, NoPictureError
 from colorcli.images.codecs.registry import input_format, output_format
 from colorcli.images.comparison import plain, with_gray
 from colorcli.images.orientation import displayed, displayed_shape, stored
@@ -207,8 +207,9 @@ def _errors_named(source: Path, codec: Codec) -> Iterator[None]:
     except ColorcliError:
         raise
     except DamagedError as error:
-        salvage = "" if codec.salvaging is codec else ", or colorize what can be read with --salvage"
-        remedy = f"scan or copy it again{salvage}"
+        remedy = "scan or copy it again"
+        if codec.salvaging is not codec and not isinstance(error, NoPictureError):
+            remedy += ", or colorize what can be read with --salvage"
         raise InputError(source, f"damaged {codec.name} ({error})", remedy) from error
     except Exception as error:  # libraries raise anything on damaged files, and a batch has to continue
         if isinstance(error, MemoryError) or OUT_OF_MEMORY.search(str(error)):

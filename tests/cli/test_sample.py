@@ -50,3 +50,9 @@ def test_a_sample_that_cannot_be_is_refused(
     assert done.returncode == 2
     assert cause in " ".join(done.stderr.decode().split())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_film_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = run_cli("run", tmp_path / "none.mkv", "-o", tmp_path / "sample.mkv", "--sample", "6s")
+    assert done.returncode == 1
+    assert b"none.mkv: no such file" in done.stderr

@@ -5,7 +5,7 @@ import struct
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from colorcli.images.codecs.damage import DamagedError
+from colorcli.images.codecs.damage import DamagedError, NoPictureError
 
 SOI, EOI, SOS, DQT, DHT, DRI, COM = 0xD8, 0xD9, 0xDA, 0xDB, 0xC4, 0xDD, 0xFE
 PROGRESSIVE, PROGRESSIVE_ARITHMETIC = 0xC2, 0xCA
@@ -137,7 +137,7 @@ def next_marker(data: bytes, at: int) -> tuple[int, int] | None:
 
 
 def frame_in(head: bytes) -> Frame:
-    """The frame header among a file's first bytes; raises DamagedError if there is none."""
+    """The frame header among a file's first bytes; raises NoPictureError if there is none."""
     at = 2
     while (found := _MARKER.search(head, at)) is not None:
         marker = head[found.start() + 1]
@@ -146,15 +146,15 @@ def frame_in(head: bytes) -> Frame:
             return Frame.of(Segment(marker, head[found.end() + 2 : at]))
         if marker in (SOS, EOI):
             break
-    raise DamagedError("no picture inside")
+    raise NoPictureError
 
 
 def frame_of(segments: Iterable[Segment]) -> Frame:
-    """The frame header; raises DamagedError if there is none."""
+    """The frame header; raises NoPictureError if there is none."""
     for segment in segments:
         if segment.marker in FRAMES:
             return Frame.of(segment)
-    raise DamagedError("no picture inside")
+    raise NoPictureError
 
 
 def join(segments: Iterable[Segment]) -> bytes:

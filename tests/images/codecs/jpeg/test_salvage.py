@@ -53,6 +53,13 @@ def test_the_luma_that_can_be_read_stays(kind: str, tmp_path: Path, colorize: Co
     assert notes[0].startswith("damaged, salvaged")
 
 
+def test_salvage_is_not_offered_where_there_is_no_picture(tmp_path: Path, colorize: Colorize) -> None:
+    (tmp_path / "in.jpg").write_bytes(whole("color")[:100])
+    with pytest.raises(InputError, match="no picture inside") as refused:
+        colorize(tmp_path / "in.jpg", tmp_path / "out.jpg")
+    assert "--salvage" not in str(refused.value)
+
+
 def test_a_marker_inside_of_the_scan_ends_it(tmp_path: Path, colorize: Colorize) -> None:
     data = bytearray(whole("color"))
     data[len(data) // 2 : len(data) // 2 + 4] = b"\xff\xc4\0\1"
