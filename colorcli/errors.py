@@ -48,7 +48,7 @@ class ColorcliError(Exception):
 
     def __init__(self, subject: str | PathLike[str], cause: str, remedy: str) -> None:
         self.subject, self.cause, self.remedy = str(subject), _one_line(cause), _one_line(remedy)
-        super().__init__(f"{self.subject}: {self.cause}; {self.remedy}")
+        super().__init__(f"{printable(self.subject)}: {self.cause}; {self.remedy}")
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
         # Worker processes send errors to their parent; Exception's own pickling keeps only `args`.
@@ -118,6 +118,11 @@ def needs_extra(subject: str, extra: str) -> Iterator[None]:
     except ModuleNotFoundError as error:
         remedy = install_command(extra)
         raise SetupError(subject, f"{error.name} is not installed", remedy) from error
+
+
+def printable(text: str) -> str:
+    """Text with its control characters escaped: a name may have line breaks, a message is one line."""
+    return re.sub(r"[\x00-\x1f\x7f]", lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def _one_line(text: str) -> str:

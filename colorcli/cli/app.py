@@ -97,7 +97,7 @@ def main() -> None:
 
     If the reader of our output closes it early, as `head` does, Typer exits quietly with code 1.
     """
-    os.environ.setdefault("OPENCV_LOG_LEVEL", "ERROR")  # it would print its own warnings about damaged files
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # it would print its own warnings about damaged files
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # others would spin on cores that other stages use
     try:
         sys.exit(app(prog_name="colorcli", standalone_mode=False))

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import TaskID
 from rich.table import Table
 
-from colorcli.errors import ColorcliError, ExitCode
+from colorcli.errors import ColorcliError, ExitCode, printable
 from colorcli.events import Done, Event, Failed, Note, Planned, Progress, Sink, Started, Summary, to_json
 from colorcli.progress import progress_bar
 from colorcli.signals import Interrupted
@@ -140,7 +140,7 @@ class ConsoleSink:
             self._line(self._counts.interruption())
 
     def _line(self, text: str) -> None:
-        self._console.print(text, markup=False, highlight=False)
+        self._console.print(printable(text), markup=False, highlight=False)
 
     def _drop(self, name: str) -> None:
         if self._all is not None:
@@ -249,9 +249,9 @@ def _dry_table(summary: Summary, facts: dict[str, Any]) -> Table:
     table = Table(show_header=False, box=None, pad_edge=False)
     work = []
     if facts["images"] or not facts["films"]:
-        work.append(f"{facts['images']:,} images, {facts['pixels'] / 1e6:,.1f} megapixels")
+        work.append(f"{counted(facts['images'], 'image')}, {facts['pixels'] / 1e6:,.1f} megapixels")
     if facts["films"]:
-        work.append(f"{facts['films']:,} films, {facts['frames']:,} frames")
+        work.append(f"{counted(facts['films'], 'film')}, {counted(facts['frames'], 'frame')}")
     for place, line in enumerate(work):
         table.add_row("" if place else "would colorize", line)
     rows = (
@@ -285,9 +285,9 @@ def _table(summary: Summary, counts: _Counts) -> Table:
     for cause, count in counts.failures.most_common():
         if count > 1:  # a single one stands above
             table.add_row("", f"{count:,} x {cause}")
-    for message, count in counts.notes.most_common():
-        if count > SHOWN_NOTES:
-            table.add_row("", f"{count:,} x {message}")
+    frequent = [(message, count) for message, count in counts.notes.most_common() if count > SHOWN_NOTES]
+    for place, (message, count) in enumerate(frequent):
+        table.add_row("" if place else "noted", f"{count:,} x {message}")
     if counts.frames and counts.film_seconds:
         rate = counts.frames / counts.film_seconds
         table.add_row("frames", f"{counts.frames:,}, {rate:.1f} per second")

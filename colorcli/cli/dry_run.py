@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import typer
 
+from colorcli.errors import printable
 from colorcli.events import Done, Event, Failed, Sink, Started, Summary
 from colorcli.jobs.estimate import Estimate
 from colorcli.options import RunOptions
@@ -32,4 +33,4 @@ class DryRun:
 
     def _row(self, *fields: str) -> None:
         if self._rows:
-            typer.echo("\t".join(fields).encode("utf-8", "backslashreplace").decode())
+            typer.echo("\t".join(map(printable, fields)).encode("utf-8", "backslashreplace").decode())

@@ -54,6 +54,18 @@ def test_a_dry_run_estimates_in_its_summary(tmp_path: Path, toy_model: Path, arc
     assert list(tmp_path.iterdir()) == []
 
 
+def test_names_with_line_breaks_take_one_line(tmp_path: Path, toy_model: Path) -> None:
+    folder = tmp_path / "in" / "two\nlines"
+    folder.mkdir(parents=True)
+    Image.fromarray(scene(60, 80)).save(folder / "a.png")
+    (folder / "b.png").write_bytes(b"no picture")
+    common = ("run", tmp_path / "in", "-o", tmp_path / "out", "--model", toy_model)
+    rows = [line.split("\t") for line in run_cli(*common, "--dry-run").stdout.decode().splitlines()]
+    found = {(action, Path(source).name) for action, source, _ in rows}
+    assert found == {("color", "a.png"), ("fail", "b.png")}
+    assert rb"two\nlines/b.png: " in run_cli(*common).stderr
+
+
 def test_a_dry_run_leaves_standard_output_and_lists_alone(
     tmp_path: Path, toy_model: Path, archive: Path
 ) -> None:

@@ -79,7 +79,6 @@ BROKEN: dict[str, Callable[[], bytes]] = {
     "truncated.tif": lambda: half(encoded("tiff", compression="deflate")),
     "empty.tif": lambda: b"II*\0",
     "noise.tif": lambda: b"MM\0*" + np.random.default_rng(7).bytes(900),
-    "never-ending.tif": tiff_that_never_ends,
     "floating.tif": lambda: encoded("tiff", scene(60, 80).astype(np.float32)),
     "truncated.webp": lambda: half(encoded("webp")),
     "truncated.bmp": lambda: half(encoded("bmp")),
@@ -100,6 +99,8 @@ ODD: dict[str, Callable[[], bytes]] = {
     "one-column.jpg": lambda: encoded("jpeg", scene(300, 1)),
     "name with spaces, ümläuts and #%.png": lambda: encoded("png"),
     "-dash.png": lambda: encoded("png"),
+    "two\nlines.png": lambda: encoded("png"),
+    "never-ending.tif": tiff_that_never_ends,
 }
 """File name -> content that is unusual and can be colorized."""
 
